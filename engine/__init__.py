@@ -1,0 +1,3 @@
+"""The engine: data, model, PGD, training, evaluation. ``python -P -m engine RUN_DIR`` carries out
+the spec in a run's folder. It knows no terminal.
+"""

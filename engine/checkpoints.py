@@ -1,0 +1,124 @@
+"""Checkpoints: which are kept, how they reach the disk, and a model out of one."""
+
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import Tensor
+
+from engine.resnet import PictureClassifier, resnet18
+from runs.errors import NotFoundError, UserError
+
+MONITORS = {"best_clean": "val_accuracy", "best_robust": "val_robust_accuracy"}
+
+
+def keepers(folder: Path) -> list[ModelCheckpoint]:
+    """Lightning's callbacks that keep ``best_clean``, ``best_robust`` and ``last``.
+
+    ``last`` comes last, so that it holds what the other two have just decided.
+    """
+    best = [
+        ModelCheckpoint(
+            dirpath=folder,
+            filename=name,
+            monitor=monitor,
+            mode="max",
+            save_top_k=1,
+            enable_version_counter=False,
+        )
+        for name, monitor in MONITORS.items()
+    ]
+    return [*best, ModelCheckpoint(dirpath=folder, filename="last", enable_version_counter=False)]
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target, flushes to the disk, then moves into place."""
+
+    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with beside.open("wb") as stream:
+                torch.save(checkpoint, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def moving_average(decay: float) -> WeightAveraging:
+    """Exponential moving average of weights and BatchNorm statistics, warmed up.
+
+    After n updates the decay is min(decay, (1 + n) / (10 + n)), so that a short training is not
+    an average with its random start. Buffers that count are copied.
+    """
+
+    def update(averages: list[Tensor], currents: list[Tensor], updates: Tensor) -> None:
+        if not averages[0].is_floating_point():
+            torch._foreach_copy_(averages, currents)
+            return
+        weight = (9 / (10 + updates)).clamp_min(1 - decay)  # stays on the device: no sync
+        change = torch._foreach_sub(currents, averages)
+        torch._foreach_mul_(change, weight.to(averages[0].dtype))
+        torch._foreach_add_(averages, change)
+
+    return WeightAveraging(multi_avg_fn=update)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, with tensors on the CPU; code in it is never run.
+
+    Raises:
+        NotFoundError: there is no such file.
+        UserError: the file is damaged, or not a checkpoint of advtui.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"there is no checkpoint {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, OSError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is damaged or not a checkpoint: {first}") from None
+    parts = ("state_dict", "hyper_parameters")
+    if not isinstance(content, dict) or any(part not in content for part in parts):
+        raise UserError(f"{path} is not a checkpoint of advtui: it lacks {' and '.join(parts)}")
+    return content
+
+
+def load_model(path: Path, *, classes: int) -> tuple[PictureClassifier, dict[str, Any]]:
+    """The network of a checkpoint, in eval mode on the CPU, and the checkpoint's content.
+
+    With weight averaging these are the averaged weights, those that were validated.
+
+    Raises:
+        NotFoundError: there is no such file.
+        UserError: damaged, of another architecture, or for another number of classes.
+    """
+    content = read_checkpoint(path)
+    identity = content["hyper_parameters"]
+    try:
+        own = int(identity["classes"])
+        width = int(identity["spec"]["width"])
+        mean, std = list(identity["mean"]), list(identity["std"])
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path} is not a checkpoint of advtui: its identity is missing") from None
+    if own != classes:
+        raise UserError(f"{path} tells {own} classes apart, but the data set has {classes}")
+    model = resnet18(own, width, mean, std)
+    prefix = "network."
+    weights = {k.removeprefix(prefix): v for k, v in content["state_dict"].items()}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"{path} does not fit a ResNet-18 of width {width}: {reason}"
+        ) from None
+    return model.eval(), content

@@ -1,0 +1,116 @@
+"""The LightningModule: thin. It joins a network, a recipe and a validation; the data set stays
+outside, so that weight averaging may copy the module."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.attacks import attack_batch
+from engine.randomness import generator
+from engine.recipes import RECIPES
+from engine.resnet import resnet18
+from runs.spec import Attack, TrainSpec
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Images, float (N, 3, 32, 32) in [0, 1]; labels, int64 (N,); their places in the split."""
+
+
+class Classifier(pl.LightningModule):
+    """A ResNet-18 that is trained as its spec says.
+
+    ``identity`` (class count, mean, std) is what a checkpoint needs beside the spec to build the
+    network again.
+    """
+
+    def __init__(self, spec: TrainSpec, classes: int, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.spec = spec
+        self.classes = classes
+        self.network = resnet18(classes, spec.width, mean, std)
+        self.save_hyperparameters(
+            {"classes": classes, "mean": mean, "std": std, "spec": spec.model_dump(mode="json")}
+        )
+        self._counts = {"val_loss": torch.zeros(())}
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(images)
+        return logits
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        images, labels, _ = batch
+        noise = generator(
+            self.spec.seed, "attack", self.current_epoch, batch_idx, device=self.device
+        )
+        loss, logits = RECIPES[self.spec.recipe](
+            self.network, images, labels, self.spec, self.classes, noise
+        )
+        accuracy = (logits.argmax(dim=1) == labels).float().mean()
+        size = len(labels)
+        self.log("train_loss", loss, on_step=True, on_epoch=True, batch_size=size)
+        self.log("train_accuracy", accuracy, on_step=True, on_epoch=True, batch_size=size)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        names = ("loss", "images", "correct", "robust")
+        self._counts = {name: torch.zeros((), device=self.device) for name in names}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        images, labels, indices = batch
+        logits = self.network(images)
+        right = logits.argmax(dim=1) == labels
+        self._counts["loss"] += F.cross_entropy(logits.float(), labels, reduction="sum")
+        self._counts["images"] += len(labels)
+        self._counts["correct"] += right.sum()
+        # An image that is wrong when clean is not robust whatever an attack does.
+        chosen = right.nonzero().flatten()
+        adversarial, _ = attack_batch(
+            self.network,
+            images[chosen],
+            labels[chosen],
+            indices[chosen].tolist(),
+            Attack(name="validation", pgd=self.spec.validation),
+            logits=logits[chosen],
+            seed=self.spec.seed,
+        )
+        if len(chosen):
+            still = self.network(adversarial).argmax(dim=1) == labels[chosen]
+            self._counts["robust"] += still.sum()
+
+    def on_validation_epoch_end(self) -> None:
+        images = self._counts["images"]
+        self.log("val_loss", self._counts["loss"] / images)
+        self.log("val_accuracy", self._counts["correct"] / images)
+        self.log("val_robust_accuracy", self._counts["robust"] / images)
+
+    def configure_optimizers(self) -> Any:
+        spec = self.spec
+        optimiser = torch.optim.SGD(
+            self.parameters(),
+            lr=spec.lr,
+            momentum=spec.momentum,
+            weight_decay=spec.weight_decay,
+            nesterov=spec.momentum > 0,
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule: torch.optim.lr_scheduler.LRScheduler
+        if spec.schedule == "onecycle":
+            schedule = torch.optim.lr_scheduler.OneCycleLR(
+                optimiser,
+                max_lr=spec.lr,
+                total_steps=steps,
+                pct_start=spec.warmup,
+                anneal_strategy="linear",
+                cycle_momentum=False,
+                final_div_factor=1000,
+            )
+        else:
+            schedule = torch.optim.lr_scheduler.MultiStepLR(
+                optimiser, milestones=[steps // 2, steps * 3 // 4]
+            )
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }

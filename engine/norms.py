@@ -1,0 +1,86 @@
+"""Geometry of the ε-ball: random start, ascent direction, projection, for L∞ and L2.
+
+Pictures are float tensors of shape (N, …) in [0, 1]; ε is in the same units. Functions are pure.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Noise = torch.Generator | Sequence[torch.Generator]
+"""Where randomness comes from: one generator for a batch, or one for each image of it, which
+makes an image's noise independent of the batch that it stands in."""
+
+
+class Geometry(Protocol):
+    """What a norm has to say about an attack."""
+
+    def random_start(self, images: Tensor, eps: float, noise: Noise) -> Tensor:
+        """A uniform point of the ε-ball around each image, clipped to [0, 1]."""
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        """The direction of length 1 that climbs steepest."""
+
+    def project(self, points: Tensor, images: Tensor, eps: float) -> Tensor:
+        """The nearest points within ε of the images, clipped to [0, 1]."""
+
+
+class LInf:
+    """max_i |δ_i| ≤ ε."""
+
+    def random_start(self, images: Tensor, eps: float, noise: Noise) -> Tensor:
+        uniform = _draw(torch.rand, images, noise)
+        return (images + eps * (2 * uniform - 1)).clamp_(0, 1)
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        return gradient.sign()
+
+    def project(self, points: Tensor, images: Tensor, eps: float) -> Tensor:
+        return points.clamp(images - eps, images + eps).clamp_(0, 1)
+
+
+class L2:
+    """(Σ_i δ_i²)^½ ≤ ε."""
+
+    def random_start(self, images: Tensor, eps: float, noise: Noise) -> Tensor:
+        # A Gaussian gives a uniform direction, U^(1/d) the radius of a uniform point of the ball.
+        gauss = self.direction(_draw(torch.randn, images, noise))
+        dimensions = math.prod(images.shape[1:])
+        radius = _draw(torch.rand, images.flatten(1)[:, :1], noise) ** (1 / dimensions)
+        return (images + eps * _spread(radius.flatten(), images) * gauss).clamp_(0, 1)
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        length = gradient.flatten(1).norm(dim=1)
+        smallest = torch.finfo(gradient.dtype).tiny
+        return gradient / _spread(length.clamp_min(smallest), gradient)
+
+    def project(self, points: Tensor, images: Tensor, eps: float) -> Tensor:
+        delta = points - images
+        length = delta.flatten(1).norm(dim=1)
+        shrink = (eps / length.clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1)
+        # Clipping moves each pixel towards the image, so the ball is not left again.
+        return (images + delta * _spread(shrink, delta)).clamp_(0, 1)
+
+
+GEOMETRIES: dict[str, Geometry] = {"linf": LInf(), "l2": L2()}
+
+
+def _spread(values: Tensor, like: Tensor) -> Tensor:
+    """One value an image, shaped to multiply ``like``."""
+    return values.view(-1, *[1] * (like.dim() - 1))
+
+
+def _draw(sample, like: Tensor, noise: Noise) -> Tensor:  # type: ignore[no-untyped-def]
+    """``torch.rand`` or ``torch.randn`` of the shape, dtype and device of ``like``."""
+    if isinstance(noise, torch.Generator):
+        drawn = sample(like.shape, generator=noise, dtype=like.dtype, device=noise.device)
+    else:
+        if len(noise) != len(like):
+            raise ValueError(f"{len(noise)} generators for {len(like)} images: one each is needed")
+        drawn = torch.stack(
+            [sample(like.shape[1:], generator=g, dtype=like.dtype, device=g.device) for g in noise]
+        )
+    return drawn.to(like.device)  # type: ignore[no-any-return]

@@ -1,0 +1,179 @@
+"""Training as events: a Lightning callback that watches and writes, and changes nothing."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+
+from engine.checkpoints import MONITORS
+from engine.stopping import StopRequested, StopSignal
+from runs.events import EventWriter
+
+PROGRESS_EVERY_S = 0.5
+STEP_METRICS_EVERY_S = 2.0
+
+
+class Reporter(pl.Callback):
+    """Writes progress, metric and checkpoint events."""
+
+    def __init__(self, events: EventWriter) -> None:
+        self._events = events
+        self._progress_at = 0.0
+        self._metrics_at = 0.0
+        self._epoch_began = time.monotonic()
+        self._steps_here = 0
+        self.last: dict[str, Any] = {}
+        """The values of the last whole epoch."""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._epoch_began = time.monotonic()
+        self._steps_here = 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._steps_here += 1
+        now = time.monotonic()
+        total = int(trainer.num_training_batches)
+        if now - self._progress_at >= PROGRESS_EVERY_S or batch_idx + 1 == total:
+            self._progress_at = now
+            self._events.write(
+                "progress",
+                task="train",
+                epoch=trainer.current_epoch,
+                epochs=trainer.max_epochs,
+                done=batch_idx + 1,
+                total=total,
+                unit="batches",
+                rate=self._steps_here / max(now - self._epoch_began, 1e-9),
+            )
+        if now - self._metrics_at >= STEP_METRICS_EVERY_S:
+            self._metrics_at = now
+            logged = trainer.callback_metrics
+            values = {
+                name: float(logged[f"{name}_step"])
+                for name in ("train_loss", "train_accuracy")
+                if f"{name}_step" in logged
+            }
+            values["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+            self._write_metric(trainer, "step", values)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        total = int(trainer.num_val_batches[0])
+        now = time.monotonic()
+        if now - self._progress_at >= PROGRESS_EVERY_S or batch_idx + 1 == total:
+            self._progress_at = now
+            self._events.write(
+                "progress",
+                task="validate",
+                epoch=trainer.current_epoch,
+                epochs=trainer.max_epochs,
+                done=batch_idx + 1,
+                total=total,
+                unit="batches",
+                rate=None,
+            )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        logged = trainer.callback_metrics
+        names = {
+            "train_loss": "train_loss_epoch",
+            "train_accuracy": "train_accuracy_epoch",
+            "val_loss": "val_loss",
+            **{name: name for name in MONITORS.values()},
+        }
+        values = {name: float(logged[key]) for name, key in names.items() if key in logged}
+        values["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        values["seconds"] = time.monotonic() - self._epoch_began
+        self.last = {"epoch": trainer.current_epoch, **values}
+        self._write_metric(trainer, "epoch", values)
+    def _write_metric(self, trainer: pl.Trainer, every: str, values: dict[str, Any]) -> None:
+        self._events.write(
+            "metric",
+            epoch=trainer.current_epoch,
+            step=trainer.global_step,
+            every=every,
+            values=values,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last": self.last}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.last = dict(state_dict["last"])
+
+
+class CheckpointReporter(Checkpoint):
+    """Writes an event for each checkpoint that has just been kept.
+
+    A ``Checkpoint`` itself, because Lightning calls those last, in order: by then the keepers
+    before it have written their files.
+    """
+
+    def __init__(self, events: EventWriter, keepers: list[ModelCheckpoint]) -> None:
+        self._events = events
+        self._keepers = keepers
+        self._known: dict[str, float] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._known = self._scores()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        scores = self._scores()
+        for name, score in scores.items():
+            if self._known.get(name) != score:
+                report_checkpoint(self._events, trainer, name, MONITORS[name], score)
+        self._known = scores
+        report_checkpoint(self._events, trainer, "last", None, None)
+
+    def _scores(self) -> dict[str, float]:
+        return {
+            str(keeper.filename): float(keeper.best_model_score)
+            for keeper in self._keepers
+            if keeper.monitor and keeper.best_model_score is not None
+        }
+
+
+def report_checkpoint(
+    events: EventWriter, trainer: pl.Trainer, name: str, monitor: str | None, value: float | None
+) -> None:
+    """Say that the checkpoint ``name`` now holds this step."""
+    events.write(
+        "checkpoint",
+        name=name,
+        epoch=trainer.current_epoch,
+        step=trainer.global_step,
+        monitor=monitor,
+        value=value,
+    )
+
+
+class StopAtBatch(pl.Callback):
+    """Ends the training where it was asked to, at a batch boundary, with a checkpoint.
+
+    The last batch of an epoch is no such place: its validation is yet to come. The callback
+    stands behind all others that act at the end of a batch.
+    """
+
+    def __init__(self, stop: StopSignal, last: Path, events: EventWriter) -> None:
+        self._stop = stop
+        self._last = last
+        self._events = events
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx + 1 < trainer.num_training_batches and self._stop.requested:
+            trainer.save_checkpoint(self._last)
+            report_checkpoint(self._events, trainer, "last", None, None)
+            raise StopRequested

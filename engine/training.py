@@ -1,0 +1,108 @@
+"""Carry out a train spec: data, module, Lightning's Trainer, result."""
+
+import logging
+import time
+import warnings
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from engine.batches import PicturesOnDevice
+from engine.checkpoints import AtomicCheckpointIO, keepers, moving_average, read_checkpoint
+from engine.classifier import Classifier
+from engine.data import load, split_validation
+from engine.devices import autocast_dtype
+from engine.reporting import CheckpointReporter, Reporter, StopAtBatch
+from engine.stopping import StopSignal
+from runs.errors import UserError
+from runs.events import EventWriter
+from runs.snapshot import read_snapshot
+from runs.spec import TrainSpec
+from runs.store import Run
+
+
+def resume_point(run: Run) -> dict[str, int] | None:
+    """Where the run's last checkpoint stands: epoch and step, None where there is none."""
+    path = run.checkpoint("last")
+    if not path.is_file():
+        return None
+    content = read_checkpoint(path)
+    return {"epoch": int(content["epoch"]), "step": int(content["global_step"])}
+
+
+def train(
+    run: Run, spec: TrainSpec, device: torch.device, events: EventWriter, stop: StopSignal
+) -> dict[str, Any]:
+    """Train as ``spec`` says, from the run's last checkpoint where there is one.
+
+    Returns:
+        The fields of a train run's result: epochs, steps, last metrics, checkpoints.
+
+    Raises:
+        StopRequested: a stop was asked for; ``last.ckpt`` holds the place.
+        UserError: the spec does not fit the data.
+    """
+    splits = load(spec.data, run.home, spec.data_dir)
+    training, validation = split_validation(
+        splits.train, spec.val_per_class, spec.seed, spec.train_limit
+    )
+    if len(training) < spec.batch_size:
+        raise UserError(
+            f"batch_size {spec.batch_size} exceeds the {len(training)} training images"
+        )
+    pl.seed_everything(spec.seed, workers=False, verbose=False)
+    module = Classifier(spec, len(splits.classes), list(splits.mean), list(splits.std))
+    data = PicturesOnDevice(
+        training.to(device), validation.to(device), spec, flips=splits.flips
+    )
+    reporter = Reporter(events)
+    last = run.checkpoint("last")
+
+    averaging = [moving_average(spec.ema_decay)] if spec.ema_decay > 0 else []
+    keeping = keepers(last.parent)
+    _quieten_lightning()
+    bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16
+    trainer = pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        precision="bf16-mixed" if bf16 else "32-true",
+        max_epochs=spec.epochs,
+        gradient_clip_val=spec.clip_norm,
+        callbacks=[
+            *averaging,
+            reporter,
+            StopAtBatch(stop, last, events),
+            *keeping,
+            CheckpointReporter(events, keeping),
+        ],
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=run.path,
+        benchmark=True,
+        inference_mode=False,  # the validation attacks, and needs gradients
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    began = time.monotonic()
+    trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
+    return {
+        "mode": spec.mode,
+        "epochs": spec.epochs,
+        "steps": trainer.global_step,
+        "train_images": len(training),
+        "val_images": len(validation),
+        "precision": "bf16" if bf16 else "fp32",
+        "fit_seconds": time.monotonic() - began,
+        "last": reporter.last,
+        "checkpoints": read_snapshot(run).checkpoints,
+    }
+
+
+def _quieten_lightning() -> None:
+    """Its advice is for people who write training scripts; here it would only fill the log."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for about in (".*does not have many workers.*", ".*Checkpoint directory.*exists.*"):
+        warnings.filterwarnings("ignore", about)
+    warnings.filterwarnings("ignore", ".*lr_scheduler.step.*before.*optimizer.step.*")

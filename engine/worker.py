@@ -1,0 +1,80 @@
+"""Carry out one train or attack spec: check, wait for the device, work, report.
+
+Imports torch; the part of a worker that must not wait for that is in ``__main__``.
+"""
+
+import os
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning
+import torch
+import torchvision
+
+from engine.checkpoints import load_model
+from engine.data import ensure_data
+from engine.devices import autocast_dtype, describe, resolve, take_turn
+from engine.evaluate import evaluate
+from engine.stopping import StopSignal
+from engine.training import resume_point, train
+from runs.datasets import DATASETS
+from runs.events import EventWriter
+from runs.spec import AttackSpec, TrainSpec
+from runs.store import Run
+
+
+def carry_out(
+    run: Run,
+    spec: TrainSpec | AttackSpec,
+    events: EventWriter,
+    stop: StopSignal,
+    started: Callable[..., None],
+) -> dict[str, Any]:
+    """Do what ``spec`` says and return the fields of the result.
+
+    ``started`` is called once, when everything is checked and the device is ours.
+
+    Raises:
+        UserError: a device, data or checkpoint is not there or does not fit.
+        StopRequested: a stop was asked for.
+    """
+    device = resolve(spec.device)
+
+    def report_download(done: int, total: int) -> None:
+        events.write(
+            "progress", task="download", done=done, total=total, unit="bytes", rate=None
+        )
+        stop.check()
+
+    ensure_data(spec.data, run.home, spec.data_dir, report_download)
+    resumed_from = None
+    if isinstance(spec, TrainSpec):
+        resumed_from = resume_point(run)
+    else:
+        for reference in spec.checkpoints:
+            load_model(run.home / reference.file, classes=DATASETS[spec.data].classes)
+    if spec.threads is not None:
+        torch.set_num_threads(spec.threads)
+    turn = None if spec.share else take_turn(device, run.home, stop.check)
+    try:
+        started(
+            resumed_from=resumed_from,
+            device=str(device),
+            device_name=describe(device),
+            threads=torch.get_num_threads(),
+            precision="fp32" if autocast_dtype(spec.precision, device) is None else "bf16",
+            cuda_visible_devices=os.environ.get("CUDA_VISIBLE_DEVICES"),
+            versions={
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "torchvision": torchvision.__version__,
+                "pytorch_lightning": pytorch_lightning.__version__,
+                "cuda": torch.version.cuda,
+            },
+        )
+        work = train if isinstance(spec, TrainSpec) else evaluate
+        return work(run, spec, device, events, stop)  # type: ignore[arg-type]
+    finally:
+        if turn is not None:
+            turn.release()

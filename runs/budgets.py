@@ -1,0 +1,39 @@
+"""Perturbation budgets the way the field writes them: ``8/255``.
+
+A budget is a float in the units of the picture, whose pixels lie in [0, 1]. This module turns
+text into such floats and back; what range a budget may have is the spec's business.
+"""
+
+import math
+from fractions import Fraction
+
+
+def parse_budget(text: str | int | float) -> float:
+    """``"8/255"``, ``"0.031"`` or a number, as a finite float.
+
+    Raises:
+        ValueError: the text is neither a number nor a fraction of two numbers.
+    """
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        raise ValueError(f"{text!r} is not a number; write 8/255 or 0.031")
+    try:
+        if isinstance(text, str):
+            numerator, slash, denominator = text.partition("/")
+            value = float(numerator) / float(denominator) if slash else float(numerator)
+        else:
+            value = float(text)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{text!r} is not a number; write 8/255 or 0.031") from None
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is not a finite number; write 8/255 or 0.031")
+    return value
+
+
+def format_budget(value: float) -> str:
+    """The shortest way to write a budget that :func:`parse_budget` reads back: 255ths where exact."""
+    if value == 0:
+        return "0"
+    of_255 = Fraction(value * 255).limit_denominator(2)
+    if abs(value * 255 - of_255) < 1e-6 and of_255.denominator == 1:
+        return f"{of_255.numerator}/255"
+    return f"{value:.6g}"

@@ -1,0 +1,107 @@
+"""The data sets by name: their classes, their files, and whether those files are there and whole.
+
+Looks at files only; loading them is the engine's business. The MD5s are those that torchvision
+checks (``torchvision.datasets.CIFAR10`` and ``CIFAR100``).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from runs.errors import NotFoundError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """What is known of a data set without opening it."""
+
+    name: str
+    title: str
+    classes: int
+    train_images: int
+    folder: str | None = None  # below the data folder; none: comes with a package
+    md5: tuple[tuple[str, str], ...] = ()
+
+
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            name="cifar100",
+            title="CIFAR-100",
+            classes=100,
+            train_images=50_000,
+            folder="cifar-100-python",
+            md5=(
+                ("train", "16019d7e3df5f24257cddd939b257f8d"),
+                ("test", "f0ef6b0ae62326f3e7ffdfab6717acfc"),
+                ("meta", "7973b15100ade9c7d40fb424638fde48"),
+            ),
+        ),
+        Dataset(
+            name="cifar10",
+            title="CIFAR-10",
+            classes=10,
+            train_images=50_000,
+            folder="cifar-10-batches-py",
+            md5=(
+                ("data_batch_1", "c99cafc152244af753f735de768cd75f"),
+                ("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
+                ("data_batch_3", "54ebc095f3ab1f0389bbae665268c751"),
+                ("data_batch_4", "634d18415352ddfa80567beed471001a"),
+                ("data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"),
+                ("test_batch", "40351d587109b95175f43aff81a1287e"),
+                ("batches.meta", "5ff9c542aee3614f3951f8cda6e48888"),
+            ),
+        ),
+        Dataset(name="digits", title="digits (scikit-learn)", classes=10, train_images=1_437),
+    )
+}
+
+ALTERNATIVES = "name a folder that holds it with --data-dir, or try --preset demo"
+
+
+def data_folder(home: Path, data_dir: str | None) -> Path:
+    """Where data sets lie: ``--data-dir``, else ``data`` in the home."""
+    return Path(data_dir) if data_dir else home / "data"
+
+
+def missing_files(name: str, folder: Path) -> list[str]:
+    """Names of the data set's files that are absent from ``folder``."""
+    dataset = DATASETS[name]
+    return [file for file, _ in dataset.md5 if not (folder / str(dataset.folder) / file).is_file()]
+
+
+def check_data(name: str, home: Path, data_dir: str | None) -> bool:
+    """Whether the data set is there and whole. Without ``--data-dir`` it may be absent: False.
+
+    Raises:
+        NotFoundError: a folder named by the user lacks the data set, or a file is damaged.
+    """
+    dataset = DATASETS[name]
+    if dataset.folder is None:
+        return True
+    folder = data_folder(home, data_dir)
+    if data_dir is not None and not folder.is_dir():
+        raise NotFoundError(f"data folder {data_dir} does not exist: {ALTERNATIVES}")
+    missing = missing_files(name, folder)
+    if missing and data_dir is not None:
+        raise NotFoundError(
+            f"{folder} holds no whole {dataset.title}: {dataset.folder}/{missing[0]} is missing. "
+            f"--data-dir names the folder above {dataset.folder}"
+        )
+    if missing:
+        return False
+    for file, expected in dataset.md5:
+        path = folder / dataset.folder / file
+        try:
+            with path.open("rb") as stream:
+                found = hashlib.file_digest(stream, "md5").hexdigest()
+        except OSError as error:
+            raise NotFoundError(f"{path} can't be read: {error.strerror}") from None
+        if found != expected:
+            raise NotFoundError(
+                f"{path} is damaged or not the official file: its MD5 is {found}, expected "
+                f"{expected}. Remove it and fetch {dataset.title} again, or {ALTERNATIVES}"
+            )
+    return True

@@ -1,0 +1,18 @@
+"""Errors that are sentences for a person, with the exit code that a command ends with."""
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NOT_FOUND = 3
+EXIT_INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """The request can't be carried out as it was put; the message says why and what to do."""
+
+    exit_code = EXIT_USAGE
+
+
+class NotFoundError(UserError):
+    """No such run, checkpoint or data."""
+
+    exit_code = EXIT_NOT_FOUND

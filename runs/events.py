@@ -1,0 +1,116 @@
+"""What happens in a run, one JSON object a line.
+
+One writer appends, each line in one ``os.write`` under ``O_APPEND``, so that readers see whole
+lines whatever happens to the writer; readers keep a byte offset and hold back an unfinished last
+line. Life-cycle events are flushed to the disk, the others left to the system.
+"""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from runs.jsonfiles import plain
+
+VERSION = 1
+DURABLE = frozenset({"started", "checkpoint", "child", "ended"})
+
+Event = dict[str, Any]
+"""``{"v": 1, "t": <unix seconds>, "kind": …}`` and the fields of its kind:
+
+started     attempt, resumed_from (epoch and step, or null), host, pid, device, versions, …
+metric      epoch, step, every ("step" or "epoch"), values
+progress    task, done, total, unit, rate (units a second), epoch where there is one
+attack      model, attack, done, total, successes, rate (images a second), stage
+checkpoint  name, epoch, step, monitor, value
+system      host and GPU: cpu_percent, memory_bytes, gpus
+heartbeat   attempt, phase ("queued" or "running"), stalled_s (seconds since the last progress)
+child       run, role, state
+log         level, message
+ended       state, seconds
+"""
+
+
+class EventWriter:
+    """The one writer of a run's ``events.jsonl``; safe to share among threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._lock = threading.Lock()
+        self._end_torn_line()
+        self.last_progress = time.time()
+
+    def _end_torn_line(self) -> None:
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
+
+    def write(self, kind: str, **fields: Any) -> Event:
+        """Append one event and return it. NaN and infinities become null."""
+        event = {"v": VERSION, "t": round(time.time(), 3), "kind": kind, **plain(fields)}
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        with self._lock:
+            os.write(self._fd, line)
+            if kind in DURABLE:
+                os.fsync(self._fd)
+        if kind not in ("heartbeat", "system", "log"):
+            self.last_progress = time.time()
+        return event
+
+    def close(self) -> None:
+        """Flush to the disk and close."""
+        os.fsync(self._fd)
+        os.close(self._fd)
+
+
+class EventReader:
+    """Reads a growing ``events.jsonl``: each call of :meth:`new` returns what came since."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def new(self) -> list[Event]:
+        """Whole events since the last call; torn, foreign and unversioned lines are skipped."""
+        try:
+            with self._path.open("rb") as stream:
+                if os.fstat(stream.fileno()).st_size < self._offset:
+                    self._offset = 0  # another file under the same name
+                stream.seek(self._offset)
+                chunk = stream.read()
+        except FileNotFoundError:
+            return []
+        whole = chunk[: chunk.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return list(_parse(whole))
+
+
+def last_events(path: Path, tail_bytes: int = 16_384) -> list[Event]:
+    """The events in the last ``tail_bytes`` of the file, oldest first."""
+    try:
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            stream.seek(max(0, size - tail_bytes))
+            chunk = stream.read()
+    except OSError:
+        return []
+    if size > tail_bytes:
+        chunk = chunk[chunk.find(b"\n") + 1 :]
+    return list(_parse(chunk[: chunk.rfind(b"\n") + 1]))
+
+
+def _parse(lines: bytes) -> Iterator[Event]:
+    for line in lines.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if (
+            isinstance(event, dict)
+            and isinstance(event.get("kind"), str)
+            and isinstance(event.get("t"), int | float)
+        ):
+            yield event

@@ -1,0 +1,178 @@
+"""The comparison table in the formats that people paste: Markdown, LaTeX, CSV, JSON.
+
+Reads the table as data (see :mod:`runs.results`) and writes text; no terminal here.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from runs.budgets import format_budget
+
+Table = dict[str, Any]
+
+CAPTION = (
+    "success: of the images classified correctly when clean, the share that the attack turns "
+    "into the target class (targeted) or wrong (untargeted); robust: share of all images "
+    "classified correctly both clean and attacked; ± and brackets: 95 % Wilson intervals"
+)
+
+
+def percent(value: float | None) -> str:
+    """``76.57``, or a dash where there is no figure."""
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def interval(bounds: list[float] | tuple[float, float] | None) -> str:
+    """``[75.7, 77.4]``, or nothing."""
+    return "" if bounds is None else f"[{100 * bounds[0]:.1f}, {100 * bounds[1]:.1f}]"
+
+
+def attack_names(data: Table) -> list[str]:
+    """The table's attack columns, in order of appearance."""
+    return list(dict.fromkeys(name for row in data["rows"] for name in row["attacks"]))
+
+
+def cells(value: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """An attack's cells: one, or with several ε a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def column_title(name: str) -> str:
+    """``pgd-targeted`` as ``Targeted`` where the family is the table's own, else as it stands."""
+    return name.removeprefix("pgd-").replace("-", " ").capitalize()
+
+
+def footnotes(data: Table) -> list[str]:
+    """What stands under every table: data, n, each attack's threat model, the definitions."""
+    threat = data["threat_model"]
+    lines = [f"{threat['data']}, test split, n = {threat['n']}, seed {threat['seed']}"]
+    for attack in threat["attacks"]:
+        aim = f"targets: {attack['targets']}" if attack["targets"] else "untargeted"
+        lines.append(f"{attack['name']}: {attack['text']}, {aim}")
+    lines.append(CAPTION)
+    return lines
+
+
+def as_markdown(data: Table) -> str:
+    """A GitHub table with intervals, and the footnotes as a list."""
+    names = attack_names(data)
+    head = ["model", "accuracy %"]
+    for name in names:
+        head += [f"{column_title(name)} success %", f"{column_title(name)} robust %"]
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    for row in data["rows"]:
+        body = [_pipe_safe(row["model"]), _with_interval(row["accuracy"], row["accuracy_ci95"])]
+        for name in names:
+            found = cells(row["attacks"][name]) if name in row["attacks"] else []
+            many = len(found) > 1
+            for kind in ("success_rate", "robust_accuracy"):
+                ci = "success_ci95" if kind == "success_rate" else "robust_ci95"
+                parts = [
+                    (f"{format_budget(c['eps'])}: " if many else "")
+                    + _with_interval(c[kind], c[ci])
+                    for c in found
+                ]
+                body.append("<br>".join(parts) or "–")
+        lines.append("| " + " | ".join(body) + " |")
+    return "\n".join([*lines, "", *(f"- {note}" for note in footnotes(data))]) + "\n"
+
+
+def _with_interval(value: float | None, bounds: list[float] | None) -> str:
+    return f"{percent(value)} {interval(bounds)}".rstrip()
+
+
+def _pipe_safe(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+_LATEX = {
+    **{c: "\\" + c for c in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "ε": r"$\varepsilon$",
+    "∞": r"$\infty$",
+    "±": r"$\pm$",
+    "–": "--",
+}
+
+
+def _tex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+
+
+def as_latex(data: Table) -> str:
+    """A booktabs table; the footnotes are its caption's note."""
+    names = attack_names(data)
+    columns = "l" + "r" * (1 + 2 * len(names))
+    groups = "".join(rf" & \multicolumn{{2}}{{c}}{{{_tex(column_title(n))}}}" for n in names)
+    rules = "".join(rf" \cmidrule(lr){{{3 + 2 * i}-{4 + 2 * i}}}" for i in range(len(names)))
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \begin{{tabular}}{{{columns}}}",
+        r"    \toprule",
+        rf"     & {groups} \\",
+        *([f"   {rules}"] if names else []),
+        r"    Model & Accuracy" + " & Success & Robust" * len(names) + r" \\",
+        r"    \midrule",
+    ]
+    for row in data["rows"]:
+        body = [_tex(row["model"]), _tex(percent(row["accuracy"]))]
+        for name in names:
+            found = cells(row["attacks"][name]) if name in row["attacks"] else []
+            for kind in ("success_rate", "robust_accuracy"):
+                body.append(" / ".join(_tex(percent(c[kind])) for c in found) or "--")
+        lines.append("    " + " & ".join(body) + r" \\")
+    note = " ".join(f"{line}." for line in footnotes(data))
+    lines += [
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        rf"  \caption{{Accuracy and attack success in \%. {_tex(note)}}}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_COUNTS = ("eps", "success_k", "success_n", "success_rate", "robust_k", "robust_accuracy")
+
+
+def as_csv(data: Table) -> str:
+    """Long form: a line for each model × attack × ε, with counts, rates and intervals."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(
+        ["model", "run", "checkpoint", "n", "correct_k", "accuracy"]
+        + ["accuracy_low", "accuracy_high", "attack", *_COUNTS]
+        + ["success_low", "success_high", "robust_low", "robust_high"]
+    )
+    for row in data["rows"]:
+        start = [row[k] for k in ("model", "run", "checkpoint", "n", "correct_k", "accuracy")]
+        start += row["accuracy_ci95"] or (None, None)
+        for name, cell in _flat(row):
+            bounds = [*(cell["success_ci95"] or (None, None)), *(cell["robust_ci95"] or (None,) * 2)]
+            writer.writerow([*start, name, *(cell[key] for key in _COUNTS), *bounds])
+    return stream.getvalue()
+
+
+def _flat(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, value in row["attacks"].items():
+        for cell in cells(value):
+            yield name, cell
+
+
+def as_json(data: Table) -> str:
+    """The table as data, indented."""
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+FORMATS: dict[str, Callable[[Table], str]] = {
+    "markdown": as_markdown,
+    "latex": as_latex,
+    "csv": as_csv,
+    "json": as_json,
+}

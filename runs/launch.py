@@ -1,0 +1,112 @@
+"""Start a worker, know it again, and ask it to stop.
+
+A worker is a process of its own in its own session, with its output in the run's folder: it
+outlives the terminal that started it. A pid is no identity (pids are reused, and mean nothing on
+another host), so a worker records its host, boot and process start time beside it.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from runs.errors import UserError
+from runs.jsonfiles import read_json, write_json
+from runs.locks import FileLock
+from runs.store import Run
+
+STOP_FILE = "stop"
+
+
+def start_worker(run: Run) -> subprocess.Popen[bytes]:
+    """Start ``python -P -m engine RUN_DIR`` in a session of its own; returns at once.
+
+    Raises:
+        UserError: the run's log can't be written.
+    """
+    (run.path / STOP_FILE).unlink(missing_ok=True)
+    try:
+        log = run.log_path.open("ab")
+    except OSError as error:
+        raise UserError(f"{run.log_path} can't be written: {error.strerror}") from None
+    with log:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "engine", str(run.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
+        )
+
+
+def record_worker(run: Run) -> None:
+    """Called by a worker: write launch.json, who carries the run out."""
+    scheduler = os.environ.get("SLURM_JOB_ID")
+    write_json(
+        run.path / "launch.json",
+        {**_identity(os.getpid()), "scheduler_id": scheduler, "folder": os.getcwd()},
+    )
+
+
+def _identity(pid: int) -> dict[str, Any]:
+    import psutil
+
+    return {
+        "host": socket.gethostname(),
+        "boot": _boot_id(),
+        "pid": pid,
+        "process_start": psutil.Process(pid).create_time(),
+    }
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        import psutil
+
+        return str(int(psutil.boot_time()))
+
+
+def worker_pid(run: Run) -> int | None:
+    """The worker's pid where it is a live process of this host; None where it isn't."""
+    import psutil
+
+    launch = read_json(run.path / "launch.json")
+    if not launch or not isinstance(launch.get("pid"), int):
+        return None
+    try:
+        here = _identity(launch["pid"])
+        zombie = psutil.Process(launch["pid"]).status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return None
+    same = all(here[key] == launch.get(key) for key in ("host", "boot"))
+    age = abs(here["process_start"] - float(launch.get("process_start", 0)))
+    return launch["pid"] if same and not zombie and age < 1.0 else None
+
+
+def is_carried_out(run: Run) -> bool:
+    """Whether a live worker on this host holds the run's lock."""
+    lock = FileLock(run.path / "lock")
+    try:
+        return not lock.try_acquire()
+    finally:
+        lock.release()
+
+
+def request_stop(run: Run) -> None:
+    """Ask the run's worker to stop at its next step; returns at once.
+
+    Leaves a request file, which a worker on any host finds, and signals the worker where it is
+    a process of this host.
+    """
+    (run.path / STOP_FILE).touch()
+    if (pid := worker_pid(run)) is not None:
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass

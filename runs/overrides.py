@@ -1,0 +1,109 @@
+"""Lay flags over a preset or a config: a few words that reach several fields of a spec.
+
+``eps`` means the whole threat model: in a train run the attack of the training batches and that
+of the validation, in a study both of these and every attack of the evaluation. ``steps`` and the
+like mean the attack that the run is about: in a train run that of the training batches, in an
+attack run or a study those of the evaluation.
+"""
+
+from collections.abc import Mapping
+from typing import Any, overload
+
+from runs.budgets import parse_budget
+from runs.errors import UserError
+from runs.spec import AttackSpec, StudySpec, TrainSpec, parse_spec
+
+THREAT = ("norm", "eps")
+OWN = ("step_size", "steps", "restarts", "loss")
+_BOTH_TRAININGS = frozenset(TrainSpec.model_fields) - frozenset(AttackSpec.model_fields)
+_L2_DEFAULT_EPS = 128 / 255  # the field's usual L2 budget on CIFAR
+
+
+@overload
+def override(spec: TrainSpec, changes: Mapping[str, Any]) -> TrainSpec: ...
+@overload
+def override(spec: AttackSpec, changes: Mapping[str, Any]) -> AttackSpec: ...
+@overload
+def override(spec: StudySpec, changes: Mapping[str, Any]) -> StudySpec: ...
+def override(
+    spec: TrainSpec | AttackSpec | StudySpec, changes: Mapping[str, Any]
+) -> TrainSpec | AttackSpec | StudySpec:
+    """A new spec with ``changes`` laid over ``spec``.
+
+    A key is a field of the spec, a dotted path (``robust.attack.steps``), or one of the words
+    above. In a study a plain training field (``epochs``, ``width``) reaches both trainings and
+    a plain evaluation field (``limit``) the attack.
+
+    Raises:
+        UserError: an unknown field or a value out of range, each named in a sentence.
+    """
+    fields = spec.model_dump(mode="json")
+    plain = {key: value for key, value in changes.items() if key not in (*THREAT, *OWN)}
+    for key, value in plain.items():
+        for path in _paths(spec, key):
+            _put(fields, path, value)
+    own = _own_pgds(fields)
+    others = [pgd for pgd in _all_pgds(fields) if not any(pgd is mine for mine in own)]
+    for pgd in own:
+        _change_pgd(pgd, {k: changes[k] for k in (*THREAT, *OWN) if k in changes})
+    for pgd in others:
+        _change_pgd(pgd, {k: changes[k] for k in THREAT if k in changes})
+    return parse_spec(fields)
+
+
+def _paths(spec: TrainSpec | AttackSpec | StudySpec, key: str) -> list[list[str]]:
+    if "." in key or not isinstance(spec, StudySpec) or key in StudySpec.model_fields:
+        return [key.split(".")]
+    if key in _BOTH_TRAININGS:
+        return [["baseline", key], ["robust", key]]
+    if key == "batch_size":  # of training; an evaluation's outcome does not depend on it
+        return [["baseline", key], ["robust", key]]
+    return [["attack", key]] if key in AttackSpec.model_fields else [[key]]
+
+
+def _put(fields: dict[str, Any], path: list[str], value: Any) -> None:
+    place: Any = fields
+    for number, part in enumerate(path[:-1]):
+        place = place[int(part)] if isinstance(place, list) and part.isdigit() else place.get(part)
+        if not isinstance(place, dict | list):
+            raise UserError(f"unknown field {'.'.join(path[: number + 1])!r}")
+    if isinstance(place, list):
+        raise UserError(f"{'.'.join(path[:-1])!r} is a list; write {'.'.join(path[:-1])}.0.…")
+    place[path[-1]] = value
+
+
+def _own_pgds(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    match fields["kind"]:
+        case "train":
+            return [fields["attack"]]
+        case "attack":
+            return [attack["pgd"] for attack in fields["attacks"]]
+        case _:
+            return [attack["pgd"] for attack in fields["attack"]["attacks"]]
+
+
+def _all_pgds(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    match fields["kind"]:
+        case "train":
+            return [fields["attack"], fields["validation"]]
+        case "attack":
+            return _own_pgds(fields)
+        case _:
+            trainings = [_all_pgds(fields["baseline"]), _all_pgds(fields["robust"])]
+            return [*trainings[0], *trainings[1], *_own_pgds(fields)]
+
+
+def _change_pgd(pgd: dict[str, Any], changes: dict[str, Any]) -> None:
+    """``eps`` without ``step_size`` keeps the step's share of ε."""
+    before = pgd["eps"]
+    share = pgd["step_size"] / before if before else 0.25
+    if changes.get("norm", pgd["norm"]) != pgd["norm"] and "eps" not in changes:
+        changes["eps"] = _L2_DEFAULT_EPS if changes["norm"] == "l2" else 8 / 255
+    pgd.update(changes)
+    if "eps" in changes and "step_size" not in changes:
+        try:
+            pgd["step_size"] = parse_budget(changes["eps"]) * share
+        except ValueError as error:
+            raise UserError(f"--eps: {error}") from None
+        if pgd["step_size"] < 0:
+            raise UserError(f"--eps: {changes['eps']} is negative; a budget is 0 or more")

@@ -1,0 +1,85 @@
+"""Named specs. Each preset is a whole study; a train or attack run takes its part of one."""
+
+from runs.errors import UserError
+from runs.spec import PGD, AttackSpec, StudySpec, TrainSpec, standard_attacks
+
+
+def _demo() -> StudySpec:
+    """scikit-learn's digits at ε = 32/255: a table in about a minute on two CPU cores."""
+    eps = 32 / 255
+    threat = PGD(eps=eps, step_size=8 / 255, steps=10)
+    common = {
+        "data": "digits",
+        "width": 8,
+        "batch_size": 64,
+        "lr": 0.2,
+        "val_per_class": 20,
+        "validation": threat,
+        "precision": "fp32",
+    }
+    return StudySpec(
+        data="digits",
+        precision="fp32",
+        baseline=TrainSpec(mode="baseline", recipe="standard", epochs=6, **common),
+        robust=TrainSpec(
+            mode="robust",
+            epochs=12,
+            attack=PGD(eps=eps, step_size=12 / 255, steps=4),
+            ema_decay=0.9,
+            **common,
+        ),
+        attack=AttackSpec(
+            data="digits",
+            precision="fp32",
+            attacks=standard_attacks(threat.model_copy(update={"steps": 20})),
+        ),
+    )
+
+
+def _cpu() -> StudySpec:
+    """Real CIFAR-100, width 16, under 75 minutes on two CPU cores.
+
+    Departs from the default in training: PGD-3 with step 4/255 instead of PGD-10 with 2/255,
+    because on a CPU an adversarial epoch costs steps + 1 plain ones.
+    """
+    common = {"width": 16, "batch_size": 128, "lr": 0.2, "ema_decay": 0.998}
+    return StudySpec(
+        baseline=TrainSpec(mode="baseline", recipe="standard", epochs=10, **common),
+        robust=TrainSpec(
+            mode="robust", epochs=12, attack=PGD(steps=3, step_size=4 / 255), **common
+        ),
+        attack=AttackSpec(),
+    )
+
+
+def _poster() -> StudySpec:
+    """The poster's study: full ResNet-18 on CIFAR-100, default threat model, for a GPU."""
+    common = {"width": 64, "batch_size": 256, "lr": 0.2, "ema_decay": 0.999}
+    return StudySpec(
+        baseline=TrainSpec(
+            mode="baseline", recipe="standard", epochs=30, label_smoothing=0.1, **common
+        ),
+        robust=TrainSpec(mode="robust", epochs=30, **common),
+        attack=AttackSpec(batch_size=1000),
+    )
+
+
+_PRESETS = {"demo": _demo, "cpu": _cpu, "poster": _poster}
+
+NAMES = tuple(_PRESETS)
+
+
+def describe(name: str) -> str:
+    """One line about a preset."""
+    return (_PRESETS[name].__doc__ or "").splitlines()[0]
+
+
+def preset(name: str) -> StudySpec:
+    """The study called ``name``.
+
+    Raises:
+        UserError: there is no such preset; the message lists those there are.
+    """
+    if name not in _PRESETS:
+        raise UserError(f"unknown preset {name!r}: there are {', '.join(NAMES)}")
+    return _PRESETS[name]()

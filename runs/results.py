@@ -1,0 +1,157 @@
+"""What came of an evaluation: counts, rates with intervals, and the comparison table as data."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from runs.errors import NotFoundError, UserError
+from runs.store import Run, Store
+
+Row = dict[str, Any]
+"""One model of the table; see :func:`row`."""
+
+Z95 = 1.959963984540054
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float] | None:
+    """The 95 % score interval of a proportion (Wilson 1927); None for no trials."""
+    if trials == 0:
+        return None
+    share = successes / trials
+    z2 = Z95**2 / trials
+    centre = (share + z2 / 2) / (1 + z2)
+    half = Z95 / (1 + z2) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials))
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return low, high
+
+
+def rate(successes: int, trials: int) -> float | None:
+    """successes / trials; None for no trials."""
+    return successes / trials if trials else None
+
+
+def attack_cell(
+    *, eps: float, n: int, correct: int, successes: int, robust: int, **more: Any
+) -> dict[str, Any]:
+    """One attack on one model, as counts and rates.
+
+    Args:
+        eps: budget, in pixels of [0, 1].
+        n: evaluated images.
+        correct: images classified correctly when clean: the denominator of success.
+        successes: of these, the images that the attack turned wrong (untargeted) or into the
+            target class (targeted).
+        robust: of these, the images that were still classified correctly.
+    """
+    return {
+        "eps": eps,
+        "success_k": successes,
+        "success_n": correct,
+        "success_rate": rate(successes, correct),
+        "success_ci95": wilson(successes, correct),
+        "robust_k": robust,
+        "robust_accuracy": rate(robust, n),
+        "robust_ci95": wilson(robust, n),
+        **more,
+    }
+
+
+def row(
+    *, model: str, run: str, checkpoint: str, n: int, correct: int, attacks: dict[str, Any]
+) -> Row:
+    """One model of the comparison table: clean accuracy and its attacks by name."""
+    return {
+        "model": model,
+        "run": run,
+        "checkpoint": checkpoint,
+        "n": n,
+        "correct_k": correct,
+        "accuracy": rate(correct, n),
+        "accuracy_ci95": wilson(correct, n),
+        "attacks": attacks,
+    }
+
+
+def table(threat_model: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+    """The comparison table as data."""
+    return {"threat_model": threat_model, "rows": list(rows)}
+
+
+def compare(store: Store, words: Iterable[str]) -> dict[str, Any]:
+    """The table of the runs named: a study stands for its rows, an attack run for its own, a
+    train run for its best checkpoints' latest attacks, ``RUN:checkpoint`` for that one.
+
+    Raises:
+        NotFoundError: a run doesn't exist or has not been attacked.
+        UserError: the runs were attacked under different threat models or on different images.
+    """
+    parts: list[tuple[str, dict[str, Any]]] = []
+    for word in words:
+        name, _, checkpoint = word.partition(":")
+        run = store.find(name)
+        found = _tables_of(store, run, checkpoint or None)
+        if not found:
+            raise NotFoundError(
+                f"{word} has no evaluation yet ({run.kind}, {run.state()}): "
+                f"run advtui attack on it first"
+            )
+        parts += [(word, part) for part in found]
+    first_word, first = parts[0]
+    for word, part in parts[1:]:
+        if difference := _difference(first["threat_model"], part["threat_model"]):
+            raise UserError(
+                f"{word} and {first_word} can't stand in one table: they differ in {difference}"
+            )
+    rows: dict[tuple[str, str], Row] = {}
+    for _, part in parts:
+        for one in part["rows"]:
+            rows.setdefault((one["run"], one["checkpoint"]), one)
+    return table(first["threat_model"], list(rows.values()))
+
+
+def _difference(one: dict[str, Any], other: dict[str, Any]) -> str | None:
+    for key in sorted(one.keys() | other.keys()):
+        if key != "precision" and one.get(key) != other.get(key):
+            return key
+    return None
+
+
+def _tables_of(store: Store, run: Run, checkpoint: str | None) -> list[dict[str, Any]]:
+    result = run.result
+    if run.kind != "train":
+        if not result or "rows" not in result:
+            return []
+        rows = [r for r in result["rows"] if checkpoint in (None, r["checkpoint"])]
+        return [table(result["threat_model"], rows)] if rows else []
+    wanted = [checkpoint] if checkpoint else default_checkpoints(run.mode)
+    found = []
+    for name in wanted:
+        for attack in store.runs():  # newest first
+            own = attack.result if attack.kind == "attack" else None
+            rows = [
+                r
+                for r in (own or {}).get("rows", [])
+                if (r["run"], r["checkpoint"]) == (run.id, name)
+            ]
+            if own and rows:
+                found.append(table(own["threat_model"], rows))
+                break
+    return found
+
+
+def default_checkpoints(mode: str | None) -> list[str]:
+    """What ``attack RUN`` attacks: the baseline's best clean, the robust run's two best."""
+    return ["best_clean"] if mode == "baseline" else ["best_clean", "best_robust"]
+
+
+def row_label(run: Run, checkpoint: str) -> str:
+    """The row's name: as on the poster, with the run's own name where it has one."""
+    standard = {
+        ("baseline", "best_clean"): "Baseline",
+        ("robust", "best_clean"): "Best clean",
+        ("robust", "best_robust"): "Best robust",
+    }
+    words = checkpoint.replace("_", " ")
+    label = standard.get((run.mode or "", checkpoint), f"{(run.mode or '').title()} {words}")
+    return f"{run.name}: {label}" if run.name and run.parent is None else label

@@ -1,0 +1,270 @@
+"""What can be asked for: train, attack, study.
+
+Specs are frozen and validated; unknown fields are refused by name; plain JSON keeps them. They
+say *what*, never *how*: no function of this module does any work. Pictures lie in [0, 1] and
+every budget is in those units.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from runs.budgets import format_budget, parse_budget
+from runs.errors import UserError
+
+Budget = Annotated[float, BeforeValidator(parse_budget), Field(ge=0)]
+Norm = Literal["linf", "l2"]
+AttackLoss = Literal["ce", "margin"]
+TargetRule = Literal["random", "least-likely", "next", "runner-up"]
+DataName = Literal["cifar100", "cifar10", "digits"]
+Mode = Literal["baseline", "robust"]
+Recipe = Literal["standard", "pgd-at", "mixed"]
+Precision = Literal["auto", "bf16", "fp32"]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:\d+)$")]
+
+
+class Spec(BaseModel):
+    """Frozen, keyword-only, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class PGD(Spec):
+    """Projected gradient descent (Madry et al. 2018, section 2.1) with a fixed step."""
+
+    norm: Norm = Field("linf", description="norm of the perturbation: linf or l2")
+    eps: Budget = Field(8 / 255, description="budget ε, in pixels of [0, 1]")
+    step_size: Budget = Field(2 / 255, description="length of one step, in pixels of [0, 1]")
+    steps: int = Field(10, ge=1, le=100_000, description="gradient steps per restart")
+    restarts: int = Field(1, ge=1, le=1_000, description="independent random starts")
+    random_start: bool = Field(True, description="begin at a random point of the ε-ball")
+    loss: AttackLoss = Field("ce", description="what the attack climbs: ce or margin (CW)")
+    craft_mode: Literal["eval", "train"] = Field(
+        "eval", description="mode of the model while attacking; train has no active set"
+    )
+    active_set: bool = Field(
+        True, description="in evaluation, images that are fooled leave the batch"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.norm == "linf" and self.eps > 1:
+            meant = f"; {self.eps:g}/255 was probably meant" if self.eps <= 255 else ""
+            raise ValueError(
+                f"ε = {self.eps:g} is outside [0, 1]: ε is in pixels of [0, 1], not of 0–255{meant}"
+            )
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError("restarts above 1 need random_start: without it they are all equal")
+        return self
+
+    def describe(self) -> str:
+        """``PGD-20, L∞, ε = 8/255, step 2/255, 1 restart, random start, cross-entropy``."""
+        norm = {"linf": "L∞", "l2": "L2"}[self.norm]
+        loss = {"ce": "cross-entropy", "margin": "margin (CW)"}[self.loss]
+        start = "random start" if self.random_start else "start at the image"
+        restarts = "1 restart" if self.restarts == 1 else f"{self.restarts} restarts"
+        return (
+            f"PGD-{self.steps}, {norm}, ε = {format_budget(self.eps)}, "
+            f"step {format_budget(self.step_size)}, {restarts}, {start}, {loss}"
+        )
+
+
+class Attack(Spec):
+    """One attack of an evaluation: a PGD with a name, targeted or not."""
+
+    name: str = Field(min_length=1, max_length=60, description="key in the result")
+    pgd: PGD
+    targets: TargetRule | None = Field(None, description="target rule; none: untargeted")
+
+
+def standard_attacks(pgd: PGD) -> tuple[Attack, ...]:
+    """The table's two columns: the same PGD with random targets, and untargeted."""
+    return (
+        Attack(name="pgd-targeted", pgd=pgd, targets="random"),
+        Attack(name="pgd-untargeted", pgd=pgd),
+    )
+
+
+EVALUATION_PGD = PGD(steps=20)
+
+
+class Job(Spec):
+    """What every kind of run can be told."""
+
+    name: str | None = Field(None, min_length=1, max_length=200, description="free text")
+    device: Device = Field("auto", description="auto, cpu, cuda or cuda:N")
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: all cores")
+    precision: Precision = Field("auto", description="auto: bf16 autocast where hardware has it")
+    share: bool = Field(False, description="do not wait for other runs on the same device")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
+    data: DataName = Field("cifar100", description="data set")
+    data_dir: str | None = Field(None, description="folder that holds the data set's own folder")
+
+
+class TrainSpec(Job):
+    """One training run of a ResNet-18, plain (baseline) or adversarial (robust)."""
+
+    kind: Literal["train"] = "train"
+    mode: Mode = Field("robust", description="baseline: clean images; robust: adversarial ones")
+    recipe: Recipe = Field("pgd-at", description="standard (baseline), pgd-at or mixed (robust)")
+    mixed_clean: float = Field(1 / 3, ge=0, le=1, description="mixed: share of clean images")
+    mixed_targeted: float = Field(1 / 3, ge=0, le=1, description="mixed: share of targeted ones")
+    width: int = Field(64, ge=1, le=1024, description="channels of the first stage; 64: ResNet-18")
+    epochs: int = Field(30, ge=1, le=100_000, description="passes over the training split")
+    batch_size: int = Field(128, ge=2, le=65_536, description="images a training step")
+    lr: float = Field(0.2, gt=0, le=100, description="peak learning rate")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum of SGD")
+    weight_decay: float = Field(5e-4, ge=0, le=1, description="L2 penalty on all parameters")
+    schedule: Literal["onecycle", "piecewise"] = Field(
+        "onecycle", description="onecycle: linear up, then down; piecewise: ÷10 at 50 % and 75 %"
+    )
+    warmup: float = Field(0.25, gt=0, lt=1, description="onecycle: share of steps going up")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="mass moved to the other classes")
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: none")
+    clip_norm: float | None = Field(None, gt=0, description="clip the gradient to this L2 norm")
+    augment: bool = Field(True, description="random crop, and flip where the data set allows")
+    attack: PGD = Field(PGD(), description="PGD of the training batches (robust)")
+    validation: PGD = Field(PGD(), description="PGD of the validation after each epoch")
+    val_per_class: int = Field(20, ge=1, le=2500, description="validation images a class")
+    train_limit: int | None = Field(
+        None, ge=2, description="train on this many images only, equally many a class"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.mode == "baseline") != (self.recipe == "standard"):
+            fitting = "standard" if self.mode == "baseline" else "pgd-at or mixed"
+            raise ValueError(
+                f"recipe {self.recipe!r} does not go with mode {self.mode!r}: use {fitting}"
+            )
+        if self.mixed_clean + self.mixed_targeted > 1:
+            raise ValueError("mixed_clean + mixed_targeted exceed 1: nothing is left to untargeted")
+        return self
+
+
+class CheckpointRef(Spec):
+    """A checkpoint of a run, with the label of its row in the table."""
+
+    run: str = Field(description="the run's id")
+    checkpoint: Literal["best_clean", "best_robust", "last"]
+    label: str = Field(max_length=300, description="name of the row")
+
+    @property
+    def file(self) -> str:
+        """Where it lies, below the home: ``runs/ID/checkpoints/best_clean.ckpt``."""
+        return f"runs/{self.run}/checkpoints/{self.checkpoint}.ckpt"
+
+
+class AttackSpec(Job):
+    """Attack checkpoints on the test split, and count."""
+
+    kind: Literal["attack"] = "attack"
+    checkpoints: tuple[CheckpointRef, ...] = Field((), description="what is attacked, a row each")
+    attacks: tuple[Attack, ...] = Field(
+        standard_attacks(EVALUATION_PGD), min_length=1, description="a column each"
+    )
+    limit: int | None = Field(
+        None, ge=1, description="evaluate this many test images only, equally many a class"
+    )
+    batch_size: int = Field(512, ge=1, le=65_536, description="images attacked at once")
+    examples: int = Field(12, ge=0, le=256, description="pictures kept for viewing")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [attack.name for attack in self.attacks]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two attacks are called {name!r}: names must differ")
+        return self
+
+
+class StudySpec(Job):
+    """Baseline, robust, attacks, table: three child runs, in order.
+
+    The job fields of the children (device, threads, data, seed, …) are the study's own.
+    """
+
+    kind: Literal["study"] = "study"
+    baseline: TrainSpec
+    robust: TrainSpec
+    attack: AttackSpec
+    reuse: bool = Field(False, description="take completed runs with the same spec from the home")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.baseline.mode != "baseline" or self.robust.mode != "robust":
+            raise ValueError("a study's baseline must have mode baseline, its robust mode robust")
+        return self
+
+    def child(self, role: Literal["baseline", "robust", "attack"]) -> TrainSpec | AttackSpec:
+        """The spec of one child, with the study's own job fields."""
+        own: TrainSpec | AttackSpec = getattr(self, role)
+        shared = {field: getattr(self, field) for field in Job.model_fields if field != "name"}
+        return own.model_copy(update=shared)
+
+
+AnySpec = Annotated[TrainSpec | AttackSpec | StudySpec, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[TrainSpec | AttackSpec | StudySpec] = TypeAdapter(AnySpec)
+
+RUN_HEADER = "run"
+"""Key under which a run's spec.json keeps id, creation time and parent; not part of the spec."""
+
+
+def parse_spec(fields: Mapping[str, Any]) -> TrainSpec | AttackSpec | StudySpec:
+    """Build the spec that plain JSON or TOML describes.
+
+    Raises:
+        UserError: with a sentence for each field that is unknown, missing or out of range.
+    """
+    plain = {key: value for key, value in fields.items() if key != RUN_HEADER}
+    try:
+        return _ADAPTER.validate_python(plain)
+    except ValidationError as error:
+        raise UserError(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """An error of the spec union as sentences, one for each field that is wrong."""
+    return "; ".join(dict.fromkeys(_sentence(dict(item)) for item in error.errors()))
+
+
+def _sentence(item: dict[str, Any]) -> str:
+    where = [str(part) for part in item["loc"][1:]]  # the first part is the kind
+    path = ".".join(where)
+    context = item.get("ctx", {})
+    match item["type"]:
+        case "extra_forbidden":
+            close = difflib.get_close_matches(where[-1], _field_names(), n=1)
+            return f"unknown field {path!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+        case "missing":
+            return f"field {path!r} is missing"
+        case "union_tag_not_found":
+            return "field 'kind' is missing: train, attack or study"
+        case "union_tag_invalid":
+            return f"unknown kind {context.get('tag')!r}: train, attack or study"
+        case "value_error":
+            reason = str(context["error"])
+        case "literal_error":
+            reason = f"{item['input']!r} is not one of {context['expected']}"
+        case "string_pattern_mismatch" if where and where[-1] == "device":
+            reason = f"{item['input']!r} is not one of auto, cpu, cuda, cuda:N"
+        case _:
+            message = item["msg"][0].lower() + item["msg"][1:]
+            shown = repr(item["input"])
+            reason = f"{message}, not {shown if len(shown) <= 80 else shown[:77] + '…'}"
+    return f"{path}: {reason}" if path else reason
+
+
+def _field_names() -> set[str]:
+    kinds = (PGD, Attack, CheckpointRef, TrainSpec, AttackSpec, StudySpec)
+    return {name for kind in kinds for name in kind.model_fields}

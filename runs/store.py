@@ -1,0 +1,265 @@
+"""The run store: folders below ``HOME/runs``; files are the only truth.
+
+Creates, finds, lists and deletes runs, and derives their state from their files. It starts
+nothing and knows nothing of how a run is carried out.
+"""
+
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from runs.errors import NotFoundError, UserError
+from runs.events import Event, EventReader, last_events
+from runs.jsonfiles import read_json, write_json
+from runs.spec import RUN_HEADER, AttackSpec, StudySpec, TrainSpec, parse_spec
+
+State = Literal["queued", "running", "completed", "failed", "interrupted", "lost"]
+LIVE = ("queued", "running")
+ENDED = ("completed", "failed", "interrupted")
+SILENCE_S = 30.0
+"""Seconds without an event after which a run without a result is lost."""
+
+CHECKPOINTS = ("best_clean", "best_robust", "last")
+_ID = re.compile(r"^\d{8}-\d{6}-[a-z]+-[0-9a-f]{4}$")
+
+
+def default_home() -> Path:
+    """``$ADVTUI_HOME``, else the platform's user data directory."""
+    if home := os.environ.get("ADVTUI_HOME"):
+        return Path(home).expanduser().absolute()
+    from platformdirs import user_data_path
+
+    return user_data_path("advtui", appauthor=False)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder. Reads its files afresh, except those that are written once."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def home(self) -> Path:
+        return self.path.parent.parent
+
+    @property
+    def events_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "worker.log"
+
+    @cached_property
+    def raw_spec(self) -> dict[str, Any]:
+        """spec.json as it stands, {} where it can't be read; cheap, for lists."""
+        return read_json(self.path / "spec.json") or {}
+
+    @property
+    def spec(self) -> TrainSpec | AttackSpec | StudySpec:
+        """The validated spec.
+
+        Raises:
+            UserError: spec.json is missing or was written by something else.
+        """
+        if not self.raw_spec:
+            raise UserError(f"{self.path / 'spec.json'} is missing or unreadable")
+        return parse_spec(self.raw_spec)
+
+    @property
+    def _header(self) -> dict[str, Any]:
+        header = self.raw_spec.get(RUN_HEADER)
+        return header if isinstance(header, dict) else {}
+
+    @property
+    def created(self) -> float:
+        """Unix seconds."""
+        created = self._header.get("created")
+        if isinstance(created, int | float):
+            return float(created)
+        stamp = datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S")
+        return stamp.replace(tzinfo=UTC).timestamp()
+
+    @property
+    def parent(self) -> str | None:
+        return self._header.get("parent")
+
+    @property
+    def role(self) -> str | None:
+        """What a child is to its study: baseline, robust or attack."""
+        return self._header.get("role")
+
+    @property
+    def kind(self) -> str:
+        return str(self.raw_spec.get("kind", "unknown"))
+
+    @property
+    def mode(self) -> str | None:
+        return self.raw_spec.get("mode")
+
+    @property
+    def name(self) -> str | None:
+        return self.raw_spec.get("name")
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        return read_json(self.path / "result.json")
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """``{"tags": […], "note": …}``"""
+        found = read_json(self.path / "meta.json") or {}
+        tags = found.get("tags")
+        return {**found, "tags": tags if isinstance(tags, list) else []}
+
+    def set_meta(self, **fields: Any) -> None:
+        """Replace what a person added: ``tags`` or ``note``."""
+        write_json(self.path / "meta.json", {**self.meta, **fields})
+
+    def state(self, now: float | None = None) -> State:
+        """Derived from result.json, else from the last events."""
+        result = self.result
+        if result and result.get("state") in ENDED:
+            return result["state"]  # type: ignore[no-any-return]
+        events = last_events(self.events_path)
+        latest = events[-1]["t"] if events else self.created
+        if (time.time() if now is None else now) - latest > SILENCE_S:
+            return "lost"
+        return "queued" if _phase(events) == "queued" else "running"
+
+    @property
+    def was_started(self) -> bool:
+        """Whether any attempt got past its checks and its queue."""
+        return any(event["kind"] == "started" for event in EventReader(self.events_path).new())
+
+    def checkpoint(self, name: str) -> Path:
+        return self.path / "checkpoints" / f"{name}.ckpt"
+
+    def checkpoints(self) -> list[str]:
+        """Names of the checkpoints that are there."""
+        return [name for name in CHECKPOINTS if self.checkpoint(name).is_file()]
+
+
+def _phase(events: list[Event]) -> str:
+    for event in reversed(events):
+        if event["kind"] == "heartbeat":
+            return str(event.get("phase", "running"))
+        if event["kind"] in ("started", "metric", "attack", "checkpoint", "child"):
+            return "running"
+    return "queued"
+
+
+class Store:
+    """The runs of one home."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = (home or default_home()).absolute()
+        self.folder = self.home / "runs"
+
+    def create(
+        self,
+        spec: TrainSpec | AttackSpec | StudySpec,
+        *,
+        parent: str | None = None,
+        role: str | None = None,
+    ) -> Run:
+        """A new run's folder with its spec.json.
+
+        Raises:
+            UserError: the home can't be written.
+        """
+        slug = spec.mode if isinstance(spec, TrainSpec) else spec.kind
+        created = time.time()
+        stamp = datetime.fromtimestamp(created, UTC).strftime("%Y%m%d-%H%M%S")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            while True:
+                run = Run(self.folder / f"{stamp}-{slug}-{secrets.token_hex(2)}")
+                try:
+                    run.path.mkdir()
+                    break
+                except FileExistsError:
+                    continue
+            header = {"id": run.id, "created": created, "parent": parent, "role": role}
+            write_json(
+                run.path / "spec.json",
+                {**spec.model_dump(mode="json"), RUN_HEADER: header},
+            )
+        except OSError as error:
+            raise UserError(
+                f"the home {self.home} can't be written ({error.strerror}): "
+                "choose another with --home or ADVTUI_HOME"
+            ) from None
+        return run
+
+    def runs(self) -> list[Run]:
+        """All runs, newest first."""
+        try:
+            names = [entry.name for entry in os.scandir(self.folder) if _ID.match(entry.name)]
+        except OSError:
+            return []
+        found = (Run(self.folder / name) for name in names)
+        return sorted(found, key=lambda run: (run.created, run.id), reverse=True)
+
+    def children(self, run: Run) -> list[Run]:
+        """A study's child runs, oldest first."""
+        return [child for child in reversed(self.runs()) if child.parent == run.id]
+
+    def find(self, word: str) -> Run:
+        """The run that ``word`` names: an id, a unique prefix of one, a name, or ``@1``.
+
+        Raises:
+            NotFoundError: none or several match; the message says which.
+        """
+        runs = self.runs()
+        if match := re.fullmatch(r"@(\d+)", word):
+            started = [run for run in runs if run.parent is None]
+            number = int(match[1])
+            if not 1 <= number <= len(started):
+                raise NotFoundError(f"no run {word}: {_count(started)} in {self.home}")
+            return started[number - 1]
+        for candidates in (
+            [run for run in runs if run.id == word],
+            [run for run in runs if run.name == word],
+            [run for run in runs if word and run.id.startswith(word)],
+        ):
+            if len(candidates) == 1:
+                return candidates[0]
+            if candidates:
+                listed = ", ".join(run.id for run in candidates[:5])
+                more = f" and {len(candidates) - 5} more" if len(candidates) > 5 else ""
+                raise NotFoundError(f"{word!r} is ambiguous: {listed}{more}")
+        raise NotFoundError(f"no run {word!r}: {_count(runs)} in {self.home}; see advtui runs")
+
+    def delete(self, run: Run) -> None:
+        """Remove a run and its children.
+
+        Raises:
+            UserError: one of them is queued or running, or can't be removed.
+        """
+        family = [run, *self.children(run)]
+        for member in family:
+            if member.state() in LIVE:
+                raise UserError(f"{member.id} is {member.state()}: stop it first")
+        for member in family:
+            try:
+                shutil.rmtree(member.path)
+            except OSError as error:
+                raise UserError(f"{member.path} can't be removed: {error.strerror}") from None
+
+
+def _count(runs: Iterable[Run]) -> str:
+    number = len(list(runs))
+    return "there is 1 run" if number == 1 else f"there are {number} runs"
