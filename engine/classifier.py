@@ -6,11 +6,12 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.attacks import attack_batch
+from engine.folding import Folded
 from engine.randomness import generator
-from engine.recipes import RECIPES
+from engine.recipes import RECIPES, Setting
 from engine.resnet import resnet18
 from runs.spec import Attack, TrainSpec
 
@@ -33,7 +34,8 @@ class Classifier(pl.LightningModule):
         self.save_hyperparameters(
             {"classes": classes, "mean": mean, "std": std, "spec": spec.model_dump(mode="json")}
         )
-        self._counts = {"val_loss": torch.zeros(())}
+        self._counts: dict[str, Tensor] = {}
+        self._folded: list[Folded] = []  # in a list: no submodule, so no part of a checkpoint
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.network(images)
@@ -44,18 +46,30 @@ class Classifier(pl.LightningModule):
         noise = generator(
             self.spec.seed, "attack", self.current_epoch, batch_idx, device=self.device
         )
-        loss, logits = RECIPES[self.spec.recipe](
-            self.network, images, labels, self.spec, self.classes, noise
-        )
+        setting = Setting(self.spec, self.classes, self._attacked_in_training(), noise)
+        loss, logits = RECIPES[self.spec.recipe](self.network, images, labels, setting)
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
         size = len(labels)
         self.log("train_loss", loss, on_step=True, on_epoch=True, batch_size=size)
         self.log("train_accuracy", accuracy, on_step=True, on_epoch=True, batch_size=size)
         return loss
 
+    def _attacked_in_training(self) -> nn.Module:
+        if self.spec.attack.craft_mode == "train" or self.spec.mode == "baseline":
+            return self.network
+        return self._frozen()
+
+    def _frozen(self) -> nn.Module:
+        """The network in eval mode at its present weights, without BatchNorm."""
+        if not self._folded:
+            self._folded.append(Folded(self.network))
+        self._folded[0].refresh()
+        return self._folded[0].network
+
     def on_validation_epoch_start(self) -> None:
         names = ("loss", "images", "correct", "robust")
         self._counts = {name: torch.zeros((), device=self.device) for name in names}
+        self._frozen()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels, indices = batch
@@ -67,7 +81,7 @@ class Classifier(pl.LightningModule):
         # An image that is wrong when clean is not robust whatever an attack does.
         chosen = right.nonzero().flatten()
         adversarial, _ = attack_batch(
-            self.network,
+            self._folded[0].network,
             images[chosen],
             labels[chosen],
             indices[chosen].tolist(),

@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.attacks import attack_batch
 from engine.checkpoints import load_model
 from engine.data import DataSplits, Pictures, balanced, load, to_float
 from engine.devices import autocast_dtype
+from engine.folding import Folded
 from engine.pgd import Step
+from engine.resnet import PictureClassifier
 from engine.sanity import Observed, attack_checks
 from engine.stopping import StopSignal
 from runs.datasets import DATASETS
@@ -105,7 +107,7 @@ def evaluate(
     }
 
 
-def load_reference(run: Run, reference: CheckpointRef, splits: DataSplits) -> nn.Module:
+def load_reference(run: Run, reference: CheckpointRef, splits: DataSplits) -> PictureClassifier:
     """The network that a reference names."""
     model, _ = load_model(run.home / reference.file, classes=len(splits.classes))
     return model
@@ -136,7 +138,7 @@ class _Attacker:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: PictureClassifier,
         label: str,
         test: Pictures,
         spec: AttackSpec,
@@ -145,6 +147,7 @@ class _Attacker:
         stop: StopSignal,
     ) -> None:
         self.model, self.label, self.test, self.spec = model, label, test, spec
+        self._attacked = Folded(model).network
         self.logits = torch.empty(0)
         self._dtype, self._events, self._stop = dtype, events, stop
         self._right = torch.empty(0)
@@ -173,10 +176,10 @@ class _Attacker:
                 self._stop.check()
                 report.step(done, batch, len(step.images))
 
-            before = [module.training for module in self.model.modules()]
+            before = [module.training for module in self._attacked.modules()]
             with self._autocast():
                 adversarial, targets = attack_batch(
-                    self.model,
+                    self._attacked,
                     images,
                     labels,
                     self.test.indices[cut].tolist(),
@@ -196,7 +199,7 @@ class _Attacker:
             extremes["largest"] = max(extremes["largest"], float(lengths.max()))
             extremes["lowest"] = min(extremes["lowest"], float(adversarial.min()))
             extremes["highest"] = max(extremes["highest"], float(adversarial.max()))
-            extremes["as_found"] &= before == [m.training for m in self.model.modules()]
+            extremes["as_found"] &= before == [m.training for m in self._attacked.modules()]
             done += len(labels)
             report.step(done, 0, 0)
         tally.seconds = time.monotonic() - began
@@ -209,7 +212,7 @@ class _Attacker:
         images, labels = to_float(self.test.images[chosen]), self.test.labels[chosen]
         with self._autocast():
             adversarial, targets = attack_batch(
-                self.model,
+                self._attacked,
                 images,
                 labels,
                 self.test.indices[chosen].tolist(),

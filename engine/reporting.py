@@ -24,12 +24,18 @@ class Reporter(pl.Callback):
         self._metrics_at = 0.0
         self._epoch_began = time.monotonic()
         self._steps_here = 0
+        self._lr = 0.0
         self.last: dict[str, Any] = {}
         """The values of the last whole epoch."""
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._epoch_began = time.monotonic()
         self._steps_here = 0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._lr = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -57,7 +63,7 @@ class Reporter(pl.Callback):
                 for name in ("train_loss", "train_accuracy")
                 if f"{name}_step" in logged
             }
-            values["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+            values["lr"] = self._lr
             self._write_metric(trainer, "step", values)
 
     def on_validation_batch_end(
@@ -93,8 +99,9 @@ class Reporter(pl.Callback):
             **{name: name for name in MONITORS.values()},
         }
         values = {name: float(logged[key]) for name, key in names.items() if key in logged}
-        values["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        values["lr"] = self._lr
         values["seconds"] = time.monotonic() - self._epoch_began
+        values = {name: float(f"{value:.6g}") for name, value in values.items()}
         self.last = {"epoch": trainer.current_epoch, **values}
         self._write_metric(trainer, "epoch", values)
     def _write_metric(self, trainer: pl.Trainer, every: str, values: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ def _demo() -> StudySpec:
         "width": 8,
         "batch_size": 64,
         "lr": 0.2,
-        "val_per_class": 20,
+        "val_per_class": 15,
         "validation": threat,
         "precision": "fp32",
     }
@@ -23,8 +23,8 @@ def _demo() -> StudySpec:
         baseline=TrainSpec(mode="baseline", recipe="standard", epochs=6, **common),
         robust=TrainSpec(
             mode="robust",
-            epochs=12,
-            attack=PGD(eps=eps, step_size=12 / 255, steps=4),
+            epochs=10,
+            attack=PGD(eps=eps, step_size=16 / 255, steps=3),
             ema_decay=0.9,
             **common,
         ),
@@ -46,9 +46,9 @@ def _cpu() -> StudySpec:
     return StudySpec(
         baseline=TrainSpec(mode="baseline", recipe="standard", epochs=10, **common),
         robust=TrainSpec(
-            mode="robust", epochs=12, attack=PGD(steps=3, step_size=4 / 255), **common
+            mode="robust", epochs=9, attack=PGD(steps=3, step_size=4 / 255), **common
         ),
-        attack=AttackSpec(),
+        attack=AttackSpec(batch_size=250),
     )
 
 

@@ -1,0 +1,68 @@
+"""BatchNorm folded into convolutions: the same function in eval mode, with less to compute.
+
+For attacks, which pass through a frozen network dozens of times. Outputs agree up to rounding;
+what an attack finds is counted on the network as it was trained.
+"""
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
+from torchvision.models.resnet import BasicBlock
+
+from engine.resnet import CifarResNet18, PictureClassifier
+
+
+class Folded:
+    """A frozen copy of a network in eval mode, without BatchNorm.
+
+    ``network`` computes what the original would in eval mode at the time of the last
+    :meth:`refresh`. A network other than :class:`CifarResNet18` is copied as it is.
+    """
+
+    def __init__(self, original: PictureClassifier) -> None:
+        self._original = original
+        self.network = copy.deepcopy(original).eval().requires_grad_(False)
+        inner = self.network.network
+        if isinstance(inner, CifarResNet18):
+            inner.conv1, inner.bn1 = _fold(inner.conv1, inner.bn1)
+            for block in inner.modules():
+                if isinstance(block, BasicBlock):
+                    block.conv1, block.bn1 = _fold(block.conv1, block.bn1)
+                    block.conv2, block.bn2 = _fold(block.conv2, block.bn2)
+                    if isinstance(block.downsample, nn.Sequential):
+                        block.downsample = nn.Sequential(*_fold(*block.downsample))
+        self.network = self.network.to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Take over the original's present weights, in place."""
+        modules = dict(self._original.named_modules())
+        kept = dict(self.network.named_modules())
+        for name, module in modules.items():
+            if isinstance(module, nn.Linear):
+                kept[name].load_state_dict(module.state_dict())
+            elif isinstance(module, nn.Conv2d):
+                norm = modules[_norm_of(name)]
+                weight, bias = fuse_conv_bn_weights(
+                    module.weight,
+                    module.bias,
+                    norm.running_mean,
+                    norm.running_var,
+                    norm.eps,
+                    norm.weight,
+                    norm.bias,
+                )
+                kept[name].weight.copy_(weight)
+                kept[name].bias.copy_(bias)
+
+
+def _norm_of(convolution: str) -> str:
+    """``layer1.0.conv2`` → ``layer1.0.bn2``; ``layer2.0.downsample.0`` → ``….1``."""
+    head, _, tail = convolution.rpartition(".")
+    return f"{head}.{'1' if tail == '0' else tail.replace('conv', 'bn')}"
+
+
+def _fold(convolution: nn.Module, norm: nn.Module) -> tuple[nn.Module, nn.Module]:
+    return fuse_conv_bn_eval(convolution, norm), nn.Identity()
