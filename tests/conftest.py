@@ -1,0 +1,33 @@
+"""Shared fixtures and the reasons for skipping."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home of its own."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("ADVTUI_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cifar100() -> Path:
+    """The folder that holds ``cifar-100-python/``."""
+    named = os.environ.get("ADVTUI_CIFAR100")
+    if not named or not (Path(named) / "cifar-100-python" / "train").is_file():
+        pytest.skip("ADVTUI_CIFAR100 names no folder that holds cifar-100-python/")
+    return Path(named)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA GPU")
