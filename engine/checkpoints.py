@@ -118,7 +118,5 @@ def load_model(path: Path, *, classes: int) -> tuple[PictureClassifier, dict[str
         model.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"{path} does not fit a ResNet-18 of width {width}: {reason}"
-        ) from None
+        raise UserError(f"{path} does not fit a ResNet-18 of width {width}: {reason}") from None
     return model.eval(), content

@@ -41,9 +41,7 @@ class Pictures:
         return Pictures(self.images[chosen], self.labels[chosen], self.indices[chosen])
 
     def to(self, device: torch.device) -> "Pictures":
-        return Pictures(
-            self.images.to(device), self.labels.to(device), self.indices.to(device)
-        )
+        return Pictures(self.images.to(device), self.labels.to(device), self.indices.to(device))
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def stratified(labels: Tensor, per_class: int, rng: torch.Generator) -> tuple[Te
         UserError: a class has no more images than are asked for.
     """
     chosen = torch.zeros(len(labels), dtype=torch.bool)
-    for label in labels.unique().tolist():
+    for label in range(int(labels.max()) + 1):
         members = (labels == label).nonzero().flatten()
         if len(members) <= per_class:
             raise UserError(

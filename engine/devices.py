@@ -57,7 +57,7 @@ def describe(device: torch.device) -> str:
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """bfloat16 where it is asked for or, with ``auto``, where the hardware is fast at it; else None.
+    """bfloat16 where asked for or, with ``auto``, where the hardware is fast at it; else None.
 
     float16 is never used: it underflows input gradients to 0.
     """
@@ -70,7 +70,7 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Without AMX a CPU computes in bf16, but no faster than in fp32 (measured, width 16 and 64).
     amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     return bool(amx())

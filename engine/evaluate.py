@@ -165,7 +165,8 @@ class _Attacker:
     def attack(self, attack: Attack) -> dict[str, Any]:
         """Attack all images that are correct when clean; returns tally and observations."""
         tally = Tally(correct=len(self._right))
-        extremes = {"largest": 0.0, "lowest": 1.0, "highest": 0.0, "as_found": True}
+        extremes = {"largest": 0.0, "lowest": 1.0, "highest": 0.0}
+        as_found = True
         began = time.monotonic()
         report = _AttackReport(self._events, self.label, attack.name, tally)
         done = 0
@@ -199,11 +200,14 @@ class _Attacker:
             extremes["largest"] = max(extremes["largest"], float(lengths.max()))
             extremes["lowest"] = min(extremes["lowest"], float(adversarial.min()))
             extremes["highest"] = max(extremes["highest"], float(adversarial.max()))
-            extremes["as_found"] &= before == [m.training for m in self._attacked.modules()]
+            as_found &= before == [m.training for m in self._attacked.modules()]
             done += len(labels)
             report.step(done, 0, 0)
         tally.seconds = time.monotonic() - began
-        cell = {"tally": asdict(tally), "observed": {"eps": attack.pgd.eps, **extremes}}
+        cell = {
+            "tally": asdict(tally),
+            "observed": {"eps": attack.pgd.eps, "as_found": as_found, **extremes},
+        }
         report.finish(cell)
         return cell
 
@@ -233,7 +237,7 @@ class _Attacker:
         return torch.autocast(self.test.images.device.type, dtype=self._dtype)
 
     def _batches(self, places: Tensor) -> Iterator[Tensor]:
-        return iter(places.to(self.test.images.device).split(self.spec.batch_size))
+        return iter(torch.split(places.to(self.test.images.device), self.spec.batch_size))
 
 
 class _AttackReport:

@@ -5,6 +5,7 @@ what an attack finds is counted on the network as it was trained.
 """
 
 import copy
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,22 +25,22 @@ class Folded:
     def __init__(self, original: PictureClassifier) -> None:
         self._original = original
         self.network = copy.deepcopy(original).eval().requires_grad_(False)
-        inner = self.network.network
+        inner: Any = self.network.network
         if isinstance(inner, CifarResNet18):
-            inner.conv1, inner.bn1 = _fold(inner.conv1, inner.bn1)
-            for block in inner.modules():
-                if isinstance(block, BasicBlock):
-                    block.conv1, block.bn1 = _fold(block.conv1, block.bn1)
-                    block.conv2, block.bn2 = _fold(block.conv2, block.bn2)
-                    if isinstance(block.downsample, nn.Sequential):
-                        block.downsample = nn.Sequential(*_fold(*block.downsample))
+            inner.conv1, inner.bn1 = _fold(inner.conv1, inner.bn1)  # type: ignore[assignment]
+            blocks: list[Any] = [m for m in inner.modules() if isinstance(m, BasicBlock)]
+            for block in blocks:
+                block.conv1, block.bn1 = _fold(block.conv1, block.bn1)
+                block.conv2, block.bn2 = _fold(block.conv2, block.bn2)
+                if isinstance(block.downsample, nn.Sequential):
+                    block.downsample = nn.Sequential(*_fold(*block.downsample))
         self.network = self.network.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Take over the original's present weights, in place."""
-        modules = dict(self._original.named_modules())
-        kept = dict(self.network.named_modules())
+        modules: dict[str, Any] = dict(self._original.named_modules())
+        kept: dict[str, Any] = dict(self.network.named_modules())
         for name, module in modules.items():
             if isinstance(module, nn.Linear):
                 kept[name].load_state_dict(module.state_dict())
@@ -64,5 +65,5 @@ def _norm_of(convolution: str) -> str:
     return f"{head}.{'1' if tail == '0' else tail.replace('conv', 'bn')}"
 
 
-def _fold(convolution: nn.Module, norm: nn.Module) -> tuple[nn.Module, nn.Module]:
+def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[nn.Module, nn.Module]:
     return fuse_conv_bn_eval(convolution, norm), nn.Identity()

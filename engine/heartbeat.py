@@ -5,9 +5,9 @@ heartbeat whose ``stalled_s`` grows.
 """
 
 import contextlib
-import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -63,7 +63,7 @@ class Heartbeat(threading.Thread):
 
 def _gpus() -> list[dict[str, Any]]:
     """Each GPU's load, as NVML tells it; empty where there is no NVIDIA driver."""
-    if not os.path.exists("/dev/nvidiactl"):
+    if not Path("/dev/nvidiactl").exists():
         return []
     import pynvml
 

@@ -53,8 +53,8 @@ def mixed(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) ->
     clean = round(setting.spec.mixed_clean * len(images))
     targeted = min(round(setting.spec.mixed_targeted * len(images)), len(images) - clean)
     sizes = [clean, targeted, len(images) - clean - targeted]
-    calm, towards, away = images.split(sizes)
-    _, towards_labels, away_labels = labels.split(sizes)
+    calm, towards, away = torch.split(images, sizes)
+    _, towards_labels, away_labels = torch.split(labels, sizes)
     noise = setting.noise
     offset = torch.randint(1, setting.classes, (targeted,), generator=noise, device=noise.device)
     targets = (towards_labels + offset.to(labels.device)) % setting.classes

@@ -38,7 +38,12 @@ class Reporter(pl.Callback):
         self._lr = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         self._steps_here += 1
         now = time.monotonic()
@@ -101,16 +106,16 @@ class Reporter(pl.Callback):
         values = {name: float(logged[key]) for name, key in names.items() if key in logged}
         values["lr"] = self._lr
         values["seconds"] = time.monotonic() - self._epoch_began
-        values = {name: float(f"{value:.6g}") for name, value in values.items()}
-        self.last = {"epoch": trainer.current_epoch, **values}
+        self.last = {"epoch": trainer.current_epoch, **_rounded(values)}
         self._write_metric(trainer, "epoch", values)
+
     def _write_metric(self, trainer: pl.Trainer, every: str, values: dict[str, Any]) -> None:
         self._events.write(
             "metric",
             epoch=trainer.current_epoch,
             step=trainer.global_step,
             every=every,
-            values=values,
+            values=_rounded(values),
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -118,6 +123,11 @@ class Reporter(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.last = dict(state_dict["last"])
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    """Six digits: what is left of a float32 mean."""
+    return {name: float(f"{value:.6g}") for name, value in values.items()}
 
 
 class CheckpointReporter(Checkpoint):
@@ -178,7 +188,12 @@ class StopAtBatch(pl.Callback):
         self._events = events
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         if batch_idx + 1 < trainer.num_training_batches and self._stop.requested:
             trainer.save_checkpoint(self._last)

@@ -38,15 +38,19 @@ def carry_out_study(
         StopRequested: a stop was asked for; the child at work has been stopped too.
         UserError: a child failed; the message is its own.
     """
-    started(children=list(ROLES))
     store = Store(run.home)
     done: dict[str, Run] = {}
+
+    def begun() -> None:
+        if not done:  # a study starts when its first child has passed its checks and its queue
+            started(children=list(ROLES))
+
     for role in ROLES:
         child_spec = spec.child(role)
         if isinstance(child_spec, AttackSpec):
             child_spec = child_spec.model_copy(update={"checkpoints": _references(done)})
         child = _child(store, run, role, child_spec, reuse=spec.reuse)
-        _follow(child, role, events, stop)
+        _follow(child, role, events, stop, begun)
         done[role] = child
     result = done["attack"].result or {}
     return {
@@ -59,7 +63,7 @@ def carry_out_study(
 
 def _references(done: dict[str, Run]) -> tuple[CheckpointRef, ...]:
     return tuple(
-        CheckpointRef(run=child.id, checkpoint=name, label=row_label(child, name))  # type: ignore[arg-type]
+        CheckpointRef(run=child.id, checkpoint=name, label=row_label(child, name))
         for child in done.values()
         for name in default_checkpoints(child.mode)
     )
@@ -74,9 +78,9 @@ def _child(
     if reuse:
         wanted = _outcome(spec.model_dump(mode="json"))
         for other in store.runs():
-            if other.kind == spec.kind and _outcome(other.raw_spec) == wanted:
-                if other.state() == "completed":
-                    return other
+            same = other.kind == spec.kind and _outcome(other.raw_spec) == wanted
+            if same and other.state() == "completed":
+                return other
     return store.create(spec, parent=study.id, role=role)
 
 
@@ -84,19 +88,26 @@ def _outcome(fields: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key not in NOT_THE_OUTCOME}
 
 
-def _follow(child: Run, role: Role, events: EventWriter, stop: StopSignal) -> None:
-    """See the child through to its end, and say what becomes of it."""
+def _follow(
+    child: Run, role: Role, events: EventWriter, stop: StopSignal, begun: Callable[[], None]
+) -> None:
+    """See the child through to its end, and say what becomes of it.
+
+    ``begun`` is called once, when the child has started.
+    """
     worker: subprocess.Popen[bytes] | None = None
-    state = child.state()
+    state: str = child.state()
     if state != "completed" and not is_carried_out(child):
         stop.check()
-        (child.path / "result.json").unlink(missing_ok=True) if state == "lost" else None
         worker = start_worker(child)
         state = "queued"
     events.write("child", run=child.id, role=role, state=state)
-    asked = False
+    asked = has_begun = False
     while True:
         ended = _ended(child, worker)
+        if not has_begun and child.was_started:
+            has_begun = True
+            begun()
         now = child.state() if ended is None else ended
         if now != state:
             state = now

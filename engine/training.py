@@ -48,14 +48,10 @@ def train(
         splits.train, spec.val_per_class, spec.seed, spec.train_limit
     )
     if len(training) < spec.batch_size:
-        raise UserError(
-            f"batch_size {spec.batch_size} exceeds the {len(training)} training images"
-        )
+        raise UserError(f"batch_size {spec.batch_size} exceeds the {len(training)} training images")
     pl.seed_everything(spec.seed, workers=False, verbose=False)
     module = Classifier(spec, len(splits.classes), list(splits.mean), list(splits.std))
-    data = PicturesOnDevice(
-        training.to(device), validation.to(device), spec, flips=splits.flips
-    )
+    data = PicturesOnDevice(training.to(device), validation.to(device), spec, flips=splits.flips)
     reporter = Reporter(events)
     last = run.checkpoint("last")
 

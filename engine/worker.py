@@ -6,9 +6,9 @@ Imports torch; the part of a worker that must not wait for that is in ``__main__
 import os
 import platform
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
-import pytorch_lightning
 import torch
 import torchvision
 
@@ -42,9 +42,7 @@ def carry_out(
     device = resolve(spec.device)
 
     def report_download(done: int, total: int) -> None:
-        events.write(
-            "progress", task="download", done=done, total=total, unit="bytes", rate=None
-        )
+        events.write("progress", task="download", done=done, total=total, unit="bytes", rate=None)
         stop.check()
 
     ensure_data(spec.data, run.home, spec.data_dir, report_download)
@@ -69,7 +67,7 @@ def carry_out(
                 "python": platform.python_version(),
                 "torch": torch.__version__,
                 "torchvision": torchvision.__version__,
-                "pytorch_lightning": pytorch_lightning.__version__,
+                "pytorch_lightning": version("pytorch-lightning"),
                 "cuda": torch.version.cuda,
             },
         )

@@ -30,7 +30,7 @@ def parse_budget(text: str | int | float) -> float:
 
 
 def format_budget(value: float) -> str:
-    """The shortest way to write a budget that :func:`parse_budget` reads back: 255ths where exact."""
+    """A budget as :func:`parse_budget` reads it back: in 255ths where that is exact."""
     if value == 0:
         return "0"
     of_255 = Fraction(value * 255).limit_denominator(2)

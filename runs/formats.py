@@ -16,7 +16,7 @@ Table = dict[str, Any]
 CAPTION = (
     "success: of the images classified correctly when clean, the share that the attack turns "
     "into the target class (targeted) or wrong (untargeted); robust: share of all images "
-    "classified correctly both clean and attacked; ± and brackets: 95 % Wilson intervals"
+    "classified correctly both clean and attacked; ranges are 95 % Wilson intervals"
 )
 
 
@@ -138,7 +138,8 @@ def as_latex(data: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-_COUNTS = ("eps", "success_k", "success_n", "success_rate", "robust_k", "robust_accuracy")
+_OF_THE_MODEL = ("model", "run", "checkpoint", "n", "correct_k", "accuracy")
+_OF_THE_ATTACK = ("eps", "success_k", "success_n", "success_rate", "robust_k", "robust_accuracy")
 
 
 def as_csv(data: Table) -> str:
@@ -146,16 +147,22 @@ def as_csv(data: Table) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(
-        ["model", "run", "checkpoint", "n", "correct_k", "accuracy"]
-        + ["accuracy_low", "accuracy_high", "attack", *_COUNTS]
-        + ["success_low", "success_high", "robust_low", "robust_high"]
+        [
+            *_OF_THE_MODEL,
+            *("accuracy_low", "accuracy_high"),
+            "attack",
+            *_OF_THE_ATTACK,
+            *("success_low", "success_high", "robust_low", "robust_high"),
+        ]
     )
     for row in data["rows"]:
-        start = [row[k] for k in ("model", "run", "checkpoint", "n", "correct_k", "accuracy")]
+        start = [row[key] for key in _OF_THE_MODEL]
         start += row["accuracy_ci95"] or (None, None)
         for name, cell in _flat(row):
-            bounds = [*(cell["success_ci95"] or (None, None)), *(cell["robust_ci95"] or (None,) * 2)]
-            writer.writerow([*start, name, *(cell[key] for key in _COUNTS), *bounds])
+            line = [*start, name, *(cell[key] for key in _OF_THE_ATTACK)]
+            for bounds in (cell["success_ci95"], cell["robust_ci95"]):
+                line += bounds or (None, None)
+            writer.writerow(line)
     return stream.getvalue()
 
 

@@ -5,6 +5,7 @@ outlives the terminal that started it. A pid is no identity (pids are reused, an
 another host), so a worker records its host, boot and process start time beside it.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -48,7 +49,7 @@ def record_worker(run: Run) -> None:
     scheduler = os.environ.get("SLURM_JOB_ID")
     write_json(
         run.path / "launch.json",
-        {**_identity(os.getpid()), "scheduler_id": scheduler, "folder": os.getcwd()},
+        {**_identity(os.getpid()), "scheduler_id": scheduler, "folder": str(Path.cwd())},
     )
 
 
@@ -106,7 +107,5 @@ def request_stop(run: Run) -> None:
     """
     (run.path / STOP_FILE).touch()
     if (pid := worker_pid(run)) is not None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass

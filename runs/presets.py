@@ -45,9 +45,7 @@ def _cpu() -> StudySpec:
     common = {"width": 16, "batch_size": 128, "lr": 0.2, "ema_decay": 0.998}
     return StudySpec(
         baseline=TrainSpec(mode="baseline", recipe="standard", epochs=10, **common),
-        robust=TrainSpec(
-            mode="robust", epochs=9, attack=PGD(steps=3, step_size=4 / 255), **common
-        ),
+        robust=TrainSpec(mode="robust", epochs=9, attack=PGD(steps=3, step_size=4 / 255), **common),
         attack=AttackSpec(batch_size=250),
     )
 

@@ -156,7 +156,7 @@ def _phase(events: list[Event]) -> str:
     for event in reversed(events):
         if event["kind"] == "heartbeat":
             return str(event.get("phase", "running"))
-        if event["kind"] in ("started", "metric", "attack", "checkpoint", "child"):
+        if event["kind"] in ("started", "metric", "attack", "checkpoint"):
             return "running"
     return "queued"
 

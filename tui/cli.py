@@ -1,36 +1,100 @@
-"""The ``advtui`` command."""
+"""The ``advtui`` command: its commands' names, and what every one of them ends with.
 
-from pathlib import Path
+Imports Typer and nothing else at start: ``advtui --help`` answers at once.
+"""
+
+import os
+import sys
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="advtui", no_args_is_help=True)
+from tui import browsing, launching
+from tui.options import Home
+
+app = typer.Typer(
+    name="advtui",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("advtui"))
+        raise typer.Exit
 
 
 @app.callback()
-def main() -> None:
-    """Terminal experiment manager for adversarial robustness."""
-
-
-@app.command()
-def study(
-    preset: str = "cpu",
-    data_dir: Annotated[Path | None, typer.Option()] = None,
-    home: Annotated[Path | None, typer.Option()] = None,
-    threads: Annotated[int | None, typer.Option()] = None,
+def options(
+    home: Home = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[  # noqa: ARG001 (its callback does the work)
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
-    """Baseline, robust, attacks, table."""
-    from runs.launch import start_worker
-    from runs.overrides import override
-    from runs.presets import preset as named
-    from runs.store import Store
+    """Train, attack and compare image classifiers: an experiment manager for the terminal.
 
-    changes = {"data_dir": str(data_dir.absolute()) if data_dir else None, "threads": threads}
-    run = Store(home).create(override(named(preset), changes))
-    start_worker(run)
-    print(run.id)
+    Start with: advtui study --preset demo
+    """
+    if home is not None:
+        os.environ["ADVTUI_HOME"] = str(home.expanduser().absolute())
+    if debug:
+        os.environ["ADVTUI_DEBUG"] = "1"
+
+
+START, LOOK, KEEP = "Start", "Look", "Manage"
+for panel, commands in {
+    START: (launching.study, launching.train, launching.attack, launching.resume),
+    LOOK: (browsing.runs, browsing.show, browsing.watch, browsing.logs, browsing.compare),
+    KEEP: (browsing.stop, browsing.tag, browsing.rm, browsing.doctor),
+}.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+
+
+def main() -> int:
+    """Run the command; every error ends in one sentence on stderr and a fitting exit code."""
+    debug = "--debug" in sys.argv
+    if debug:  # wherever it stands, also behind the command
+        sys.argv = [word for word in sys.argv if word != "--debug"]
+        os.environ["ADVTUI_DEBUG"] = "1"
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:  # nobody reads on; a run that was followed goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if os.environ.get("ADVTUI_DEBUG"):
+            raise
+        return _explain(error)
+
+
+def _explain(error: Exception) -> int:
+    from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
+    from tui.text import clean
+
+    if isinstance(error, UserError):
+        message, code = str(error), error.exit_code
+    elif hasattr(error, "format_message"):  # a wrong option or argument, in Typer's words
+        message, code = error.format_message(), int(getattr(error, "exit_code", 2))
+        if not message:  # the help was shown in place of a missing command
+            return code
+    elif type(error).__name__ == "Abort":
+        message, code = "aborted", EXIT_INTERRUPTED
+    else:
+        message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+        code = EXIT_FAILED
+    print(f"advtui: {clean(message, 2000)}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":
-    app()
+    sys.exit(main())

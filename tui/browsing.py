@@ -1,0 +1,101 @@
+"""Commands that look at runs and manage them."""
+
+from typing import Annotated
+
+import typer
+
+from tui import options as o
+
+
+def runs(
+    as_json: o.Json = False,
+    limit: Annotated[
+        int | None, typer.Option(help="Show the newest N only, studies with their children.")
+    ] = None,
+    home: o.Home = None,
+) -> None:
+    """List the runs, newest first."""
+    from tui.look import list_runs
+
+    list_runs(home, limit, as_json=as_json)
+
+
+def show(run: o.RunWord, as_json: o.Json = False, home: o.Home = None) -> None:
+    """What a run was asked, how it stands, and what came of it."""
+    from tui.look import show_run
+
+    show_run(run, home, as_json=as_json)
+
+
+def watch(run: o.RunWord = "@1", as_json: o.Json = False, home: o.Home = None) -> None:
+    """Follow a run that is at work; Ctrl-C only detaches."""
+    from tui.session import watch_run
+
+    watch_run(run, home, as_json=as_json)
+
+
+def logs(
+    run: o.RunWord = "@1",
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many.")] = 50,
+    home: o.Home = None,
+) -> None:
+    """The last lines of a worker's own output."""
+    from tui.session import log_tail, open_store
+
+    for line in log_tail(open_store(home).find(run), lines):
+        print(line)
+
+
+def compare(
+    words: o.RunWords,
+    format_: Annotated[
+        str, typer.Option("--format", help="table, markdown, latex, csv or json.")
+    ] = "table",
+    as_json: o.Json = False,
+    home: o.Home = None,
+) -> None:
+    """The comparison table of studies, attack runs, or trained runs' latest attacks."""
+    from tui.look import compare_runs
+
+    compare_runs(words, home, "json" if as_json else format_)
+
+
+def stop(words: o.RunWords, home: o.Home = None) -> None:
+    """Ask runs to stop at their next checkpoint; advtui resume goes on with them."""
+    from tui.look import stop_runs
+
+    stop_runs(words, home)
+
+
+def tag(
+    run: o.RunWord,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="TAG…", help="Tags to add.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="Tag to take away; repeatable.")] = None,
+    note: Annotated[str | None, typer.Option(help="A note; replaces the old one.")] = None,
+    home: o.Home = None,
+) -> None:
+    """Add tags or a note to a run; without any, print what it has."""
+    from tui.look import tag_run
+
+    tag_run(run, tags or [], remove or [], note, home)
+
+
+def rm(
+    words: o.RunWords,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="Remove the checkpoints alone.")
+    ] = False,
+    home: o.Home = None,
+) -> None:
+    """Delete runs, studies with their children. Refuses what is queued or running."""
+    from tui.look import remove_runs
+
+    remove_runs(words, home, yes=yes, checkpoints=checkpoints)
+
+
+def doctor(data_dir: o.DataDir = None, as_json: o.Json = False, home: o.Home = None) -> None:
+    """What is here of Python, torch, GPUs, data and disk, and what to do about what is missing."""
+    from tui.doctor import examine
+
+    examine(home, data_dir, as_json=as_json)

@@ -1,0 +1,266 @@
+"""The headless views of a run at work: live on a terminal, plain lines in a pipe, JSON.
+
+A view is fed events and shows them on stderr (JSON: stdout). It knows nothing of processes.
+"""
+
+import json
+import sys
+import time
+from typing import Any, Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from runs.events import Event
+from runs.snapshot import Snapshot
+from runs.store import Run
+from tui.tables import comparison, kept_checkpoints, sanity
+from tui.text import amount, clean, duration, percent
+
+REDRAW_S = 0.5
+"""The live view is redrawn at most twice a second: over SSH each redraw costs."""
+
+
+class View(Protocol):
+    """What follows a run's events."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
+    def event(self, run: Run, event: Event) -> None:
+        """One event of the run or of one of its children."""
+
+    def refresh(self) -> None:
+        """Called several times a second."""
+
+
+def make_view(run: Run, *, as_json: bool) -> View:
+    """JSON where it was asked for, live where stderr is a terminal, else plain lines."""
+    if as_json:
+        return JsonView()
+    return LiveView(run) if sys.stderr.isatty() else PlainView()
+
+
+def print_result(run: Run, result: dict[str, Any], *, as_json: bool) -> None:
+    """What came of a run, on stdout: the comparison table, or a training's checkpoints."""
+    if as_json:
+        print(json.dumps({"run": run.id, **result}, ensure_ascii=False), flush=True)
+        return
+    console = stdout_console()
+    if "rows" in result:
+        console.print(comparison(result))
+        console.print(sanity(result.get("sanity", [])))
+    elif result.get("checkpoints"):
+        console.print(kept_checkpoints(result))
+
+
+def stdout_console() -> Console:
+    """Styled on a terminal; in a pipe plain text, wide enough not to be cut."""
+    wide = None if sys.stdout.isatty() else 140
+    return Console(width=wide, markup=False, highlight=False, emoji=False)
+
+
+class JsonView:
+    """Each event as a line on stdout, with the run that it belongs to."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def event(self, run: Run, event: Event) -> None:
+        print(json.dumps({**event, "run_id": run.id}, ensure_ascii=False), flush=True)
+
+    def refresh(self) -> None:
+        return None
+
+
+class PlainView:
+    """One line an epoch, one an attack, no escapes."""
+
+    def __init__(self) -> None:
+        self._told: set[object] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def event(self, run: Run, event: Event) -> None:
+        for line in self._lines(run, event):
+            print(clean(line, 500), file=sys.stderr, flush=True)
+
+    def refresh(self) -> None:
+        return None
+
+    def _lines(self, run: Run, event: Event) -> list[str]:
+        if line := telling(run, event):
+            return [line]
+        if event["kind"] == "heartbeat" and event.get("phase") == "queued":
+            return self._once((run.id, "queued"), f"{label(run)}: queued")
+        if event["kind"] == "progress" and event.get("task") == "download":
+            tenth = 10 * event["done"] // max(event["total"], 1)
+            done, total = (amount(event[key], "bytes") for key in ("done", "total"))
+            return self._once((run.id, "download", tenth), f"download: {done} of {total}")
+        return []
+
+    def _once(self, key: object, line: str) -> list[str]:
+        if key in self._told:
+            return []
+        self._told.add(key)
+        return [line]
+
+
+def label(run: Run) -> str:
+    """What the run is called in a line: its mode, else its kind."""
+    return run.role or run.mode or run.kind
+
+
+def telling(run: Run, event: Event) -> str | None:
+    """The line for an event that is worth one for ever; None for the others."""
+    match event["kind"]:
+        case "started" if "device" in event:
+            resumed = event.get("resumed_from")
+            return (
+                f"{label(run)}: {run.id} on {event['device']} ({event['device_name']}), "
+                f"{event['precision']}, {event['threads']} threads"
+                + (f", from epoch {resumed['epoch'] + 1}" if resumed else "")
+            )
+        case "metric" if event.get("every") == "epoch":
+            return epoch_line(run, event)
+        case "attack" if "cell" in event:
+            rate = event["successes"] / event["total"] if event["total"] else None
+            return (
+                f"{event['model']}: {event['attack']} succeeded on {event['successes']} of "
+                f"{event['total']} images ({percent(rate)} %)"
+            )
+        case "log":
+            return f"{label(run)}: {event.get('message')}"
+    return None
+
+
+def epoch_line(run: Run, event: Event) -> str:
+    """``robust  epoch  3/9  loss 3.412  clean 31.2 %  robust 17.0 %  lr 0.1500  225 s``"""
+    values = event["values"]
+    epochs = run.raw_spec.get("epochs", "?")
+    return (
+        f"{label(run)}  epoch {event['epoch'] + 1:>{len(str(epochs))}}/{epochs}"
+        f"  loss {_number(values.get('train_loss'))}"
+        f"  clean {percent(values.get('val_accuracy')):>5} %"
+        f"  robust {percent(values.get('val_robust_accuracy')):>5} %"
+        f"  lr {_number(values.get('lr'))}  {duration(values.get('seconds'))}"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+class LiveView:
+    """Lines that stay above, bars that move below."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._snapshots: dict[str, tuple[Run, Snapshot]] = {}
+        self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._drawn = 0.0
+        self._began = time.time()
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._live.update(Text(""))
+        self._live.stop()
+
+    def event(self, run: Run, event: Event) -> None:
+        self._snapshots.setdefault(run.id, (run, Snapshot()))[1].apply(event)
+        if line := telling(run, event):
+            self._console.print(Text(clean(line, 500)))
+
+    def refresh(self) -> None:
+        now = time.monotonic()
+        if now - self._drawn >= REDRAW_S:
+            self._drawn = now
+            self._live.update(self.render(), refresh=True)
+
+    def render(self) -> RenderableType:
+        """The moving part: a line for the run at work and its bars."""
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(no_wrap=True)
+        grid.add_column(width=max(10, min(40, self._console.width - 60)))
+        grid.add_column(no_wrap=True, justify="right")
+        notes: list[Text] = []
+        for run, snapshot in self._snapshots.values():
+            if snapshot.ended is not None or (snapshot.started is None and len(notes) > 2):
+                continue
+            for title, done, total, told in bars(run, snapshot):
+                bar = ProgressBar(total=max(total, 1), completed=done, width=None)
+                grid.add_row(Text(clean(title, 40)), bar, Text(clean(told, 60), style="dim"))
+            if note := waiting(run, snapshot):
+                notes.append(Text(clean(note), style="yellow"))
+        elapsed = duration(time.time() - self._run.created)
+        head = Text(clean(f"{label(self._run)} {self._run.id}  {elapsed}"), style="bold")
+        return Group(head, grid, *notes)
+
+
+def bars(run: Run, snapshot: Snapshot) -> list[tuple[str, float, float, str]]:
+    """Title, done, total and what stands beside it, for each bar of a run at work."""
+    found: list[tuple[str, float, float, str]] = []
+    progress = snapshot.progress
+    if progress and progress["task"] == "download":
+        done, total = (amount(progress[key], "bytes") for key in ("done", "total"))
+        found.append(("download", progress["done"], progress["total"], f"{done} of {total}"))
+    elif progress:
+        epochs = int(progress.get("epochs") or 1)
+        share = progress["done"] / max(progress["total"], 1)
+        training = progress["task"] == "train"
+        whole = progress["epoch"] + (share if training else 1)
+        found.append(
+            (
+                f"{label(run)} epoch {progress['epoch'] + 1}/{epochs}",
+                whole,
+                epochs,
+                f"ETA {duration(training_eta(snapshot))}",
+            )
+        )
+        rate = progress.get("rate")
+        speed = f"{rate:.1f} batches/s" if rate else ""
+        found.append((f"  {progress['task']}", progress["done"], progress["total"], speed))
+    for (model, attack), event in snapshot.attacks.items():
+        rate = event["successes"] / event["done"] if event["done"] else None
+        told = f"{percent(rate)} % of {event['done']:,}, {event['rate']:.0f} images/s"
+        found.append((f"{model} {attack}", event["done"], event["total"], told))
+    return found
+
+
+def training_eta(snapshot: Snapshot) -> float | None:
+    """Seconds to the end of a training: by whole epochs, else by the batches so far."""
+    progress = snapshot.progress
+    if not progress or not progress.get("epochs"):
+        return None
+    share = progress["done"] / max(progress["total"], 1) if progress["task"] == "train" else 1.0
+    left = progress["epochs"] - progress["epoch"] - share
+    seconds = [e["values"].get("seconds") for e in snapshot.epochs if e["values"].get("seconds")]
+    if seconds:
+        return float(left * sum(seconds[-3:]) / len(seconds[-3:]))
+    rate = progress.get("rate")
+    return float(left * progress["total"] / rate) if rate else None
+
+
+def waiting(run: Run, snapshot: Snapshot) -> str | None:
+    """Why nothing moves, where nothing does."""
+    beat = snapshot.heartbeat
+    if not beat or snapshot.ended:
+        return None
+    if beat.get("phase") == "queued" and snapshot.started is None and run.kind != "study":
+        return f"{label(run)}: queued, or starting up"
+    if beat.get("stalled_s", 0) > 60 and run.kind != "study":
+        return f"{label(run)}: no progress for {duration(beat['stalled_s'])}"
+    return None

@@ -1,0 +1,215 @@
+"""Commands that start runs: study, train, attack, resume."""
+
+from typing import Annotated, Any
+
+import typer
+
+from tui import options as o
+
+
+def study(
+    preset: o.Preset = None,
+    config: o.Config = None,
+    name: o.Name = None,
+    tag: o.Tag = None,
+    data: o.Data = None,
+    data_dir: o.DataDir = None,
+    seed: o.Seed = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Recipe of the robust run: pgd-at or mixed.", rich_help_panel=o.TRAINING),
+    ] = None,
+    width: o.Width = None,
+    epochs: o.Epochs = None,
+    batch_size: o.BatchSize = None,
+    lr: o.Lr = None,
+    weight_decay: o.WeightDecay = None,
+    schedule: o.Schedule = None,
+    label_smoothing: o.LabelSmoothing = None,
+    ema_decay: o.EmaDecay = None,
+    clip_norm: o.ClipNorm = None,
+    train_limit: o.TrainLimit = None,
+    norm: o.Norm = None,
+    eps: o.Eps = None,
+    step_size: o.StepSize = None,
+    steps: o.Steps = None,
+    restarts: o.Restarts = None,
+    loss: o.Loss = None,
+    limit: o.Limit = None,
+    reuse: Annotated[
+        bool | None,
+        typer.Option(
+            "--reuse", help="Use completed runs with the same spec.", rich_help_panel=o.MAKING
+        ),
+    ] = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    precision: o.Precision = None,
+    share: o.Share = None,
+    sets: o.Set = None,
+    detach: o.Detach = False,
+    as_json: o.Json = False,
+    home: o.Home = None,
+) -> None:
+    """Baseline, robust, attacks, table: the whole thing.
+
+    --norm and --eps reach trainings, validations and attacks alike; --step-size, --steps,
+    --restarts and --loss the attacks of the table (for those of the training batches use
+    --set robust.attack.steps=7).
+    """
+    from tui.launch_specs import study_spec
+    from tui.session import launch
+
+    flags = _flags(locals())
+    if recipe is not None:
+        flags["robust.recipe"] = flags.pop("recipe")
+    launch(study_spec(preset, config, sets, flags), home, tag, detach=detach, as_json=as_json)
+
+
+def train(
+    mode: Annotated[
+        str | None,
+        typer.Option(help="baseline or robust (default: robust).", rich_help_panel=o.MAKING),
+    ] = None,
+    preset: o.Preset = None,
+    config: o.Config = None,
+    name: o.Name = None,
+    tag: o.Tag = None,
+    data: o.Data = None,
+    data_dir: o.DataDir = None,
+    seed: o.Seed = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="standard (baseline); pgd-at or mixed (robust).", rich_help_panel=o.TRAINING
+        ),
+    ] = None,
+    width: o.Width = None,
+    epochs: o.Epochs = None,
+    batch_size: o.BatchSize = None,
+    lr: o.Lr = None,
+    weight_decay: o.WeightDecay = None,
+    schedule: o.Schedule = None,
+    label_smoothing: o.LabelSmoothing = None,
+    ema_decay: o.EmaDecay = None,
+    clip_norm: o.ClipNorm = None,
+    train_limit: o.TrainLimit = None,
+    norm: o.Norm = None,
+    eps: o.Eps = None,
+    step_size: o.StepSize = None,
+    steps: o.Steps = None,
+    restarts: o.Restarts = None,
+    loss: o.Loss = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    precision: o.Precision = None,
+    share: o.Share = None,
+    sets: o.Set = None,
+    detach: o.Detach = False,
+    as_json: o.Json = False,
+    home: o.Home = None,
+) -> None:
+    """Train one model and keep its best clean, best robust and last checkpoint.
+
+    --norm and --eps reach the attack of the training batches and that of the validation;
+    --step-size, --steps, --restarts and --loss the former alone.
+    """
+    from tui.launch_specs import train_spec
+    from tui.session import launch
+
+    flags = _flags(locals())
+    launch(train_spec(mode, preset, config, sets, flags), home, tag, detach=detach, as_json=as_json)
+
+
+def attack(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN[:CHECKPOINT]…",
+            help="Trained runs; without a checkpoint their best ones.",
+            autocompletion=o.complete_run,
+        ),
+    ] = None,
+    attacks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attack",
+            help="pgd-targeted or pgd-untargeted; repeatable (default: both).",
+            rich_help_panel=o.THREAT,
+        ),
+    ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            help="Target rule: random, least-likely, next or runner-up.", rich_help_panel=o.THREAT
+        ),
+    ] = None,
+    preset: o.Preset = None,
+    config: o.Config = None,
+    name: o.Name = None,
+    tag: o.Tag = None,
+    data_dir: o.DataDir = None,
+    seed: o.Seed = None,
+    norm: o.Norm = None,
+    eps: o.Eps = None,
+    step_size: o.StepSize = None,
+    steps: o.Steps = None,
+    restarts: o.Restarts = None,
+    loss: o.Loss = None,
+    limit: o.Limit = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images attacked at once.", rich_help_panel=o.EXECUTION)
+    ] = None,
+    examples: Annotated[
+        int | None, typer.Option(help="Pictures kept for viewing.", rich_help_panel=o.MAKING)
+    ] = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    precision: o.Precision = None,
+    share: o.Share = None,
+    sets: o.Set = None,
+    detach: o.Detach = False,
+    as_json: o.Json = False,
+    home: o.Home = None,
+) -> None:
+    """Attack trained models on the test split and print the table.
+
+    The threat model is that of the run attacked, unless --preset, --config or a flag says
+    otherwise.
+    """
+    from tui.launch_specs import attack_spec
+    from tui.session import launch, open_store
+
+    flags = _flags(locals())
+    spec = attack_spec(open_store(home), words or [], attacks, targets, preset, config, sets, flags)
+    launch(spec, home, tag, detach=detach, as_json=as_json)
+
+
+def resume(
+    run: o.RunWord,
+    detach: o.Detach = False,
+    as_json: o.Json = False,
+    home: o.Home = None,
+) -> None:
+    """Go on with an interrupted, failed or lost run where its last checkpoint stands."""
+    from tui.session import resume_run
+
+    resume_run(run, home, detach=detach, as_json=as_json)
+
+
+_NOT_OF_THE_SPEC = (
+    *("preset", "config", "tag", "sets", "detach", "as_json", "home"),  # of every command
+    *("mode", "words", "attacks", "targets"),  # handled by name
+)
+
+
+def _flags(given: dict[str, Any]) -> dict[str, Any]:
+    """The flags that were used, by the spec's field names."""
+    flags = {
+        name: value
+        for name, value in given.items()
+        if name not in _NOT_OF_THE_SPEC and isinstance(value, str | int | float)
+    }
+    if given.get("data_dir") is not None:
+        flags["data_dir"] = str(given["data_dir"].expanduser().absolute())
+    return flags

@@ -1,0 +1,181 @@
+"""What the looking and managing commands do with the store."""
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.text import Text
+
+from runs.errors import EXIT_INTERRUPTED, UserError
+from runs.events import last_events
+from runs.formats import FORMATS
+from runs.launch import request_stop
+from runs.results import compare
+from runs.snapshot import read_snapshot
+from runs.store import LIVE, Run
+from tui.console import print_result, stdout_console, telling
+from tui.session import open_store, say
+from tui.tables import comparison, run_list, state_text
+from tui.text import clean, duration
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """One run of ``advtui runs --json``."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "kind": run.kind,
+        "mode": run.mode,
+        "state": run.state(),
+        "created": run.created,
+        "parent": run.parent,
+        "role": run.role,
+        "data": run.raw_spec.get("data"),
+        "epochs": run.raw_spec.get("epochs"),
+        "tags": run.meta["tags"],
+        "note": run.meta.get("note"),
+        "metrics": last_metrics(run),
+    }
+
+
+def last_metrics(run: Run) -> dict[str, Any]:
+    """The values of a training's last whole epoch, with ``epoch``; {} where there is none."""
+    if run.kind != "train":
+        return {}
+    if last := (run.result or {}).get("last"):
+        return dict(last)
+    for event in reversed(last_events(run.events_path, tail_bytes=65_536)):
+        if event["kind"] == "metric" and event.get("every") == "epoch":
+            return {"epoch": event["epoch"], **event["values"]}
+    return {}
+
+
+def list_runs(home: Path | None, limit: int | None, *, as_json: bool) -> None:
+    store = open_store(home)
+    every = store.runs()
+    by_parent: dict[str | None, list[Run]] = {}
+    for run in every:
+        by_parent.setdefault(run.parent, []).append(run)
+    there = {run.id for run in every}
+    top = [run for run in every if run.parent not in there]
+    shown = [
+        member for run in top[:limit] for member in (run, *reversed(by_parent.get(run.id, [])))
+    ]
+    rows = [summary(run) for run in shown]
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif rows:
+        stdout_console().print(run_list(rows))
+    else:
+        say(f"no runs in {store.home}; begin with: advtui study --preset demo")
+
+
+def show_run(word: str, home: Path | None, *, as_json: bool) -> None:
+    store = open_store(home)
+    run = store.find(word)
+    snapshot = read_snapshot(run)
+    result = run.result or {}
+    if as_json:
+        whole = {
+            **summary(run),
+            "path": str(run.path),
+            "spec": run.raw_spec,
+            "checkpoints": {name: str(run.checkpoint(name)) for name in run.checkpoints()},
+            "started": snapshot.started,
+            "result": run.result,
+            "children": [child.id for child in store.children(run)],
+        }
+        print(json.dumps(whole, indent=2, ensure_ascii=False))
+        return
+    console = stdout_console()
+    console.print(Text.assemble((run.id, "bold"), "  ", state_text(run.state())))
+    facts = {
+        "name": run.name,
+        "tags": " ".join(run.meta["tags"]) or None,
+        "note": run.meta.get("note"),
+        "folder": run.path,
+        "took": duration(result["seconds"]) if "seconds" in result else None,
+        "error": result.get("error", {}).get("message"),
+        "study": run.parent,
+        "again": f"advtui {run.kind} --config {run.path / 'spec.json'}",
+    }
+    for key, value in facts.items():
+        if value:
+            console.print(Text.assemble((f"{key:>8}  ", "dim"), clean(value, 500)), soft_wrap=True)
+    if snapshot.started and (line := telling(run, snapshot.started)):
+        console.print(Text(clean(line, 500)))
+    for child in store.children(run):
+        console.print(Text.assemble("  ", child.id, "  ", state_text(child.state())))
+    for event in snapshot.epochs:
+        console.print(Text(clean(telling(run, event))))
+    print_result(run, result, as_json=False)
+    console.print(Text("spec", style="bold"))
+    for key, value in run.raw_spec.items():
+        if key in ("attack", "validation") and run.kind == "train":
+            told = getattr(run.spec, key).describe()
+        elif key in ("run", "baseline", "robust", "attack", "attacks"):
+            continue
+        else:
+            told = json.dumps(value, ensure_ascii=False)
+        console.print(Text.assemble((f"{key:>16}  ", "dim"), clean(told)), soft_wrap=True)
+
+
+def compare_runs(words: Sequence[str], home: Path | None, format_: str) -> None:
+    if format_ not in ("table", *FORMATS):
+        raise UserError(f"unknown format {format_!r}: table, {', '.join(FORMATS)}")
+    data = compare(open_store(home), words)
+    if format_ == "table":
+        stdout_console().print(comparison(data))
+    else:
+        print(FORMATS[format_](data), end="")
+
+
+def stop_runs(words: Sequence[str], home: Path | None) -> None:
+    store = open_store(home)
+    found = [store.find(word) for word in words]
+    for run in found:
+        if run.state() not in LIVE:
+            raise UserError(f"{run.id} is {run.state()}: there is nothing to stop")
+    for run in found:
+        request_stop(run)
+        say(f"asked {run.id} to stop at its next checkpoint")
+
+
+def tag_run(
+    word: str, tags: Sequence[str], remove: Sequence[str], note: str | None, home: Path | None
+) -> None:
+    run = open_store(home).find(word)
+    kept = [tag for tag in dict.fromkeys([*run.meta["tags"], *tags]) if tag not in remove]
+    try:
+        if tags or remove:
+            run.set_meta(tags=kept)
+        if note is not None:
+            run.set_meta(note=note)
+    except OSError as error:
+        raise UserError(f"{run.path} can't be written: {error.strerror}") from None
+    print(clean(" ".join(kept)))
+    if run.meta.get("note"):
+        print(clean(run.meta["note"], 1000))
+
+
+def remove_runs(words: Sequence[str], home: Path | None, *, yes: bool, checkpoints: bool) -> None:
+    store = open_store(home)
+    found = list({run.id: run for run in map(store.find, words)}.values())
+    what = "the checkpoints of " if checkpoints else ""
+    if not yes and sys.stdin.isatty():
+        listed = ", ".join(run.id for run in found)
+        if not typer.confirm(f"Delete {what}{listed}?", err=True):
+            raise typer.Exit(EXIT_INTERRUPTED)
+    for run in found:
+        if checkpoints:
+            for member in (run, *store.children(run)):
+                if member.state() in LIVE:
+                    raise UserError(f"{member.id} is {member.state()}: stop it first")
+                shutil.rmtree(member.path / "checkpoints", ignore_errors=True)
+        elif run.path.exists():  # else it went with its study
+            store.delete(run)
+        say(f"deleted {what}{run.id}")

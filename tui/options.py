@@ -1,0 +1,159 @@
+"""The options that several commands share. Imports nothing but Typer: ``--help`` reads this."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def complete_run(incomplete: str) -> list[tuple[str, str]]:
+    """Ids and names of runs, for the shell."""
+    from runs.store import Store
+
+    found = []
+    for number, run in enumerate(Store().runs()):
+        told = f"{run.kind} {run.mode or ''} {run.name or ''}".strip()
+        found.append((run.id, told))
+        if run.name:
+            found.append((run.name, run.id))
+        if number >= 100:
+            break
+    return [(word, told) for word, told in found if word.startswith(incomplete)]
+
+
+def complete_preset(incomplete: str) -> list[tuple[str, str]]:
+    """Names of presets, for the shell."""
+    from runs.presets import NAMES, describe
+
+    return [(name, describe(name)) for name in NAMES if name.startswith(incomplete)]
+
+
+MAKING = "What is made"
+TRAINING = "Training"
+THREAT = "Threat model"
+EXECUTION = "How it runs"
+
+Home = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the runs (default: $ADVTUI_HOME, else the user's data folder)."),
+]
+RunWord = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="An id, a unique prefix, a name, or @1 (the newest).",
+        autocompletion=complete_run,
+    ),
+]
+RunWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN…",
+        help="Ids, unique prefixes, names, or @1 (the newest).",
+        autocompletion=complete_run,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
+
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        help="demo, cpu or poster.", autocompletion=complete_preset, rich_help_panel=MAKING
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="A spec as TOML or JSON, such as a run's own spec.json.", rich_help_panel=MAKING
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Any field of the spec, e.g. robust.attack.steps=7.",
+        rich_help_panel=MAKING,
+    ),
+]
+Name = Annotated[str | None, typer.Option(help="Free text.", rich_help_panel=MAKING)]
+Tag = Annotated[
+    list[str] | None, typer.Option(help="Tag the run; repeatable.", rich_help_panel=MAKING)
+]
+Data = Annotated[
+    str | None, typer.Option(help="cifar100, cifar10 or digits.", rich_help_panel=MAKING)
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder that holds cifar-100-python/ (default: data in the home, downloaded).",
+        rich_help_panel=MAKING,
+    ),
+]
+Seed = Annotated[int | None, typer.Option(help="Seed.", rich_help_panel=MAKING)]
+
+Width = Annotated[
+    int | None,
+    typer.Option(help="Channels of the first stage; 64: ResNet-18.", rich_help_panel=TRAINING),
+]
+Epochs = Annotated[int | None, typer.Option(help="Epochs.", rich_help_panel=TRAINING)]
+BatchSize = Annotated[
+    int | None, typer.Option(help="Images a training step.", rich_help_panel=TRAINING)
+]
+Lr = Annotated[float | None, typer.Option(help="Peak learning rate.", rich_help_panel=TRAINING)]
+WeightDecay = Annotated[float | None, typer.Option(help="Weight decay.", rich_help_panel=TRAINING)]
+Schedule = Annotated[
+    str | None, typer.Option(help="onecycle or piecewise.", rich_help_panel=TRAINING)
+]
+LabelSmoothing = Annotated[
+    float | None, typer.Option(help="Label smoothing.", rich_help_panel=TRAINING)
+]
+EmaDecay = Annotated[
+    float | None,
+    typer.Option(help="Moving average of the weights; 0: none.", rich_help_panel=TRAINING),
+]
+ClipNorm = Annotated[
+    float | None, typer.Option(help="Clip the gradient's norm.", rich_help_panel=TRAINING)
+]
+TrainLimit = Annotated[
+    int | None, typer.Option(help="Train on this many images only.", rich_help_panel=TRAINING)
+]
+
+Norm = Annotated[str | None, typer.Option(help="linf or l2.", rich_help_panel=THREAT)]
+Eps = Annotated[
+    str | None,
+    typer.Option(
+        help="Budget in pixels of [0, 1], e.g. 8/255. Alone it scales the step with it.",
+        rich_help_panel=THREAT,
+    ),
+]
+StepSize = Annotated[
+    str | None, typer.Option(help="Length of a step, e.g. 2/255.", rich_help_panel=THREAT)
+]
+Steps = Annotated[int | None, typer.Option(help="Steps of PGD.", rich_help_panel=THREAT)]
+Restarts = Annotated[int | None, typer.Option(help="Random restarts.", rich_help_panel=THREAT)]
+Loss = Annotated[str | None, typer.Option(help="ce or margin (CW).", rich_help_panel=THREAT)]
+Limit = Annotated[
+    int | None,
+    typer.Option(help="Evaluate this many test images only.", rich_help_panel=THREAT),
+]
+
+Device = Annotated[
+    str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=EXECUTION)
+]
+Threads = Annotated[int | None, typer.Option(help="CPU threads.", rich_help_panel=EXECUTION)]
+Precision = Annotated[
+    str | None, typer.Option(help="auto, bf16 or fp32.", rich_help_panel=EXECUTION)
+]
+Share = Annotated[
+    bool | None,
+    typer.Option(
+        "--share", help="Don't wait for other runs on the device.", rich_help_panel=EXECUTION
+    ),
+]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach", help="Print the run's id and leave it running.", rich_help_panel=EXECUTION
+    ),
+]

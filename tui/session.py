@@ -1,0 +1,196 @@
+"""Start a run and follow it, pick one up again, or let it go: what commands do with a worker."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from runs.datasets import check_data
+from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
+from runs.events import EventReader
+from runs.launch import is_carried_out, request_stop, start_worker
+from runs.spec import AttackSpec, StudySpec, TrainSpec
+from runs.store import ENDED, LIVE, Run, Store
+from tui.console import View, make_view, print_result
+from tui.text import clean
+
+POLL_S = 0.1
+
+
+def say(text: str) -> None:
+    """A line for the person, on stderr."""
+    print(clean(text, 2000), file=sys.stderr, flush=True)
+
+
+def open_store(home: Path | None) -> Store:
+    """The home that was named, by option or environment, else the default one."""
+    return Store(home.expanduser() if home else None)
+
+
+def launch(
+    spec: TrainSpec | AttackSpec | StudySpec,
+    home: Path | None,
+    tags: Sequence[str] | None,
+    *,
+    detach: bool,
+    as_json: bool,
+) -> None:
+    """Create a run, start its worker, and follow it to its end.
+
+    Raises:
+        UserError: the worker refused before it started; nothing is left of the run.
+        typer.Exit: with the run's exit code.
+    """
+    store = open_store(home)
+    check_data(spec.data, store.home, spec.data_dir)
+    run = store.create(spec)
+    if tags:
+        run.set_meta(tags=list(dict.fromkeys(tags)))
+    try:
+        worker = start_worker(run)
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    if detach:
+        print(run.id)
+        say(f"advtui watch {run.id} follows it")
+        return
+    if not as_json:
+        say(f"{run.id} (Ctrl-C stops it at a checkpoint; advtui watch picks it up again)")
+    code = follow(run, worker, make_view(run, as_json=as_json))
+    refusal = (run.result or {}).get("error")
+    if refusal and not run.was_started:
+        store.delete(run)
+        problem = UserError(refusal["message"])
+        problem.exit_code = refusal["exit_code"]
+        raise problem
+    finish(run, code, as_json=as_json)
+
+
+def resume_run(word: str, home: Path | None, *, detach: bool, as_json: bool) -> None:
+    """Start a worker on a run that has ended early, and follow it."""
+    run = open_store(home).find(word)
+    state = run.state()
+    if state == "completed":
+        raise UserError(f"{run.id} is completed: there is nothing to resume")
+    if state in LIVE and is_carried_out(run):
+        raise UserError(f"{run.id} is {state}: advtui watch {run.id} follows it")
+    check_data(run.spec.data, run.home, run.spec.data_dir)
+    worker = start_worker(run)
+    if detach:
+        print(run.id)
+        return
+    code = follow(run, worker, make_view(run, as_json=as_json))
+    finish(run, code, as_json=as_json)
+
+
+def watch_run(word: str, home: Path | None, *, as_json: bool) -> None:
+    """Follow a run that somebody else started; Ctrl-C only detaches."""
+    run = open_store(home).find(word)
+    try:
+        code = follow(run, None, make_view(run, as_json=as_json))
+    except KeyboardInterrupt:
+        say(f"detached; {run.id} goes on")
+        return
+    finish(run, code, as_json=as_json)
+
+
+def finish(run: Run, code: int, *, as_json: bool) -> None:
+    """Print what came of a run and leave with its exit code."""
+    result = run.result or {}
+    print_result(run, result, as_json=as_json)
+    if code == EXIT_INTERRUPTED:
+        say(f"{run.id} was interrupted: advtui resume {run.id} goes on with it")
+    elif code:
+        message = result.get("error", {}).get("message") or "its worker died without a word"
+        say(f"advtui: {run.id} failed: {message}")
+        for line in log_tail(run, 8) if "error" not in result else ():
+            say(f"  {line}")
+        say(f"advtui logs {run.id} shows more; advtui resume {run.id} tries again")
+    raise typer.Exit(code)
+
+
+def log_tail(run: Run, lines: int) -> list[str]:
+    """The last lines of the worker's log, harmless for a terminal."""
+    try:
+        with run.log_path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - 500 * lines))
+            text = stream.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [clean(line, 500) for line in text.split("\n") if line.strip()][-lines:]
+
+
+def follow(run: Run, worker: subprocess.Popen[bytes] | None, view: View) -> int:
+    """Show a run's events, and those of its children, until it ends; returns the exit code.
+
+    With a ``worker`` Ctrl-C and SIGTERM ask it to stop, and a second one leaves it; without, they
+    raise KeyboardInterrupt.
+    """
+    readers: dict[str, tuple[Run, EventReader]] = {run.id: (run, EventReader(run.events_path))}
+    with view, _signals(run, worker) as asked:
+        while True:
+            ended = _ended(run, worker)  # looked at before reading: no event is missed
+            for member, reader in list(readers.values()):
+                for event in reader.new():
+                    view.event(member, event)
+                    child = event.get("run")
+                    if event["kind"] == "child" and child and child not in readers:
+                        found = Run(run.path.parent / str(child))
+                        readers[found.id] = (found, EventReader(found.events_path))
+            view.refresh()
+            if ended is not None:
+                return {"completed": 0, "interrupted": EXIT_INTERRUPTED}.get(ended, EXIT_FAILED)
+            if asked.is_set() and worker is None:
+                raise KeyboardInterrupt
+            time.sleep(POLL_S)
+
+
+def _ended(run: Run, worker: subprocess.Popen[bytes] | None) -> str | None:
+    result = run.result
+    over = worker.poll() is not None if worker else True
+    if over and result and result.get("state") in ENDED and not _is_taken_up(run, worker):
+        return str(result["state"])
+    if worker is not None and over:
+        return "lost"
+    if worker is None and run.state() == "lost":
+        return "lost"
+    return None
+
+
+def _is_taken_up(run: Run, worker: subprocess.Popen[bytes] | None) -> bool:
+    """A new attempt has begun, and is about to take the old result away."""
+    return worker is None and (run.result or {}).get("state") != "completed" and is_carried_out(run)
+
+
+@contextmanager
+def _signals(run: Run, worker: subprocess.Popen[bytes] | None) -> Iterator[threading.Event]:
+    """SIGINT and SIGTERM set the event, and ask a worker of ours to stop.
+
+    SIGHUP keeps its default: it ends this process and no other.
+    """
+    asked = threading.Event()
+
+    def ask(*_: object) -> None:
+        if asked.is_set() and worker is not None:
+            raise KeyboardInterrupt
+        asked.set()
+        if worker is not None:
+            request_stop(run)
+            say(f"stopping {run.id} at the next checkpoint; once more leaves it to itself")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

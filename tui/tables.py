@@ -1,0 +1,133 @@
+"""Rich tables: the comparison, the runs, the checkpoints. Data in, renderables out."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from runs.budgets import format_budget
+from runs.formats import attack_names, cells, column_title, footnotes, percent
+from tui.text import ago, clean
+from tui.text import percent as short_percent
+
+STATE_LOOK = {
+    "queued": ("◌", "yellow"),
+    "running": ("●", "cyan"),
+    "completed": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "interrupted": ("‖", "yellow"),
+    "lost": ("?", "red"),
+}
+
+
+def plain_table(*columns: tuple[str, str]) -> Table:
+    """An airy table; columns are (title, justify)."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for title, justify in columns:
+        table.add_column(Text(title), justify=justify, no_wrap=title != "model")  # type: ignore[arg-type]
+    return table
+
+
+def comparison(data: dict[str, Any]) -> RenderableType:
+    """The comparison table, each figure over its interval, with its footnotes."""
+    names = attack_names(data)
+    table = plain_table(("model", "left"), ("accuracy\n%", "right"))
+    for name in names:
+        title = clean(column_title(name), 24)
+        table.add_column(Text(f"{title}\nsuccess %"), justify="right")
+        table.add_column(Text(f"{title}\nrobust %"), justify="right")
+    for row in data["rows"]:
+        line: list[RenderableType] = [
+            Text(clean(row["model"], 40)),
+            _figure(row["accuracy"], row["accuracy_ci95"]),
+        ]
+        for name in names:
+            found = cells(row["attacks"][name]) if name in row["attacks"] else []
+            for kind, bounds in (
+                ("success_rate", "success_ci95"),
+                ("robust_accuracy", "robust_ci95"),
+            ):
+                parts = []
+                for cell in found:
+                    if len(found) > 1:
+                        parts.append(Text(f"ε {format_budget(cell['eps'])}", style="dim"))
+                    parts.append(_figure(cell[kind], cell[bounds]))
+                line.append(Text("\n").join(parts) if parts else Text("–"))
+        table.add_row(*line)
+    notes = [Text(clean(note, 1000), style="dim") for note in footnotes(data)]
+    return Group(table, *notes)
+
+
+def _figure(value: float | None, bounds: list[float] | None) -> Text:
+    figure = Text(percent(value))
+    if bounds:
+        figure.append(f"\n{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}", style="dim")
+    return figure
+
+
+def sanity(checks: list[dict[str, Any]]) -> RenderableType:
+    """Sanity checks: one line when all pass, else those that don't, with what to do."""
+    bad = [check for check in checks if check["verdict"] in ("warn", "fail")]
+    if not bad:
+        return Text(f"sanity: {len(checks)} checks passed", style="dim")
+    lines = [
+        Text(
+            f"sanity {clean(check['verdict'])}: {clean(check['check'])} "
+            f"({check['value']:.3g}): {clean(check['advice'])}",
+            style="red" if check["verdict"] == "fail" else "yellow",
+        )
+        for check in bad
+    ]
+    return Group(*lines)
+
+
+def kept_checkpoints(result: dict[str, Any]) -> RenderableType:
+    """What a training has kept: validation figures, hence not those of the comparison."""
+    table = plain_table(
+        ("checkpoint", "left"), ("epoch", "right"), ("monitored", "left"), ("validation %", "right")
+    )
+    for name, kept in result.get("checkpoints", {}).items():
+        table.add_row(
+            clean(name),
+            str(kept["epoch"] + 1),
+            clean(kept["monitor"] or ""),
+            percent(kept["value"]) if kept["value"] is not None else "",
+        )
+    return table
+
+
+def state_text(state: str) -> Text:
+    """The state with its glyph: colour is never the only sign."""
+    glyph, style = STATE_LOOK[state]
+    return Text(f"{glyph} {state}", style=style)
+
+
+def run_list(rows: list[dict[str, Any]]) -> RenderableType:
+    """The runs of a home, children indented under their study."""
+    table = plain_table(
+        ("id", "left"),
+        ("state", "left"),
+        ("name", "left"),
+        ("data", "left"),
+        ("epoch", "right"),
+        ("clean %", "right"),
+        ("robust %", "right"),
+        ("age", "right"),
+    )
+    for row in rows:
+        metrics = row["metrics"]
+        epoch = "" if metrics.get("epoch") is None else f"{metrics['epoch'] + 1}/{row['epochs']}"
+        tags = "".join(f" #{tag}" for tag in row["tags"])
+        table.add_row(
+            Text(("  " if row["parent"] else "") + row["id"]),
+            state_text(row["state"]),
+            Text(clean((row["name"] or "") + tags, 24)),
+            Text(clean(row["data"] or "", 12)),
+            Text(epoch),
+            Text(short_percent(metrics.get("val_accuracy")) if epoch else ""),
+            Text(short_percent(metrics.get("val_robust_accuracy")) if epoch else ""),
+            Text(ago(row["created"])),
+        )
+    return table

@@ -1,0 +1,40 @@
+"""Text from files made harmless for a terminal, and figures made short for a person."""
+
+import re
+import time
+
+# C0 and C1 controls, and the characters that reorder or hide text.
+_HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def clean(text: object, limit: int = 300) -> str:
+    """One harmless line: controls and bidirectional marks become ``·``, a long text is cut."""
+    line = _HARMFUL.sub("·", " ".join(str(text).split(" ")))
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def duration(seconds: float | None) -> str:
+    """``42 s``, ``3 m 05 s``, ``1 h 02 m``, ``2 d 03 h``; a dash for None."""
+    if seconds is None:
+        return "–"
+    whole = max(0, round(seconds))
+    for unit, size, below in (("d", 86_400, "h"), ("h", 3600, "m"), ("m", 60, "s")):
+        if whole >= size:
+            rest = whole % size // {"h": 3600, "m": 60, "s": 1}[below]
+            return f"{whole // size} {unit} {rest:02d} {below}"
+    return f"{whole} s"
+
+
+def ago(moment: float) -> str:
+    """How long ago a unix time was."""
+    return duration(time.time() - moment)
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 as ``61.5``; a dash for None."""
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def amount(done: float, unit: str) -> str:
+    """``12`` batches, ``37.5 MB``."""
+    return f"{done / 1e6:.1f} MB" if unit == "bytes" else f"{int(done):,}"
