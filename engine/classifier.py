@@ -22,18 +22,28 @@ Batch = tuple[Tensor, Tensor, Tensor]
 class Classifier(pl.LightningModule):
     """A ResNet-18 that is trained as its spec says.
 
-    ``identity`` (class count, mean, std) is what a checkpoint needs beside the spec to build the
-    network again.
+    ``classes``, ``mean`` and ``std`` are what a checkpoint needs beside the spec to build the
+    network again; ``steps`` are all optimiser steps of the training.
     """
 
-    def __init__(self, spec: TrainSpec, classes: int, mean: list[float], std: list[float]) -> None:
+    def __init__(
+        self, spec: TrainSpec, classes: int, mean: list[float], std: list[float], *, steps: int
+    ) -> None:
         super().__init__()
         self.spec = spec
+        # Not trainer.estimated_stepping_batches: asking for it sets the loader up before its
+        # saved place is read, and a resumed epoch would begin with its first batch again.
+        self._steps = steps
         self.classes = classes
         self.network = resnet18(classes, spec.width, mean, std)
         self.save_hyperparameters(
             {"classes": classes, "mean": mean, "std": std, "spec": spec.model_dump(mode="json")}
         )
+        # Sums over the epoch of loss, accuracy and batches; kept by hand, because Lightning's own
+        # means do not survive a resume in the middle of an epoch.
+        self._totals = torch.zeros(3)
+        self.latest = torch.zeros(3)
+        """Loss, accuracy and 1 of the latest batch."""
         self._counts: dict[str, Tensor] = {}
         self._folded: list[Folded] = []  # in a list: no submodule, so no part of a checkpoint
 
@@ -48,11 +58,25 @@ class Classifier(pl.LightningModule):
         )
         setting = Setting(self.spec, self.classes, self._attacked_in_training(), noise)
         loss, logits = RECIPES[self.spec.recipe](self.network, images, labels, setting)
-        accuracy = (logits.argmax(dim=1) == labels).float().mean()
-        size = len(labels)
-        self.log("train_loss", loss, on_step=True, on_epoch=True, batch_size=size)
-        self.log("train_accuracy", accuracy, on_step=True, on_epoch=True, batch_size=size)
+        with torch.no_grad():
+            accuracy = (logits.argmax(dim=1) == labels).float().mean()
+            self.latest = torch.stack([loss.detach(), accuracy, torch.ones_like(accuracy)])
+            self._totals = self._totals.to(self.device) + self.latest
         return loss
+
+    def on_train_epoch_start(self) -> None:  # not called where an epoch is resumed
+        self._totals = torch.zeros(3, device=self.device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["epoch_totals"] = self._totals.cpu()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._totals = checkpoint["epoch_totals"]
+
+    def training_means(self) -> dict[str, float]:
+        """Loss and accuracy on the batches of this epoch so far, as they were fed."""
+        loss, accuracy, batches = self._totals.tolist()
+        return {"train_loss": loss / batches, "train_accuracy": accuracy / batches}
 
     def _attacked_in_training(self) -> nn.Module:
         if self.spec.attack.craft_mode == "train" or self.spec.mode == "baseline":
@@ -108,7 +132,7 @@ class Classifier(pl.LightningModule):
             weight_decay=spec.weight_decay,
             nesterov=spec.momentum > 0,
         )
-        steps = int(self.trainer.estimated_stepping_batches)
+        steps = self._steps
         schedule: torch.optim.lr_scheduler.LRScheduler
         if spec.schedule == "onecycle":
             schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -76,16 +76,30 @@ def _has_bf16(device: torch.device) -> bool:
     return bool(amx())
 
 
-def take_turn(device: torch.device, home: Path, check_stop: Callable[[], None]) -> FileLock:
+def take_turn(
+    device: torch.device,
+    home: Path,
+    *,
+    has_to_wait: Callable[[], object],
+    check_stop: Callable[[], object],
+) -> FileLock:
     """Wait until no other run of this home works on the device; returns the lock, held.
 
-    ``check_stop`` is called while waiting and raises to give up.
+    ``has_to_wait`` is called once if another one does; ``check_stop`` is called while waiting
+    and raises to give up.
     """
     which = "cpu"
     if device.type == "cuda":
         which = f"cuda-{torch.cuda.get_device_properties(device).uuid}"
     lock = FileLock(home / "locks" / f"{socket.gethostname()}-{which}.lock")
-    while not lock.try_acquire():
-        check_stop()
-        time.sleep(POLL_S)
+    if lock.try_acquire():
+        return lock
+    has_to_wait()
+    try:
+        while not lock.try_acquire():
+            check_stop()
+            time.sleep(POLL_S)
+    except BaseException:
+        lock.release()
+        raise
     return lock

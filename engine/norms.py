@@ -53,9 +53,12 @@ class L2:
         return (images + eps * _spread(radius.flatten(), images) * gauss).clamp_(0, 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
-        length = gradient.flatten(1).norm(dim=1)
-        smallest = torch.finfo(gradient.dtype).tiny
-        return gradient / _spread(length.clamp_min(smallest), gradient)
+        tiny = torch.finfo(gradient.dtype).tiny
+        # First to a largest entry of 1: squares of very small or large gradients leave float32.
+        largest = gradient.abs().flatten(1).amax(dim=1).clamp_min(tiny)
+        scaled = gradient / _spread(largest, gradient)
+        length = scaled.flatten(1).norm(dim=1)
+        return scaled / _spread(length.clamp_min(tiny), gradient)
 
     def project(self, points: Tensor, images: Tensor, eps: float) -> Tensor:
         delta = points - images

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
 from engine.checkpoints import MONITORS
+from engine.classifier import Classifier
 from engine.stopping import StopRequested, StopSignal
 from runs.events import EventWriter
 
@@ -16,7 +17,7 @@ STEP_METRICS_EVERY_S = 2.0
 
 
 class Reporter(pl.Callback):
-    """Writes progress, metric and checkpoint events."""
+    """Writes progress and metric events."""
 
     def __init__(self, events: EventWriter) -> None:
         self._events = events
@@ -62,13 +63,9 @@ class Reporter(pl.Callback):
             )
         if now - self._metrics_at >= STEP_METRICS_EVERY_S:
             self._metrics_at = now
-            logged = trainer.callback_metrics
-            values = {
-                name: float(logged[f"{name}_step"])
-                for name in ("train_loss", "train_accuracy")
-                if f"{name}_step" in logged
-            }
-            values["lr"] = self._lr
+            assert isinstance(pl_module, Classifier)
+            loss, accuracy, _ = pl_module.latest.tolist()
+            values = {"train_loss": loss, "train_accuracy": accuracy, "lr": self._lr}
             self._write_metric(trainer, "step", values)
 
     def on_validation_batch_end(
@@ -96,14 +93,12 @@ class Reporter(pl.Callback):
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, Classifier)
         logged = trainer.callback_metrics
-        names = {
-            "train_loss": "train_loss_epoch",
-            "train_accuracy": "train_accuracy_epoch",
-            "val_loss": "val_loss",
-            **{name: name for name in MONITORS.values()},
+        values = {
+            **pl_module.training_means(),
+            **{name: float(logged[name]) for name in ("val_loss", *MONITORS.values())},
         }
-        values = {name: float(logged[key]) for name, key in names.items() if key in logged}
         values["lr"] = self._lr
         values["seconds"] = time.monotonic() - self._epoch_began
         self.last = {"epoch": trainer.current_epoch, **_rounded(values)}

@@ -50,8 +50,14 @@ def train(
     if len(training) < spec.batch_size:
         raise UserError(f"batch_size {spec.batch_size} exceeds the {len(training)} training images")
     pl.seed_everything(spec.seed, workers=False, verbose=False)
-    module = Classifier(spec, len(splits.classes), list(splits.mean), list(splits.std))
     data = PicturesOnDevice(training.to(device), validation.to(device), spec, flips=splits.flips)
+    module = Classifier(
+        spec,
+        len(splits.classes),
+        list(splits.mean),
+        list(splits.std),
+        steps=spec.epochs * len(data.train_dataloader()),
+    )
     reporter = Reporter(events)
     last = run.checkpoint("last")
 

@@ -54,7 +54,16 @@ def carry_out(
             load_model(run.home / reference.file, classes=DATASETS[spec.data].classes)
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
-    turn = None if spec.share else take_turn(device, run.home, stop.check)
+
+    def has_to_wait() -> None:
+        message = f"queued: another run of this home works on {device}"
+        events.write("log", level="info", message=message)
+
+    turn = (
+        None
+        if spec.share
+        else take_turn(device, run.home, has_to_wait=has_to_wait, check_stop=stop.check)
+    )
     try:
         started(
             resumed_from=resumed_from,

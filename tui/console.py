@@ -100,8 +100,6 @@ class PlainView:
     def _lines(self, run: Run, event: Event) -> list[str]:
         if line := telling(run, event):
             return [line]
-        if event["kind"] == "heartbeat" and event.get("phase") == "queued":
-            return self._once((run.id, "queued"), f"{label(run)}: queued")
         if event["kind"] == "progress" and event.get("task") == "download":
             tenth = 10 * event["done"] // max(event["total"], 1)
             done, total = (amount(event[key], "bytes") for key in ("done", "total"))
@@ -260,7 +258,7 @@ def waiting(run: Run, snapshot: Snapshot) -> str | None:
     if not beat or snapshot.ended:
         return None
     if beat.get("phase") == "queued" and snapshot.started is None and run.kind != "study":
-        return f"{label(run)}: queued, or starting up"
+        return f"{label(run)}: starting, or waiting for the device"
     if beat.get("stalled_s", 0) > 60 and run.kind != "study":
         return f"{label(run)}: no progress for {duration(beat['stalled_s'])}"
     return None

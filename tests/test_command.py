@@ -1,0 +1,228 @@
+"""The command as scripts and people use it: output, exit codes, queue, stop, hang-up."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runs.events import EventReader
+from runs.store import Run, Store
+from tests.conftest import TINY, Command, wait_for
+
+LONG = (
+    *("train", "--mode", "robust", "--preset", "demo", "--threads", "1"),
+    *("--epochs", "50", "--width", "4"),
+)
+"""A training that is still at work when the test has done with it."""
+
+
+def only_run(home: Path) -> Run:
+    (run,) = Store(home).runs()
+    return run
+
+
+def is_training(home: Path) -> bool:
+    return any(
+        event["kind"] == "progress"
+        for run in Store(home).runs()
+        for event in EventReader(run.events_path).new()
+    )
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Command, Run, str, str]:
+    """A tiny study that has been run to its end: command, run, stdout, stderr."""
+    command = Command(tmp_path_factory.mktemp("studied"))
+    done = command("study", *TINY, "--limit", "40", "--name", "first look", "--tag", "tiny")
+    assert done.returncode == 0, done.stderr
+    study = next(run for run in Store(command.home).runs() if run.kind == "study")
+    return command, study, done.stdout, done.stderr
+
+
+def test_a_study_in_a_pipe_prints_a_line_an_epoch_and_the_table_without_escapes(studied) -> None:
+    _, _, out, err = studied
+    assert "\x1b" not in out + err
+    for mode in ("baseline", "robust"):
+        assert sum(line.startswith(f"{mode}  epoch") for line in err.splitlines()) == 2
+    for row in ("Baseline", "Best clean", "Best robust"):
+        assert row in out
+    assert "ε = 32/255" in out
+    assert "n = 40" in out
+
+
+def test_a_study_twice_gives_the_same_table_to_the_last_digit(studied, tmp_path: Path) -> None:
+    _, study, _, _ = studied
+    again = Command(tmp_path / "again")
+    done = again("study", *TINY, "--limit", "40", "--json")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {"started", "metric", "attack", "child", "ended"} <= {
+        line.get("kind") for line in lines[:-1]
+    }
+    counts = [
+        [
+            [row["model"], row["correct_k"]]
+            + [[cell["success_k"], cell["robust_k"]] for cell in row["attacks"].values()]
+            for row in result["rows"]
+        ]
+        for result in (study.result, lines[-1])
+    ]
+    assert counts[0] == counts[1]
+    assert lines[-1]["state"] == "completed"
+
+
+def test_the_attack_of_a_baseline_beats_random_and_counts_add_up(studied) -> None:
+    _, study, _, _ = studied
+    for row in study.result["rows"]:
+        for cell in row["attacks"].values():
+            assert cell["success_n"] == row["correct_k"]
+            assert cell["robust_k"] + cell["success_k"] <= row["correct_k"]
+        untargeted = row["attacks"]["pgd-untargeted"]
+        assert untargeted["robust_k"] + untargeted["success_k"] == row["correct_k"]
+    assert all(check["verdict"] == "pass" for check in study.result["sanity"])
+
+
+def test_runs_lists_the_study_with_its_children(studied) -> None:
+    command, study, _, _ = studied
+    rows = json.loads(command("runs", "--json").stdout)
+    assert rows[0]["id"] == study.id
+    assert rows[0]["name"] == "first look"
+    assert rows[0]["tags"] == ["tiny"]
+    assert [row["role"] for row in rows] == [None, "baseline", "robust", "attack"]
+    assert {row["state"] for row in rows} == {"completed"}
+    assert {row["parent"] for row in rows[1:]} == {study.id}
+    assert 0 <= rows[1]["metrics"]["val_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("word", ["@1", "first look", "id"])
+def test_compare_prints_the_same_table_in_every_format(studied, word: str) -> None:
+    command, study, _, _ = studied
+    word = study.id if word == "id" else word
+    as_json = json.loads(command("compare", word, "--format", "json").stdout)
+    assert as_json["rows"] == study.result["rows"]
+    figure = f"{100 * as_json['rows'][0]['accuracy']:.2f}"
+    for format_, start in (("markdown", "| model"), ("latex", "% needs"), ("table", "")):
+        text = command("compare", word, "--format", format_).stdout
+        assert text.startswith(start)
+        assert figure in text
+    assert command("compare", word, "--format", "csv").stdout.count("\n") == 1 + 3 * 2
+
+
+def test_attack_takes_the_threat_model_of_the_run_it_attacks(studied) -> None:
+    command, study, _, _ = studied
+    robust = next(r for r in Store(command.home).runs() if r.role == "robust")
+    words = (f"{robust.id}:best_robust", "--attack", "pgd-untargeted", "--limit", "20", "--json")
+    done = command("attack", *words, "--steps", "3", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    (threat,) = result["threat_model"]["attacks"]
+    assert (threat["eps"], threat["steps"]) == (32 / 255, 3)
+    assert [row["checkpoint"] for row in result["rows"]] == ["best_robust"]
+    assert Run(study.path.parent / result["run"]).path.joinpath("examples.npz").is_file()
+
+
+def test_show_logs_tag_and_rm(studied) -> None:
+    command, _, _, _ = studied
+    made = command("train", "--mode", "baseline", *TINY, "--name", "to be removed")
+    assert made.returncode == 0, made.stderr
+    assert "best_clean" in made.stdout
+    assert command("tag", "@1", "a", "b", "--note", "see\x1b[31m").stdout.startswith("a b")
+    shown = command("show", "@1")
+    assert "a b" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    assert json.loads(command("show", "@1", "--json").stdout)["spec"]["mode"] == "baseline"
+    assert command("logs", "@1").returncode == 0
+    assert command("rm", "to be removed", "--checkpoints").returncode == 0
+    assert json.loads(command("show", "@1", "--json").stdout)["checkpoints"] == {}
+    assert command("rm", "to be removed").returncode == 0
+    assert command("show", "to be removed").returncode == 3
+
+
+def test_two_runs_at_once_follow_one_another(advtui: Command) -> None:
+    first = advtui(*LONG, "--detach").stdout.strip()
+    one = Store(advtui.home).find(first)
+    wait_for(lambda: one.was_started)
+    second = advtui("train", "--mode", "baseline", *TINY, "--detach").stdout.strip()
+    other = Store(advtui.home).find(second)
+    wait_for(lambda: "queued" in other.events_path.read_text() if other.events_path.exists() else 0)
+    wait_for(lambda: any(e["kind"] == "log" for e in EventReader(other.events_path).new()))
+    assert (one.state(), other.state()) == ("running", "queued")
+    assert advtui("rm", first).returncode == 2
+
+    assert advtui("stop", first).returncode == 0
+    wait_for(lambda: other.result)
+    assert (one.state(), other.state()) == ("interrupted", "completed")
+    ended = EventReader(one.events_path).new()[-1]
+    started = next(e for e in EventReader(other.events_path).new() if e["kind"] == "started")
+    assert started["t"] >= ended["t"] - 1
+
+
+def test_ctrl_c_stops_at_a_checkpoint_and_resume_goes_on(advtui: Command) -> None:
+    following = advtui.start(*LONG, start_new_session=True)
+    wait_for(lambda: is_training(advtui.home))
+    following.send_signal(signal.SIGINT)
+    _, err = following.communicate(timeout=120)
+    assert following.returncode == 130, err
+    run = only_run(advtui.home)
+    assert run.state() == "interrupted"
+    assert run.checkpoint("last").is_file()
+    assert f"advtui resume {run.id}" in err
+
+    resumed = advtui.start("resume", "@1", start_new_session=True)
+    wait_for(lambda: run.state() == "running")
+    starts = [e for e in EventReader(run.events_path).new() if e["kind"] == "started"]
+    assert starts[-1]["attempt"] == 2
+    assert starts[-1]["resumed_from"]["step"] > 0
+    resumed.send_signal(signal.SIGTERM)
+    assert resumed.wait(120) == 130
+
+
+def test_a_hung_up_terminal_leaves_the_run_going_and_watch_shows_it(advtui: Command) -> None:
+    leader, follower = pty.openpty()
+    words = advtui.arguments(*LONG[:-4], "--epochs", "12", "--width", "2")
+    following = subprocess.Popen(
+        [sys.executable, "-P", "-c", _IN_A_TERMINAL, *words],
+        env={**advtui.env, "TERM": "xterm-256color"},
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    )
+    os.close(follower)
+    seen = b""
+    while b"epoch 1/12" not in seen:  # the live view is at work
+        seen += os.read(leader, 65536)
+    os.close(leader)  # the terminal hangs up
+    following.wait(60)
+
+    run = only_run(advtui.home)
+    assert run.state() == "running"
+    watched = advtui("watch", "@1")
+    assert watched.returncode == 0, watched.stderr
+    assert run.state() == "completed"
+    assert "epoch 12/12" in watched.stderr
+    assert "best_robust" in watched.stdout
+
+
+_IN_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_a_closed_pipe_leaves_the_run_going(advtui: Command) -> None:
+    words = ("train", "--mode", "baseline", *TINY, "--json")
+    following = advtui.start(*words)
+    assert following.stdout is not None
+    following.stdout.readline()
+    following.stdout.close()
+    assert following.wait(120) == 0
+    run = only_run(advtui.home)
+    wait_for(lambda: run.result)
+    assert run.state() == "completed"
