@@ -734,6 +734,7 @@ def test_it_works_in_a_lightning_validation_step(
     loader = torch.utils.data.DataLoader(data, batch_size=8)
     module = Attacking()
     if through == "fit":
+        module.train()
         module.net.norm.momentum = 0.0  # the training epoch leaves the statistics alone
     trainer = pl.Trainer(
         accelerator="cpu",

@@ -15,6 +15,7 @@ from tui.options import Home
 app = typer.Typer(
     name="advtui",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help, at once: Rich costs more than Typer itself
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
@@ -46,14 +47,12 @@ def options(
         os.environ["ADVTUI_DEBUG"] = "1"
 
 
-START, LOOK, KEEP = "Start", "Look", "Manage"
-for panel, commands in {
-    START: (launching.study, launching.train, launching.attack, launching.resume),
-    LOOK: (browsing.runs, browsing.show, browsing.watch, browsing.logs, browsing.compare),
-    KEEP: (browsing.stop, browsing.tag, browsing.rm, browsing.doctor),
-}.items():
-    for command in commands:
-        app.command(rich_help_panel=panel)(command)
+for command in (
+    *(launching.study, launching.train, launching.attack, launching.resume),
+    *(browsing.runs, browsing.show, browsing.watch, browsing.logs, browsing.compare),
+    *(browsing.stop, browsing.tag, browsing.rm, browsing.doctor),
+):
+    app.command()(command)
 
 
 def main() -> int:

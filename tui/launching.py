@@ -17,7 +17,9 @@ def study(
     seed: o.Seed = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="Recipe of the robust run: pgd-at or mixed.", rich_help_panel=o.TRAINING),
+        typer.Option(
+            help="Recipe of the robust run: pgd-at or mixed.",
+        ),
     ] = None,
     width: o.Width = None,
     epochs: o.Epochs = None,
@@ -39,7 +41,8 @@ def study(
     reuse: Annotated[
         bool | None,
         typer.Option(
-            "--reuse", help="Use completed runs with the same spec.", rich_help_panel=o.MAKING
+            "--reuse",
+            help="Use completed runs with the same spec.",
         ),
     ] = None,
     device: o.Device = None,
@@ -69,7 +72,9 @@ def study(
 def train(
     mode: Annotated[
         str | None,
-        typer.Option(help="baseline or robust (default: robust).", rich_help_panel=o.MAKING),
+        typer.Option(
+            help="baseline or robust (default: robust).",
+        ),
     ] = None,
     preset: o.Preset = None,
     config: o.Config = None,
@@ -81,7 +86,7 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="standard (baseline); pgd-at or mixed (robust).", rich_help_panel=o.TRAINING
+            help="standard (baseline); pgd-at or mixed (robust).",
         ),
     ] = None,
     width: o.Width = None,
@@ -135,13 +140,12 @@ def attack(
         typer.Option(
             "--attack",
             help="pgd-targeted or pgd-untargeted; repeatable (default: both).",
-            rich_help_panel=o.THREAT,
         ),
     ] = None,
     targets: Annotated[
         str | None,
         typer.Option(
-            help="Target rule: random, least-likely, next or runner-up.", rich_help_panel=o.THREAT
+            help="Target rule: random, least-likely, next or runner-up.",
         ),
     ] = None,
     preset: o.Preset = None,
@@ -158,10 +162,16 @@ def attack(
     loss: o.Loss = None,
     limit: o.Limit = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images attacked at once.", rich_help_panel=o.EXECUTION)
+        int | None,
+        typer.Option(
+            help="Images attacked at once.",
+        ),
     ] = None,
     examples: Annotated[
-        int | None, typer.Option(help="Pictures kept for viewing.", rich_help_panel=o.MAKING)
+        int | None,
+        typer.Option(
+            help="Pictures kept for viewing.",
+        ),
     ] = None,
     device: o.Device = None,
     threads: o.Threads = None,

@@ -28,11 +28,6 @@ def complete_preset(incomplete: str) -> list[tuple[str, str]]:
     return [(name, describe(name)) for name in NAMES if name.startswith(incomplete)]
 
 
-MAKING = "What is made"
-TRAINING = "Training"
-THREAT = "Threat model"
-EXECUTION = "How it runs"
-
 Home = Annotated[
     Path | None,
     typer.Option(help="Folder of the runs (default: $ADVTUI_HOME, else the user's data folder)."),
@@ -58,13 +53,14 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on s
 Preset = Annotated[
     str | None,
     typer.Option(
-        help="demo, cpu or poster.", autocompletion=complete_preset, rich_help_panel=MAKING
+        help="demo, cpu or poster.",
+        autocompletion=complete_preset,
     ),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
-        help="A spec as TOML or JSON, such as a run's own spec.json.", rich_help_panel=MAKING
+        help="A spec as TOML or JSON, such as a run's own spec.json.",
     ),
 ]
 Set = Annotated[
@@ -73,87 +69,172 @@ Set = Annotated[
         "--set",
         metavar="FIELD=VALUE",
         help="Any field of the spec, e.g. robust.attack.steps=7.",
-        rich_help_panel=MAKING,
     ),
 ]
-Name = Annotated[str | None, typer.Option(help="Free text.", rich_help_panel=MAKING)]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        help="Free text.",
+    ),
+]
 Tag = Annotated[
-    list[str] | None, typer.Option(help="Tag the run; repeatable.", rich_help_panel=MAKING)
+    list[str] | None,
+    typer.Option(
+        help="Tag the run; repeatable.",
+    ),
 ]
 Data = Annotated[
-    str | None, typer.Option(help="cifar100, cifar10 or digits.", rich_help_panel=MAKING)
+    str | None,
+    typer.Option(
+        help="cifar100, cifar10 or digits.",
+    ),
 ]
 DataDir = Annotated[
     Path | None,
     typer.Option(
         help="Folder that holds cifar-100-python/ (default: data in the home, downloaded).",
-        rich_help_panel=MAKING,
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed.", rich_help_panel=MAKING)]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        help="Seed.",
+    ),
+]
 
 Width = Annotated[
     int | None,
-    typer.Option(help="Channels of the first stage; 64: ResNet-18.", rich_help_panel=TRAINING),
+    typer.Option(
+        help="Channels of the first stage; 64: ResNet-18.",
+    ),
 ]
-Epochs = Annotated[int | None, typer.Option(help="Epochs.", rich_help_panel=TRAINING)]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        help="Epochs.",
+    ),
+]
 BatchSize = Annotated[
-    int | None, typer.Option(help="Images a training step.", rich_help_panel=TRAINING)
+    int | None,
+    typer.Option(
+        help="Images a training step.",
+    ),
 ]
-Lr = Annotated[float | None, typer.Option(help="Peak learning rate.", rich_help_panel=TRAINING)]
-WeightDecay = Annotated[float | None, typer.Option(help="Weight decay.", rich_help_panel=TRAINING)]
+Lr = Annotated[
+    float | None,
+    typer.Option(
+        help="Peak learning rate.",
+    ),
+]
+WeightDecay = Annotated[
+    float | None,
+    typer.Option(
+        help="Weight decay.",
+    ),
+]
 Schedule = Annotated[
-    str | None, typer.Option(help="onecycle or piecewise.", rich_help_panel=TRAINING)
+    str | None,
+    typer.Option(
+        help="onecycle or piecewise.",
+    ),
 ]
 LabelSmoothing = Annotated[
-    float | None, typer.Option(help="Label smoothing.", rich_help_panel=TRAINING)
+    float | None,
+    typer.Option(
+        help="Label smoothing.",
+    ),
 ]
 EmaDecay = Annotated[
     float | None,
-    typer.Option(help="Moving average of the weights; 0: none.", rich_help_panel=TRAINING),
+    typer.Option(
+        help="Moving average of the weights; 0: none.",
+    ),
 ]
 ClipNorm = Annotated[
-    float | None, typer.Option(help="Clip the gradient's norm.", rich_help_panel=TRAINING)
+    float | None,
+    typer.Option(
+        help="Clip the gradient's norm.",
+    ),
 ]
 TrainLimit = Annotated[
-    int | None, typer.Option(help="Train on this many images only.", rich_help_panel=TRAINING)
+    int | None,
+    typer.Option(
+        help="Train on this many images only.",
+    ),
 ]
 
-Norm = Annotated[str | None, typer.Option(help="linf or l2.", rich_help_panel=THREAT)]
+Norm = Annotated[
+    str | None,
+    typer.Option(
+        help="linf or l2.",
+    ),
+]
 Eps = Annotated[
     str | None,
     typer.Option(
         help="Budget in pixels of [0, 1], e.g. 8/255. Alone it scales the step with it.",
-        rich_help_panel=THREAT,
     ),
 ]
 StepSize = Annotated[
-    str | None, typer.Option(help="Length of a step, e.g. 2/255.", rich_help_panel=THREAT)
+    str | None,
+    typer.Option(
+        help="Length of a step, e.g. 2/255.",
+    ),
 ]
-Steps = Annotated[int | None, typer.Option(help="Steps of PGD.", rich_help_panel=THREAT)]
-Restarts = Annotated[int | None, typer.Option(help="Random restarts.", rich_help_panel=THREAT)]
-Loss = Annotated[str | None, typer.Option(help="ce or margin (CW).", rich_help_panel=THREAT)]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        help="Steps of PGD.",
+    ),
+]
+Restarts = Annotated[
+    int | None,
+    typer.Option(
+        help="Random restarts.",
+    ),
+]
+Loss = Annotated[
+    str | None,
+    typer.Option(
+        help="ce or margin (CW).",
+    ),
+]
 Limit = Annotated[
     int | None,
-    typer.Option(help="Evaluate this many test images only.", rich_help_panel=THREAT),
+    typer.Option(
+        help="Evaluate this many test images only.",
+    ),
 ]
 
 Device = Annotated[
-    str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=EXECUTION)
+    str | None,
+    typer.Option(
+        help="auto, cpu, cuda or cuda:N.",
+    ),
 ]
-Threads = Annotated[int | None, typer.Option(help="CPU threads.", rich_help_panel=EXECUTION)]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        help="CPU threads.",
+    ),
+]
 Precision = Annotated[
-    str | None, typer.Option(help="auto, bf16 or fp32.", rich_help_panel=EXECUTION)
+    str | None,
+    typer.Option(
+        help="auto, bf16 or fp32.",
+    ),
 ]
 Share = Annotated[
     bool | None,
     typer.Option(
-        "--share", help="Don't wait for other runs on the device.", rich_help_panel=EXECUTION
+        "--share",
+        help="Don't wait for other runs on the device.",
     ),
 ]
 Detach = Annotated[
     bool,
     typer.Option(
-        "--detach", help="Print the run's id and leave it running.", rich_help_panel=EXECUTION
+        "--detach",
+        help="Print the run's id and leave it running.",
     ),
 ]

@@ -1,0 +1,33 @@
+"""``advtui --help`` costs little more than Typer itself. Ratios and differences in one run."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def seconds(*words: str) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-P", *words], check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+@pytest.mark.slow
+def test_help_is_within_150_ms_of_importing_typer() -> None:
+    sides = {
+        "python -c pass": ("-c", "pass"),
+        "import typer": ("-c", "import typer"),
+        "advtui --help": ("-m", "tui.cli", "--help"),
+    }
+    for words in sides.values():
+        seconds(*words)  # warm the disk
+    taken: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(9):
+        for name, words in sides.items():
+            taken[name].append(seconds(*words))
+    middle = {name: statistics.median(each) for name, each in taken.items()}
+    for name, value in middle.items():
+        print(f"{name}: {value * 1000:.0f} ms, {value / middle['python -c pass']:.1f}× pass")
+    assert middle["advtui --help"] - middle["import typer"] <= 0.15
