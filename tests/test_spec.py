@@ -1,7 +1,6 @@
 """Specs: frozen, strict about names and ranges, and sentences where they refuse."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,15 +21,14 @@ from runs.spec import (
     parse_spec,
     standard_attacks,
 )
-from runs.store import Store
+from runs.store import Run, Store
 
 ALL_SPECS = (PGD, Attack, CheckpointRef, TrainSpec, AttackSpec, StudySpec)
-TRAIN: dict[str, Any] = {"kind": "train"}
 
 
-def refusal(fields: dict[str, Any]) -> str:
+def refusal(kind: str, **fields: Any) -> str:
     with pytest.raises(UserError) as error:
-        parse_spec(fields)
+        parse_spec({"kind": kind, **fields})
     return str(error.value)
 
 
@@ -44,22 +42,392 @@ def test_a_spec_is_frozen() -> None:
 
 
 @pytest.mark.parametrize("kind", ALL_SPECS, ids=lambda kind: kind.__name__)
-def test_every_field_has_a_description(kind: type[Spec]) -> None:
-    tags_and_parts = {"kind", "pgd", "baseline", "robust", "attack", "checkpoint"}
-    undescribed = {
-        name
-        for name, field in kind.model_fields.items()
-        if not field.description and not (name in tags_and_parts and kind is not TrainSpec)
-    }
+def test_every_field_but_the_tag_has_a_description(kind: type[Spec]) -> None:
+    fields = kind.model_fields.items()
 
-    assert undescribed <= {"kind"}
+    assert [n for n, field in fields if n != "kind" and not field.description] == []
 
 
-@pytest.mark.parametrize("kind", ALL_SPECS, ids=lambda kind: kind.__name__)
-def test_every_default_stands_its_own_validation(kind: type[Spec]) -> None:
-    for name, field in kind.model_fields.items():
-        if not field.is_required():
-            kind.__pydantic_validator__.validate_assignment(kind.model_construct(), name, None) if (
-                False
-            ) else None
-    assert kind.model_config["validate_default"] is True
+def test_the_default_threat_model_is_the_fields_own() -> None:
+    train, attack = TrainSpec(), AttackSpec()
+
+    assert train.attack == PGD(norm="linf", eps=8 / 255, step_size=2 / 255, steps=10)
+    assert [(a.name, a.targets, a.pgd.steps) for a in attack.attacks] == [
+        ("pgd-targeted", "random", 20),
+        ("pgd-untargeted", None, 20),
+    ]
+    assert {a.pgd.eps for a in attack.attacks} == {8 / 255}
+    assert all(a.pgd.random_start for a in attack.attacks)
+
+
+def test_a_budget_is_read_the_way_the_field_writes_it() -> None:
+    assert PGD(eps="8/255", step_size="2/255") == PGD(eps=8 / 255, step_size=2 / 255)  # type: ignore[arg-type]
+
+
+# Unknown names
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "path", "suggestion"),
+    [
+        ("train", {"epoch": 3}, "epoch", "epochs"),
+        ("train", {"attack": {"step": 3}}, "attack.step", "steps"),
+        ("train", {"validation": {"stepsize": 1}}, "validation.stepsize", "step_size"),
+        ("attack", {"limits": 3}, "limits", "limit"),
+        ("attack", {"attacks": [{"name": "a", "pgd": {"epss": 0}}]}, "attacks.0.pgd.epss", "eps"),
+    ],
+)
+def test_an_unknown_field_is_named_with_a_suggestion(
+    kind: str, fields: dict[str, Any], path: str, suggestion: str
+) -> None:
+    assert f"unknown field {path!r}; did you mean {suggestion!r}?" in refusal(kind, **fields)
+
+
+def test_an_unknown_field_like_no_other_gets_no_suggestion() -> None:
+    assert refusal("train", zzzzqqqq=1) == "unknown field 'zzzzqqqq'"
+
+
+def test_a_suggestion_differs_from_what_was_written() -> None:
+    assert "did you mean 'steps'" not in refusal("train", steps=3)
+
+
+def test_several_faults_are_all_named() -> None:
+    message = refusal("train", epochs=0, widht=3)
+
+    assert "epochs: " in message
+    assert "'widht'; did you mean 'width'" in message
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({}, "field 'kind' is missing: train, attack or study"),
+        ({"kind": "tran"}, "unknown kind 'tran': train, attack or study"),
+        ({"kind": "attack", "attacks": [{"name": "a"}]}, "field 'attacks.0.pgd' is missing"),
+        ({"kind": "study"}, "field 'baseline' is missing"),
+    ],
+)
+def test_a_missing_field_is_named(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError) as error:
+        parse_spec(fields)
+
+    assert sentence in str(error.value)
+
+
+def test_a_fault_inside_a_list_does_not_say_that_the_list_is_empty() -> None:
+    assert "at least 1 item" not in refusal("attack", attacks=[{"name": "a"}])
+
+
+# Ranges
+
+PGD_FAULTS: list[tuple[str, Any]] = [
+    ("norm", "l1"),
+    ("eps", -1 / 255),
+    ("eps", "8/0"),
+    ("eps", "nan"),
+    ("eps", True),
+    ("step_size", -0.1),
+    ("step_size", "inf"),
+    ("steps", 0),
+    ("steps", -5),
+    ("steps", 100_001),
+    ("steps", 2.5),
+    ("restarts", 0),
+    ("restarts", 1_001),
+    ("random_start", "perhaps"),
+    ("loss", "kl"),
+    ("craft_mode", "test"),
+    ("active_set", None),
+]
+JOB_FAULTS: list[tuple[str, Any]] = [
+    ("name", ""),
+    ("name", "x" * 201),
+    ("device", "gpu"),
+    ("threads", 0),
+    ("threads", 1025),
+    ("precision", "fp16"),
+    ("share", "perhaps"),
+    ("seed", -1),
+    ("seed", 2**31),
+    ("data", "imagenet"),
+    ("data_dir", 3),
+]
+TRAIN_FAULTS: list[tuple[str, Any]] = [
+    ("mode", "strong"),
+    ("recipe", "trades"),
+    ("mixed_clean", -0.1),
+    ("mixed_clean", 1.1),
+    ("mixed_targeted", float("nan")),
+    ("width", 0),
+    ("width", 1025),
+    ("epochs", 0),
+    ("epochs", 100_001),
+    ("batch_size", 1),
+    ("batch_size", 65_537),
+    ("lr", 0),
+    ("lr", float("nan")),
+    ("lr", float("inf")),
+    ("momentum", 1),
+    ("weight_decay", -1e-9),
+    ("weight_decay", 1.1),
+    ("schedule", "cosine"),
+    ("warmup", 0),
+    ("warmup", 1),
+    ("label_smoothing", -0.1),
+    ("label_smoothing", 1),
+    ("ema_decay", 1),
+    ("ema_decay", -0.1),
+    ("clip_norm", 0),
+    ("augment", "perhaps"),
+    ("val_per_class", 0),
+    ("val_per_class", 2501),
+    ("train_limit", 1),
+]
+ATTACK_FAULTS: list[tuple[str, Any]] = [
+    ("attacks", []),
+    ("limit", 0),
+    ("batch_size", 0),
+    ("batch_size", 65_537),
+    ("examples", -1),
+    ("examples", 257),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), PGD_FAULTS)
+def test_a_value_out_of_range_in_an_attack_is_refused_by_name(field: str, value: Any) -> None:
+    message = refusal("train", attack={field: value})
+
+    assert message.startswith(f"attack.{field}: ")
+
+
+@pytest.mark.parametrize(("field", "value"), [*JOB_FAULTS, *TRAIN_FAULTS])
+def test_a_value_out_of_range_in_a_training_is_refused_by_name(field: str, value: Any) -> None:
+    message = refusal("train", **{field: value})
+
+    assert message.startswith(f"{field}: ")
+    assert len(message) < 250
+    assert "pydantic" not in message
+
+
+@pytest.mark.parametrize(("field", "value"), [*JOB_FAULTS, *ATTACK_FAULTS])
+def test_a_value_out_of_range_in_an_evaluation_is_refused_by_name(field: str, value: Any) -> None:
+    assert refusal("attack", **{field: value}).startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("train", {"epochs": 1, "batch_size": 2, "width": 1, "val_per_class": 1, "train_limit": 2}),
+        ("train", {"epochs": 100_000, "batch_size": 65_536, "width": 1024, "seed": 2**31 - 1}),
+        ("train", {"momentum": 0, "weight_decay": 0, "label_smoothing": 0, "ema_decay": 0}),
+        ("train", {"attack": {"eps": 0, "step_size": 0, "steps": 1}}),
+        ("train", {"attack": {"eps": 1, "steps": 100_000, "restarts": 1000}}),
+        ("train", {"threads": 1024, "name": "x" * 200}),
+        ("attack", {"limit": 1, "batch_size": 1, "examples": 0}),
+        ("attack", {"batch_size": 65_536, "examples": 256}),
+    ],
+)
+def test_the_ends_of_the_ranges_are_accepted(kind: str, fields: dict[str, Any]) -> None:
+    spec = parse_spec({"kind": kind, **fields}).model_dump()
+
+    for name, value in fields.items():
+        assert spec[name] == (spec[name] | value if isinstance(value, dict) else value)
+
+
+@pytest.mark.parametrize("steps", [0, -1, -100])
+def test_a_refusal_says_what_was_expected_and_what_came(steps: int) -> None:
+    message = refusal("train", attack={"steps": steps})
+
+    assert message == f"attack.steps: input should be greater than or equal to 1, not {steps}"
+
+
+def test_a_very_long_value_is_cut_in_the_message() -> None:
+    message = refusal("train", epochs="9x" * 5_000)
+
+    assert message.startswith("epochs: ")
+    assert "…" in message
+    assert len(message) < 250
+
+
+@pytest.mark.parametrize("eps", [8, "8", 8.0, 255])
+def test_a_budget_in_255ths_is_refused_with_what_was_probably_meant(eps: Any) -> None:
+    message = refusal("train", attack={"eps": eps})
+
+    assert message.startswith("attack: ")
+    assert "ε is in pixels of [0, 1]" in message
+    assert f"{float(eps):g}/255 was probably meant" in message
+
+
+def test_a_budget_beyond_any_picture_gets_no_guess() -> None:
+    message = refusal("train", attack={"eps": 256})
+
+    assert "ε = 256 is outside [0, 1]" in message
+    assert "meant" not in message
+
+
+def test_an_l2_budget_may_exceed_1() -> None:
+    assert PGD(norm="l2", eps=3.0).eps == 3.0
+
+
+def test_restarts_need_a_random_start() -> None:
+    assert "restarts above 1 need random_start" in refusal(
+        "train", attack={"restarts": 2, "random_start": False}
+    )
+    assert PGD(restarts=1, random_start=False).restarts == 1
+
+
+@pytest.mark.parametrize(
+    "device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"]
+)  # fmt: skip
+def test_a_device_is_accepted(device: str) -> None:
+    assert TrainSpec(device=device).device == device
+
+
+@pytest.mark.parametrize(
+    "device", ["", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:a", "cpu:0", "cpu\n", " cpu", "mps"]
+)
+def test_a_device_of_another_form_is_refused_with_those_there_are(device: str) -> None:
+    assert refusal("train", device=device) == (
+        f"device: {device!r} is not one of auto, cpu, cuda, cuda:N"
+    )
+
+
+# What must fit together
+
+
+@pytest.mark.parametrize(
+    ("mode", "recipe"), [("baseline", "standard"), ("robust", "pgd-at"), ("robust", "mixed")]
+)
+def test_recipes_that_fit_their_mode(mode: Any, recipe: Any) -> None:
+    assert TrainSpec(mode=mode, recipe=recipe).recipe == recipe
+
+
+@pytest.mark.parametrize(
+    ("mode", "recipe", "fitting"),
+    [
+        ("baseline", "pgd-at", "use standard"),
+        ("baseline", "mixed", "use standard"),
+        ("robust", "standard", "use pgd-at or mixed"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_its_mode_is_refused(
+    mode: str, recipe: str, fitting: str
+) -> None:
+    message = refusal("train", mode=mode, recipe=recipe)
+
+    assert repr(recipe) in message
+    assert repr(mode) in message
+    assert message.endswith(fitting)
+
+
+def test_the_shares_of_a_mixed_batch_do_not_exceed_it() -> None:
+    assert "exceed 1" in refusal("train", mixed_clean=0.6, mixed_targeted=0.5)
+    assert TrainSpec(mixed_clean=0.5, mixed_targeted=0.5).mixed_clean == 0.5
+
+
+def test_two_attacks_of_the_same_name_are_refused() -> None:
+    attack = {"name": "mine", "pgd": {}}
+
+    assert "two attacks are called 'mine'" in refusal("attack", attacks=[attack, attack])
+
+
+def test_a_study_wants_its_trainings_in_their_places() -> None:
+    fields = presets.preset("demo").model_dump(mode="json")
+    swapped = {**fields, "baseline": fields["robust"], "robust": fields["baseline"]}
+    twice = {**fields, "baseline": fields["robust"]}
+
+    for wrong in (swapped, twice):
+        with pytest.raises(UserError, match="baseline must have mode baseline"):
+            parse_spec(wrong)
+
+
+def test_a_childs_job_fields_are_the_studys_own() -> None:
+    study = presets.preset("demo").model_copy(
+        update={"seed": 7, "device": "cpu", "threads": 2, "data_dir": "/d", "name": "mine"}
+    )
+
+    for role in ("baseline", "robust", "attack"):
+        child = study.child(role)  # type: ignore[arg-type]
+        assert (child.seed, child.device, child.threads, child.data_dir) == (7, "cpu", 2, "/d")
+        assert child.data == "digits"
+        assert child.name is None
+        assert child.kind == ("attack" if role == "attack" else "train")
+
+
+# JSON
+
+
+def _specs() -> st.SearchStrategy[TrainSpec | AttackSpec]:
+    pgds = st.builds(
+        PGD,
+        norm=st.sampled_from(["linf", "l2"]),
+        eps=st.floats(0, 1),
+        step_size=st.floats(0, 3),
+        steps=st.integers(1, 100),
+        restarts=st.integers(1, 9),
+        loss=st.sampled_from(["ce", "margin"]),
+    )
+    trains = st.builds(
+        TrainSpec,
+        name=st.none() | st.text(min_size=1, max_size=20),
+        attack=pgds,
+        validation=pgds,
+        lr=st.floats(1e-6, 100),
+        clip_norm=st.none() | st.floats(1e-3, 10),
+        recipe=st.sampled_from(["pgd-at", "mixed"]),
+    )
+    attacks = st.builds(AttackSpec, attacks=pgds.map(standard_attacks), limit=st.integers(1, 99))
+    return trains | attacks
+
+
+@given(_specs())
+def test_a_spec_survives_json(spec: TrainSpec | AttackSpec) -> None:
+    text = json.dumps(spec.model_dump(mode="json"))
+
+    assert parse_spec(json.loads(text)) == spec
+
+
+@pytest.mark.parametrize("name", presets.NAMES)
+def test_a_study_survives_json(name: str) -> None:
+    study = presets.preset(name)
+
+    assert parse_spec(json.loads(json.dumps(study.model_dump(mode="json")))) == study
+
+
+def test_a_runs_own_spec_file_runs_again(tmp_path: Any) -> None:
+    reference = CheckpointRef(run="20261122-184005-robust-3f9a", checkpoint="last", label="Mine")
+    spec = AttackSpec(name="ε [x]", checkpoints=(reference,), limit=100)
+    run = Store(tmp_path).create(spec, parent="20261122-184005-study-0000", role="attack")
+
+    fields = json.loads((run.path / "spec.json").read_text(encoding="utf-8"))
+
+    assert fields["run"]["id"] == run.id
+    assert parse_spec(fields) == spec
+    assert Run(run.path).spec == spec
+
+
+def test_a_reference_points_to_its_file_below_the_home() -> None:
+    reference = CheckpointRef(run="ID", checkpoint="best_clean", label="Baseline")
+
+    assert reference.file == "runs/ID/checkpoints/best_clean.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("pgd", "text"),
+    [
+        (
+            PGD(steps=20),
+            "PGD-20, L∞, ε = 8/255, step 2/255, 1 restart, random start, cross-entropy",
+        ),
+        (
+            PGD(norm="l2", eps=0.5, step_size=0.1, restarts=3, loss="margin"),
+            "PGD-10, L2, ε = 0.5, step 0.1, 3 restarts, random start, margin (CW)",
+        ),
+        (
+            PGD(random_start=False, steps=1),
+            "PGD-1, L∞, ε = 8/255, step 2/255, 1 restart, start at the image, cross-entropy",
+        ),
+    ],
+)
+def test_an_attack_describes_all_that_matters(pgd: PGD, text: str) -> None:
+    assert pgd.describe() == text

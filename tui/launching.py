@@ -16,10 +16,7 @@ def study(
     data_dir: o.DataDir = None,
     seed: o.Seed = None,
     recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="Recipe of the robust run: pgd-at or mixed.",
-        ),
+        str | None, typer.Option(help="Recipe of the robust run: pgd-at or mixed.")
     ] = None,
     width: o.Width = None,
     epochs: o.Epochs = None,
@@ -39,11 +36,7 @@ def study(
     loss: o.Loss = None,
     limit: o.Limit = None,
     reuse: Annotated[
-        bool | None,
-        typer.Option(
-            "--reuse",
-            help="Use completed runs with the same spec.",
-        ),
+        bool | None, typer.Option("--reuse", help="Use completed runs with the same spec.")
     ] = None,
     device: o.Device = None,
     threads: o.Threads = None,
@@ -70,12 +63,7 @@ def study(
 
 
 def train(
-    mode: Annotated[
-        str | None,
-        typer.Option(
-            help="baseline or robust (default: robust).",
-        ),
-    ] = None,
+    mode: Annotated[str | None, typer.Option(help="baseline or robust (default: robust).")] = None,
     preset: o.Preset = None,
     config: o.Config = None,
     name: o.Name = None,
@@ -84,10 +72,7 @@ def train(
     data_dir: o.DataDir = None,
     seed: o.Seed = None,
     recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="standard (baseline); pgd-at or mixed (robust).",
-        ),
+        str | None, typer.Option(help="standard (baseline); pgd-at or mixed (robust).")
     ] = None,
     width: o.Width = None,
     epochs: o.Epochs = None,
@@ -138,15 +123,11 @@ def attack(
     attacks: Annotated[
         list[str] | None,
         typer.Option(
-            "--attack",
-            help="pgd-targeted or pgd-untargeted; repeatable (default: both).",
+            "--attack", help="pgd-targeted or pgd-untargeted; repeatable (default: both)."
         ),
     ] = None,
     targets: Annotated[
-        str | None,
-        typer.Option(
-            help="Target rule: random, least-likely, next or runner-up.",
-        ),
+        str | None, typer.Option(help="Target rule: random, least-likely, next or runner-up.")
     ] = None,
     preset: o.Preset = None,
     config: o.Config = None,
@@ -161,18 +142,8 @@ def attack(
     restarts: o.Restarts = None,
     loss: o.Loss = None,
     limit: o.Limit = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            help="Images attacked at once.",
-        ),
-    ] = None,
-    examples: Annotated[
-        int | None,
-        typer.Option(
-            help="Pictures kept for viewing.",
-        ),
-    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images attacked at once.")] = None,
+    examples: Annotated[int | None, typer.Option(help="Pictures kept for viewing.")] = None,
     device: o.Device = None,
     threads: o.Threads = None,
     precision: o.Precision = None,
@@ -196,10 +167,7 @@ def attack(
 
 
 def resume(
-    run: o.RunWord,
-    detach: o.Detach = False,
-    as_json: o.Json = False,
-    home: o.Home = None,
+    run: o.RunWord, detach: o.Detach = False, as_json: o.Json = False, home: o.Home = None
 ) -> None:
     """Go on with an interrupted, failed or lost run where its last checkpoint stands."""
     from tui.session import resume_run

@@ -51,190 +51,54 @@ RunWords = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 
 Preset = Annotated[
-    str | None,
-    typer.Option(
-        help="demo, cpu or poster.",
-        autocompletion=complete_preset,
-    ),
+    str | None, typer.Option(help="demo, cpu or poster.", autocompletion=complete_preset)
 ]
 Config = Annotated[
-    Path | None,
-    typer.Option(
-        help="A spec as TOML or JSON, such as a run's own spec.json.",
-    ),
+    Path | None, typer.Option(help="A spec as TOML or JSON, such as a run's own spec.json.")
 ]
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set",
-        metavar="FIELD=VALUE",
-        help="Any field of the spec, e.g. robust.attack.steps=7.",
+        "--set", metavar="FIELD=VALUE", help="Any field of the spec, e.g. robust.attack.steps=7."
     ),
 ]
-Name = Annotated[
-    str | None,
-    typer.Option(
-        help="Free text.",
-    ),
-]
-Tag = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Tag the run; repeatable.",
-    ),
-]
-Data = Annotated[
-    str | None,
-    typer.Option(
-        help="cifar100, cifar10 or digits.",
-    ),
-]
+Name = Annotated[str | None, typer.Option(help="Free text.")]
+Tag = Annotated[list[str] | None, typer.Option(help="Tag the run; repeatable.")]
+Data = Annotated[str | None, typer.Option(help="cifar100, cifar10 or digits.")]
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        help="Folder that holds cifar-100-python/ (default: data in the home, downloaded).",
+        help="Folder that holds cifar-100-python/ (default: data in the home, downloaded)."
     ),
 ]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        help="Seed.",
-    ),
-]
+Seed = Annotated[int | None, typer.Option(help="Seed.")]
 
-Width = Annotated[
-    int | None,
-    typer.Option(
-        help="Channels of the first stage; 64: ResNet-18.",
-    ),
-]
-Epochs = Annotated[
-    int | None,
-    typer.Option(
-        help="Epochs.",
-    ),
-]
-BatchSize = Annotated[
-    int | None,
-    typer.Option(
-        help="Images a training step.",
-    ),
-]
-Lr = Annotated[
-    float | None,
-    typer.Option(
-        help="Peak learning rate.",
-    ),
-]
-WeightDecay = Annotated[
-    float | None,
-    typer.Option(
-        help="Weight decay.",
-    ),
-]
-Schedule = Annotated[
-    str | None,
-    typer.Option(
-        help="onecycle or piecewise.",
-    ),
-]
-LabelSmoothing = Annotated[
-    float | None,
-    typer.Option(
-        help="Label smoothing.",
-    ),
-]
-EmaDecay = Annotated[
-    float | None,
-    typer.Option(
-        help="Moving average of the weights; 0: none.",
-    ),
-]
-ClipNorm = Annotated[
-    float | None,
-    typer.Option(
-        help="Clip the gradient's norm.",
-    ),
-]
-TrainLimit = Annotated[
-    int | None,
-    typer.Option(
-        help="Train on this many images only.",
-    ),
-]
+Width = Annotated[int | None, typer.Option(help="Channels of the first stage; 64: ResNet-18.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs.")]
+BatchSize = Annotated[int | None, typer.Option(help="Images a training step.")]
+Lr = Annotated[float | None, typer.Option(help="Peak learning rate.")]
+WeightDecay = Annotated[float | None, typer.Option(help="Weight decay.")]
+Schedule = Annotated[str | None, typer.Option(help="onecycle or piecewise.")]
+LabelSmoothing = Annotated[float | None, typer.Option(help="Label smoothing.")]
+EmaDecay = Annotated[float | None, typer.Option(help="Moving average of the weights; 0: none.")]
+ClipNorm = Annotated[float | None, typer.Option(help="Clip the gradient's norm.")]
+TrainLimit = Annotated[int | None, typer.Option(help="Train on this many images only.")]
 
-Norm = Annotated[
-    str | None,
-    typer.Option(
-        help="linf or l2.",
-    ),
-]
+Norm = Annotated[str | None, typer.Option(help="linf or l2.")]
 Eps = Annotated[
     str | None,
-    typer.Option(
-        help="Budget in pixels of [0, 1], e.g. 8/255. Alone it scales the step with it.",
-    ),
+    typer.Option(help="Budget in pixels of [0, 1], e.g. 8/255. Alone it scales the step with it."),
 ]
-StepSize = Annotated[
-    str | None,
-    typer.Option(
-        help="Length of a step, e.g. 2/255.",
-    ),
-]
-Steps = Annotated[
-    int | None,
-    typer.Option(
-        help="Steps of PGD.",
-    ),
-]
-Restarts = Annotated[
-    int | None,
-    typer.Option(
-        help="Random restarts.",
-    ),
-]
-Loss = Annotated[
-    str | None,
-    typer.Option(
-        help="ce or margin (CW).",
-    ),
-]
-Limit = Annotated[
-    int | None,
-    typer.Option(
-        help="Evaluate this many test images only.",
-    ),
-]
+StepSize = Annotated[str | None, typer.Option(help="Length of a step, e.g. 2/255.")]
+Steps = Annotated[int | None, typer.Option(help="Steps of PGD.")]
+Restarts = Annotated[int | None, typer.Option(help="Random restarts.")]
+Loss = Annotated[str | None, typer.Option(help="ce or margin (CW).")]
+Limit = Annotated[int | None, typer.Option(help="Evaluate this many test images only.")]
 
-Device = Annotated[
-    str | None,
-    typer.Option(
-        help="auto, cpu, cuda or cuda:N.",
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        help="CPU threads.",
-    ),
-]
-Precision = Annotated[
-    str | None,
-    typer.Option(
-        help="auto, bf16 or fp32.",
-    ),
-]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads.")]
+Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")]
 Share = Annotated[
-    bool | None,
-    typer.Option(
-        "--share",
-        help="Don't wait for other runs on the device.",
-    ),
+    bool | None, typer.Option("--share", help="Don't wait for other runs on the device.")
 ]
-Detach = Annotated[
-    bool,
-    typer.Option(
-        "--detach",
-        help="Print the run's id and leave it running.",
-    ),
-]
+Detach = Annotated[bool, typer.Option("--detach", help="Print the run's id and leave it running.")]
