@@ -237,7 +237,8 @@ class _Attacker:
         return torch.autocast(self.test.images.device.type, dtype=self._dtype)
 
     def _batches(self, places: Tensor) -> Iterator[Tensor]:
-        return iter(torch.split(places.to(self.test.images.device), self.spec.batch_size))
+        places = places.to(self.test.images.device)
+        return iter(torch.split(places, self.spec.batch_size) if len(places) else ())
 
 
 class _AttackReport:

@@ -171,7 +171,7 @@ class AttackSpec(Job):
     kind: Literal["attack"] = "attack"
     checkpoints: tuple[CheckpointRef, ...] = Field((), description="what is attacked, a row each")
     attacks: tuple[Attack, ...] = Field(
-        standard_attacks(EVALUATION_PGD), min_length=1, description="a column each"
+        standard_attacks(EVALUATION_PGD), description="a column each, at least one"
     )
     limit: int | None = Field(
         None, ge=1, description="evaluate this many test images only, equally many a class"
@@ -182,6 +182,8 @@ class AttackSpec(Job):
     @model_validator(mode="after")
     def _check(self) -> Self:
         names = [attack.name for attack in self.attacks]
+        if not names:
+            raise ValueError("at least one attack is needed")
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two attacks are called {name!r}: names must differ")
@@ -235,23 +237,28 @@ def parse_spec(fields: Mapping[str, Any]) -> TrainSpec | AttackSpec | StudySpec:
 
 def explain(error: ValidationError) -> str:
     """An error of the spec union as sentences, one for each field that is wrong."""
-    return "; ".join(dict.fromkeys(_sentence(dict(item)) for item in error.errors()))
+    sentences: dict[str, str] = {}  # one mistake may show in several places: told once
+    for item in error.errors():
+        path, reason = _path_and_reason(dict(item))
+        sentences.setdefault(reason, f"{path}: {reason}" if path else reason)
+    return "; ".join(sentences.values())
 
 
-def _sentence(item: dict[str, Any]) -> str:
+def _path_and_reason(item: dict[str, Any]) -> tuple[str, str]:
     where = [str(part) for part in item["loc"][1:]]  # the first part is the kind
     path = ".".join(where)
     context = item.get("ctx", {})
     match item["type"]:
         case "extra_forbidden":
             close = difflib.get_close_matches(where[-1], _field_names(), n=1)
-            return f"unknown field {path!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            return "", f"unknown field {path!r}{hint}"
         case "missing":
-            return f"field {path!r} is missing"
+            return "", f"field {path!r} is missing"
         case "union_tag_not_found":
-            return "field 'kind' is missing: train, attack or study"
+            return "", "field 'kind' is missing: train, attack or study"
         case "union_tag_invalid":
-            return f"unknown kind {context.get('tag')!r}: train, attack or study"
+            return "", f"unknown kind {context.get('tag')!r}: train, attack or study"
         case "value_error":
             reason = str(context["error"])
         case "literal_error":
@@ -262,7 +269,7 @@ def _sentence(item: dict[str, Any]) -> str:
             message = item["msg"][0].lower() + item["msg"][1:]
             shown = repr(item["input"])
             reason = f"{message}, not {shown if len(shown) <= 80 else shown[:77] + '…'}"
-    return f"{path}: {reason}" if path else reason
+    return path, reason
 
 
 def _field_names() -> set[str]:

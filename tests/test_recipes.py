@@ -181,7 +181,9 @@ def test_mixed_targets_are_uniform_over_the_wrong_classes(attacks: list[dict[str
 def test_the_same_noise_gives_the_same_loss(recipe: str) -> None:
     images, labels = data()
     losses = [
-        RECIPES[recipe](Noting(0), images, labels, setting(Noting(1), seed, recipe=recipe))[0].item()
+        RECIPES[recipe](Noting(0), images, labels, setting(Noting(1), seed, recipe=recipe))[
+            0
+        ].item()
         for seed in (9, 9, 10)
     ]
     assert losses[0] == losses[1] != losses[2]

@@ -276,9 +276,7 @@ def test_restarts_need_a_random_start() -> None:
     assert PGD(restarts=1, random_start=False).restarts == 1
 
 
-@pytest.mark.parametrize(
-    "device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"]
-)  # fmt: skip
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"])
 def test_a_device_is_accepted(device: str) -> None:
     assert TrainSpec(device=device).device == device
 

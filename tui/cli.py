@@ -14,7 +14,6 @@ from tui.options import Home
 
 app = typer.Typer(
     name="advtui",
-    no_args_is_help=True,
     rich_markup_mode=None,  # plain help, at once: Rich costs more than Typer itself
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -29,8 +28,9 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     home: Home = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[  # noqa: ARG001 (its callback does the work)
@@ -45,6 +45,8 @@ def options(
         os.environ["ADVTUI_HOME"] = str(home.expanduser().absolute())
     if debug:
         os.environ["ADVTUI_DEBUG"] = "1"
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 for command in (
@@ -84,8 +86,6 @@ def _explain(error: Exception) -> int:
         message, code = str(error), error.exit_code
     elif hasattr(error, "format_message"):  # a wrong option or argument, in Typer's words
         message, code = error.format_message(), int(getattr(error, "exit_code", 2))
-        if not message:  # the help was shown in place of a missing command
-            return code
     elif type(error).__name__ == "Abort":
         message, code = "aborted", EXIT_INTERRUPTED
     else:

@@ -87,7 +87,11 @@ def _packages() -> Finding:
             "another package has the same name: install advtui in an environment of its own "
             "(pipx install, or uv tool install)",
         )
-    return _finding("packages", "ok", f"advtui {importlib.metadata.version('advtui')} at {ours}")
+    try:
+        version = importlib.metadata.version("advtui")
+    except importlib.metadata.PackageNotFoundError:
+        version = "(not installed)"
+    return _finding("packages", "ok", f"advtui {version} at {ours}")
 
 
 def _torch() -> list[Finding]:

@@ -1,0 +1,80 @@
+"""PGD against its floor: what the passes through the network cost by themselves.
+
+PGD-10 that keeps the best point needs ten passes forward and back, and one more forward. Whatever
+the routine costs beyond these is its own. Run it on a machine that is otherwise idle:
+
+    pytest -m slow -s tests/benchmarks/test_pgd_floor.py
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from engine.pgd import pgd
+from engine.resnet import resnet18
+from runs.spec import PGD
+
+ALLOWED = 1.03
+STEPS, WIDTH, CLASSES = 10, 64, 100
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+@pytest.mark.slow
+def test_pgd_costs_little_more_than_its_passes() -> None:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    count, repeats = (256, 15) if device.type == "cuda" else (16, 5)
+    torch.manual_seed(0)
+    model = resnet18(CLASSES, WIDTH, [0.5] * 3, [0.25] * 3).to(device).eval()
+    # The routine freezes the parameters, so the floor has them frozen too: with gradients for the
+    # weights it would be higher, and the ratio flattering.
+    model.requires_grad_(False)
+    images = torch.rand(count, 3, 32, 32, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(CLASSES, (count,), device=device)
+    # No active set: every image passes through every step.
+    spec = PGD(steps=STEPS, active_set=False)
+    noise = torch.Generator(device).manual_seed(0)
+
+    def routine() -> None:
+        pgd(model, images, labels, spec, generator=noise, keep="best")
+
+    def floor() -> None:
+        for _ in range(STEPS):
+            points = images.detach().requires_grad_()
+            loss = F.cross_entropy(model(points), labels, reduction="sum")
+            torch.autograd.grad(loss, points)
+        with torch.no_grad():
+            model(images)
+
+    seconds(routine, device), seconds(floor, device)  # warm up
+    ratios, ours, bare = [], [], []
+    for turn in range(repeats):  # interleaved, and either goes first by turns
+        if turn % 2:
+            bare.append(seconds(floor, device))
+            ours.append(seconds(routine, device))
+        else:
+            ours.append(seconds(routine, device))
+            bare.append(seconds(floor, device))
+        ratios.append(ours[-1] / bare[-1])
+    fastest = min(ours) / min(bare)
+    median = statistics.median(ratios)
+    print(
+        f"\nPGD-{STEPS}, ResNet-18, batch {count}, fp32, {device.type}: "
+        f"{min(ours):.3f} s, floor {min(bare):.3f} s, ratio {fastest:.4f} (fastest), "
+        f"{median:.4f} (median of {repeats})"
+    )
+    # Noise of a busy machine only ever adds: the better of two fair estimates is nearer the truth.
+    assert min(fastest, median) <= ALLOWED
