@@ -22,6 +22,8 @@ from runs.locks import FileLock
 from runs.spec import StudySpec
 from runs.store import Run
 
+LOCK_TRIES = 20
+
 
 def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not (Path(arguments[0]) / "spec.json").is_file():
@@ -29,7 +31,7 @@ def main(arguments: list[str]) -> int:
         return EXIT_USAGE
     run = Run(Path(arguments[0]).absolute())
     lock = FileLock(run.path / "lock")
-    if not lock.try_acquire():
+    if not _acquired(lock):
         print(f"{run.id} is being carried out by another worker", file=sys.stderr)
         return EXIT_FAILED
     if (run.result or {}).get("state") == "completed":
@@ -70,6 +72,15 @@ def main(arguments: list[str]) -> int:
     return code
 
 
+def _acquired(lock: FileLock) -> bool:
+    """Take the run's lock. Somebody who looks whether it is free holds it for a moment."""
+    for _ in range(LOCK_TRIES):
+        if lock.try_acquire():
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def _carry_out(
     run: Run, events: EventWriter, stop: StopSignal, started: Any
 ) -> tuple[dict[str, Any], int]:
@@ -86,6 +97,7 @@ def _carry_out(
     except StopRequested:
         return {"state": "interrupted"}, EXIT_INTERRUPTED
     except UserError as error:
+        print(error, file=sys.stderr)
         events.write("log", level="error", message=str(error))
         return _failed(str(error), error.exit_code), error.exit_code
     except BaseException as error:  # whatever it was, a result must be left

@@ -5,7 +5,6 @@ text into such floats and back; what range a budget may have is the spec's busin
 """
 
 import math
-from fractions import Fraction
 
 
 def parse_budget(text: str | int | float) -> float:
@@ -22,7 +21,7 @@ def parse_budget(text: str | int | float) -> float:
             value = float(numerator) / float(denominator) if slash else float(numerator)
         else:
             value = float(text)
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError(f"{text!r} is not a number; write 8/255 or 0.031") from None
     if not math.isfinite(value):
         raise ValueError(f"{text!r} is not a finite number; write 8/255 or 0.031")
@@ -30,10 +29,8 @@ def parse_budget(text: str | int | float) -> float:
 
 
 def format_budget(value: float) -> str:
-    """A budget as :func:`parse_budget` reads it back: in 255ths where that is exact."""
-    if value == 0:
-        return "0"
-    of_255 = Fraction(value * 255).limit_denominator(2)
-    if abs(value * 255 - of_255) < 1e-6 and of_255.denominator == 1:
-        return f"{of_255.numerator}/255"
+    """A budget as :func:`parse_budget` reads it back: in 255ths where these are whole."""
+    of_255 = round(value * 255)
+    if 0 < of_255 <= 255 and math.isclose(value * 255, of_255, rel_tol=1e-6):
+        return f"{of_255}/255"
     return f"{value:.6g}"

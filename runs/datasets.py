@@ -63,7 +63,7 @@ ALTERNATIVES = "name a folder that holds it with --data-dir, or try --preset dem
 
 def data_folder(home: Path, data_dir: str | None) -> Path:
     """Where data sets lie: ``--data-dir``, else ``data`` in the home."""
-    return Path(data_dir) if data_dir else home / "data"
+    return Path(data_dir).expanduser() if data_dir else home / "data"
 
 
 def missing_files(name: str, folder: Path) -> list[str]:

@@ -72,13 +72,16 @@ class EventReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
+        self._inode: int | None = None
 
     def new(self) -> list[Event]:
         """Whole events since the last call; torn, foreign and unversioned lines are skipped."""
         try:
             with self._path.open("rb") as stream:
-                if os.fstat(stream.fileno()).st_size < self._offset:
+                status = os.fstat(stream.fileno())
+                if status.st_size < self._offset or self._inode not in (None, status.st_ino):
                     self._offset = 0  # another file under the same name
+                self._inode = status.st_ino
                 stream.seek(self._offset)
                 chunk = stream.read()
         except FileNotFoundError:
@@ -89,17 +92,19 @@ class EventReader:
 
 
 def last_events(path: Path, tail_bytes: int = 16_384) -> list[Event]:
-    """The events in the last ``tail_bytes`` of the file, oldest first."""
+    """The events in about the last ``tail_bytes`` of the file, oldest first.
+
+    Looks further back where these hold no whole event.
+    """
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             stream.seek(max(0, size - tail_bytes))
-            chunk = stream.read()
+            chunk = stream.read(size)
     except OSError:
         return []
-    if size > tail_bytes:
-        chunk = chunk[chunk.find(b"\n") + 1 :]
-    return list(_parse(chunk[: chunk.rfind(b"\n") + 1]))
+    found = list(_parse(chunk[: chunk.rfind(b"\n") + 1]))
+    return last_events(path, 8 * tail_bytes) if not found and size > tail_bytes else found
 
 
 def _parse(lines: bytes) -> Iterator[Event]:
@@ -110,6 +115,7 @@ def _parse(lines: bytes) -> Iterator[Event]:
             continue
         if (
             isinstance(event, dict)
+            and "v" in event
             and isinstance(event.get("kind"), str)
             and isinstance(event.get("t"), int | float)
         ):

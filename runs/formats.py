@@ -6,6 +6,7 @@ Reads the table as data (see :mod:`runs.results`) and writes text; no terminal h
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -61,10 +62,11 @@ def as_markdown(data: Table) -> str:
     names = attack_names(data)
     head = ["model", "accuracy %"]
     for name in names:
-        head += [f"{column_title(name)} success %", f"{column_title(name)} robust %"]
+        title = _markdown(column_title(name))
+        head += [f"{title} success %", f"{title} robust %"]
     lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
     for row in data["rows"]:
-        body = [_pipe_safe(row["model"]), _with_interval(row["accuracy"], row["accuracy_ci95"])]
+        body = [_markdown(row["model"]), _with_interval(row["accuracy"], row["accuracy_ci95"])]
         for name in names:
             found = cells(row["attacks"][name]) if name in row["attacks"] else []
             many = len(found) > 1
@@ -77,15 +79,21 @@ def as_markdown(data: Table) -> str:
                 ]
                 body.append("<br>".join(parts) or "–")
         lines.append("| " + " | ".join(body) + " |")
-    return "\n".join([*lines, "", *(f"- {note}" for note in footnotes(data))]) + "\n"
+    return "\n".join([*lines, "", *(f"- {_markdown(note)}" for note in footnotes(data))]) + "\n"
 
 
 def _with_interval(value: float | None, bounds: list[float] | None) -> str:
     return f"{percent(value)} {interval(bounds)}".rstrip()
 
 
-def _pipe_safe(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+def _one_line(text: str) -> str:
+    """Whitespace as single spaces, control characters (which a terminal would obey) as dots."""
+    return re.sub("[\x00-\x1f\x7f-\x9f]", "·", " ".join(text.split()))
+
+
+def _markdown(text: str) -> str:
+    text = _one_line(text).replace("&", "&amp;").replace("<", "&lt;")
+    return text.replace("\\", "&#92;").replace("|", "&#124;")
 
 
 _LATEX = {
@@ -93,6 +101,7 @@ _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "[": "{[}",  # behind a line break it would be an optional argument
     "ε": r"$\varepsilon$",
     "∞": r"$\infty$",
     "±": r"$\pm$",
@@ -101,7 +110,7 @@ _LATEX = {
 
 
 def _tex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+    return "".join(_LATEX.get(character, character) for character in _one_line(text))
 
 
 def as_latex(data: Table) -> str:
@@ -145,7 +154,7 @@ _OF_THE_ATTACK = ("eps", "success_k", "success_n", "success_rate", "robust_k", "
 def as_csv(data: Table) -> str:
     """Long form: a line for each model × attack × ε, with counts, rates and intervals."""
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(
         [
             *_OF_THE_MODEL,

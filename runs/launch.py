@@ -77,21 +77,23 @@ def worker_pid(run: Run) -> int | None:
     """The worker's pid where it is a live process of this host; None where it isn't."""
     import psutil
 
-    launch = read_json(run.path / "launch.json")
-    if not launch or not isinstance(launch.get("pid"), int):
+    launch = read_json(run.path / "launch.json") or {}
+    pid, began = launch.get("pid"), launch.get("process_start")
+    if not isinstance(pid, int) or pid <= 0 or not isinstance(began, int | float):
         return None
     try:
-        here = _identity(launch["pid"])
-        zombie = psutil.Process(launch["pid"]).status() == psutil.STATUS_ZOMBIE
+        here = _identity(pid)
+        zombie = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
         return None
     same = all(here[key] == launch.get(key) for key in ("host", "boot"))
-    age = abs(here["process_start"] - float(launch.get("process_start", 0)))
-    return launch["pid"] if same and not zombie and age < 1.0 else None
+    return pid if same and not zombie and abs(here["process_start"] - began) < 1.0 else None
 
 
 def is_carried_out(run: Run) -> bool:
     """Whether a live worker on this host holds the run's lock."""
+    if not (run.path / "lock").exists():
+        return False
     lock = FileLock(run.path / "lock")
     try:
         return not lock.try_acquire()

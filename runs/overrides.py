@@ -6,6 +6,7 @@ like mean the attack that the run is about: in a train run that of the training 
 attack run or a study those of the evaluation.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, overload
 
@@ -38,16 +39,17 @@ def override(
         UserError: an unknown field or a value out of range, each named in a sentence.
     """
     fields = spec.model_dump(mode="json")
-    plain = {key: value for key, value in changes.items() if key not in (*THREAT, *OWN)}
-    for key, value in plain.items():
-        for path in _paths(spec, key):
-            _put(fields, path, value)
-    own = _own_pgds(fields)
-    others = [pgd for pgd in _all_pgds(fields) if not any(pgd is mine for mine in own)]
-    for pgd in own:
-        _change_pgd(pgd, {k: changes[k] for k in (*THREAT, *OWN) if k in changes})
-    for pgd in others:
-        _change_pgd(pgd, {k: changes[k] for k in THREAT if k in changes})
+    threat = {key: changes[key] for key in THREAT if key in changes}
+    own = {key: changes[key] for key in (*THREAT, *OWN) if key in changes}
+    of_the_run = [id(pgd) for pgd in _own_pgds(fields)]
+    for pgd in _all_pgds(fields):
+        _change_pgd(pgd, own if id(pgd) in of_the_run else threat)
+    for key, value in changes.items():
+        if key not in own:
+            for path in _paths(spec, key):
+                _put(fields, path, value)
+    if fields.get("kind") != spec.kind:
+        raise UserError(f"the kind of a {spec.kind} run can't be changed")
     return parse_spec(fields)
 
 
@@ -63,13 +65,17 @@ def _paths(spec: TrainSpec | AttackSpec | StudySpec, key: str) -> list[list[str]
 
 def _put(fields: dict[str, Any], path: list[str], value: Any) -> None:
     place: Any = fields
-    for number, part in enumerate(path[:-1]):
-        place = place[int(part)] if isinstance(place, list) and part.isdigit() else place.get(part)
-        if not isinstance(place, dict | list):
+    for number, part in enumerate(path):
+        last = number == len(path) - 1
+        if isinstance(place, list) and re.fullmatch("[0-9]+", part) and int(part) < len(place):
+            key: Any = int(part)
+        elif isinstance(place, dict) and (last or part in place):
+            key = part
+        else:
             raise UserError(f"unknown field {'.'.join(path[: number + 1])!r}")
-    if isinstance(place, list):
-        raise UserError(f"{'.'.join(path[:-1])!r} is a list; write {'.'.join(path[:-1])}.0.…")
-    place[path[-1]] = value
+        if last:
+            place[key] = value
+        place = place[key]
 
 
 def _own_pgds(fields: dict[str, Any]) -> list[dict[str, Any]]:
@@ -93,8 +99,9 @@ def _all_pgds(fields: dict[str, Any]) -> list[dict[str, Any]]:
             return [*trainings[0], *trainings[1], *_own_pgds(fields)]
 
 
-def _change_pgd(pgd: dict[str, Any], changes: dict[str, Any]) -> None:
+def _change_pgd(pgd: dict[str, Any], changes: Mapping[str, Any]) -> None:
     """``eps`` without ``step_size`` keeps the step's share of ε."""
+    changes = dict(changes)
     before = pgd["eps"]
     share = pgd["step_size"] / before if before else 0.25
     if changes.get("norm", pgd["norm"]) != pgd["norm"] and "eps" not in changes:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from runs.errors import NotFoundError, UserError
-from runs.store import Run, Store
+from runs.store import CHECKPOINTS, Run, Store
 
 Row = dict[str, Any]
 """One model of the table; see :func:`row`."""
@@ -88,15 +88,17 @@ def compare(store: Store, words: Iterable[str]) -> dict[str, Any]:
     """
     parts: list[tuple[str, dict[str, Any]]] = []
     for word in words:
-        name, _, checkpoint = word.partition(":")
+        name, checkpoint = split_checkpoint(word)
         run = store.find(name)
-        found = _tables_of(store, run, checkpoint or None)
+        found = _tables_of(store, run, checkpoint)
         if not found:
             raise NotFoundError(
                 f"{word} has no evaluation yet ({run.kind}, {run.state()}): "
                 f"run advtui attack on it first"
             )
         parts += [(word, part) for part in found]
+    if not parts:
+        raise UserError("name at least one run to compare")
     first_word, first = parts[0]
     for word, part in parts[1:]:
         if difference := _difference(first["threat_model"], part["threat_model"]):
@@ -138,6 +140,12 @@ def _tables_of(store: Store, run: Run, checkpoint: str | None) -> list[dict[str,
                 found.append(table(own["threat_model"], rows))
                 break
     return found
+
+
+def split_checkpoint(word: str) -> tuple[str, str | None]:
+    """``RUN:checkpoint`` as its parts; a name may hold colons of its own."""
+    name, colon, tail = word.rpartition(":")
+    return (name, tail) if colon and tail in CHECKPOINTS else (word, None)
 
 
 def default_checkpoints(mode: str | None) -> list[str]:

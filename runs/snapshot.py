@@ -21,8 +21,8 @@ class Snapshot:
     """``metric`` events of whole epochs."""
     steps: list[Event] = field(default_factory=list)
     """``metric`` events within epochs."""
-    checkpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Name to epoch, step, monitor and value."""
+    kept: list[Event] = field(default_factory=list)
+    """``checkpoint`` events."""
     attacks: dict[tuple[str, str], Event] = field(default_factory=dict)
     """(model, attack) to its latest ``attack`` event."""
     children: dict[str, Event] = field(default_factory=dict)
@@ -44,9 +44,7 @@ class Snapshot:
             case "metric":
                 (self.epochs if event.get("every") == "epoch" else self.steps).append(event)
             case "checkpoint":
-                self.checkpoints[event["name"]] = {
-                    key: event.get(key) for key in ("epoch", "step", "monitor", "value")
-                }
+                self.kept.append(event)
             case "attack":
                 self.attacks[event["model"], event["attack"]] = event
             case "child":
@@ -58,13 +56,17 @@ class Snapshot:
             case "ended":
                 self.ended = event
 
+    @property
+    def checkpoints(self) -> dict[str, dict[str, Any]]:
+        """Name to epoch, step, monitor and value of what each checkpoint holds."""
+        fields = ("epoch", "step", "monitor", "value")
+        return {event["name"]: {key: event.get(key) for key in fields} for event in self.kept}
+
     def _forget_beyond(self, resumed_from: dict[str, Any] | None) -> None:
         step = resumed_from["step"] if resumed_from else -1
         self.epochs = [event for event in self.epochs if event["step"] <= step]
         self.steps = [event for event in self.steps if event["step"] <= step]
-        self.checkpoints = {
-            name: kept for name, kept in self.checkpoints.items() if kept["step"] <= step
-        }
+        self.kept = [event for event in self.kept if event["step"] <= step]
         self.attacks = {key: event for key, event in self.attacks.items() if "cell" in event}
 
 

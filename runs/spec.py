@@ -30,7 +30,7 @@ DataName = Literal["cifar100", "cifar10", "digits"]
 Mode = Literal["baseline", "robust"]
 Recipe = Literal["standard", "pgd-at", "mixed"]
 Precision = Literal["auto", "bf16", "fp32"]
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:\d+)$")]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:[0-9]+)$")]
 
 
 class Spec(BaseModel):
@@ -83,7 +83,7 @@ class Attack(Spec):
     """One attack of an evaluation: a PGD with a name, targeted or not."""
 
     name: str = Field(min_length=1, max_length=60, description="key in the result")
-    pgd: PGD
+    pgd: PGD = Field(description="norm, budget, steps")
     targets: TargetRule | None = Field(None, description="target rule; none: untargeted")
 
 
@@ -131,7 +131,9 @@ class TrainSpec(Job):
     warmup: float = Field(0.25, gt=0, lt=1, description="onecycle: share of steps going up")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="mass moved to the other classes")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: none")
-    clip_norm: float | None = Field(None, gt=0, description="clip the gradient to this L2 norm")
+    clip_norm: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="clip the gradient to this L2 norm"
+    )
     augment: bool = Field(True, description="random crop, and flip where the data set allows")
     attack: PGD = Field(PGD(), description="PGD of the training batches (robust)")
     validation: PGD = Field(PGD(), description="PGD of the validation after each epoch")
@@ -156,7 +158,9 @@ class CheckpointRef(Spec):
     """A checkpoint of a run, with the label of its row in the table."""
 
     run: str = Field(description="the run's id")
-    checkpoint: Literal["best_clean", "best_robust", "last"]
+    checkpoint: Literal["best_clean", "best_robust", "last"] = Field(
+        description="which of the run's checkpoints"
+    )
     label: str = Field(max_length=300, description="name of the row")
 
     @property
@@ -197,9 +201,9 @@ class StudySpec(Job):
     """
 
     kind: Literal["study"] = "study"
-    baseline: TrainSpec
-    robust: TrainSpec
-    attack: AttackSpec
+    baseline: TrainSpec = Field(description="the plain training")
+    robust: TrainSpec = Field(description="the adversarial training")
+    attack: AttackSpec = Field(description="the attacks of the table")
     reuse: bool = Field(False, description="take completed runs with the same spec from the home")
 
     @model_validator(mode="after")
@@ -237,10 +241,12 @@ def parse_spec(fields: Mapping[str, Any]) -> TrainSpec | AttackSpec | StudySpec:
 
 def explain(error: ValidationError) -> str:
     """An error of the spec union as sentences, one for each field that is wrong."""
-    sentences: dict[str, str] = {}  # one mistake may show in several places: told once
+    sentences: dict[tuple[str, str], str] = {}
     for item in error.errors():
         path, reason = _path_and_reason(dict(item))
-        sentences.setdefault(reason, f"{path}: {reason}" if path else reason)
+        # One wrong flag may be wrong in every PGD of a study: told once, at the first.
+        place = "" if reason.startswith("ε") else path.rpartition(".")[2]
+        sentences.setdefault((place, reason), f"{path}: {reason}" if path else reason)
     return "; ".join(sentences.values())
 
 
@@ -250,7 +256,8 @@ def _path_and_reason(item: dict[str, Any]) -> tuple[str, str]:
     context = item.get("ctx", {})
     match item["type"]:
         case "extra_forbidden":
-            close = difflib.get_close_matches(where[-1], _field_names(), n=1)
+            known = _field_names() - {where[-1]}  # a field of another spec is no suggestion
+            close = difflib.get_close_matches(where[-1], known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             return "", f"unknown field {path!r}{hint}"
         case "missing":

@@ -89,7 +89,10 @@ class Run:
         created = self._header.get("created")
         if isinstance(created, int | float):
             return float(created)
-        stamp = datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S")
+        try:
+            stamp = datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S")
+        except ValueError:  # a folder of somebody else's
+            return 0.0
         return stamp.replace(tzinfo=UTC).timestamp()
 
     @property

@@ -285,6 +285,55 @@ def test_a_point_that_fools_is_kept_although_a_later_one_has_a_higher_loss(
     assert torch.equal(best[waiting], seen[0].images[waiting])
 
 
+class Scripted(nn.Module):
+    """Answers as the script says, look by look; the input moves a class by next to nothing."""
+
+    def __init__(self, script: list[list[float]]) -> None:
+        super().__init__()
+        self.script = iter(script)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = torch.tensor(next(self.script), dtype=images.dtype).repeat(len(images), 1)
+        return logits + images.flatten(1).sum(1, keepdim=True) * torch.tensor([1e-7, 0, 0])
+
+
+CALM = [0.02, 0.0, 0.0]  # class 0 by a hair: cross-entropy about log 3
+SURE = [5.0, 0.0, 0.0]
+LEFT = [0.0, 0.1, -9.0]  # class 1, and yet a lower cross-entropy of class 0 than at CALM
+FAR = [0.0, 9.0, 0.0]
+
+
+@pytest.mark.parametrize("active", [True, False])
+@pytest.mark.parametrize(
+    ("script", "label", "target", "kept"),
+    [
+        ([SURE, CALM, SURE, SURE], 0, None, 1),
+        ([CALM, LEFT, CALM, FAR], 0, None, 1),  # fooled counts for more than the loss
+        ([SURE, CALM, LEFT, FAR], 0, None, 2),  # and the first time for more than the best
+        ([LEFT, FAR, SURE, SURE], 0, None, 0),
+        ([SURE, CALM, SURE, SURE], 2, 1, 1),
+        ([SURE, CALM, LEFT, FAR], 2, 1, 2),
+        ([SURE, SURE, SURE, FAR], 2, 1, 3),  # the last point is looked at, too
+    ],
+)
+def test_of_scripted_points_the_right_one_is_kept(
+    script: list[list[float]], label: int, target: int | None, kept: int, active: bool
+) -> None:
+    images = torch.full((1, 3, 2, 2), 0.5)
+    points: list[Tensor] = []
+    best = pgd(
+        Scripted(script),
+        images,
+        torch.tensor([label]),
+        PGD(eps=0.4, step_size=0.1, steps=3, random_start=False, active_set=active),
+        targets=None if target is None else torch.tensor([target]),
+        on_step=lambda step: points.append(step.images),
+    )
+    # The input's own influence is a steady pull, so every point is another 0.1 away.
+    assert float((best - images).abs().max()) == pytest.approx(0.1 * kept, abs=1e-6)
+    assert torch.equal(best, points[kept])
+
+
 @every_norm
 @aimed
 def test_last_is_one_step_beyond_the_last_point_looked_at(norm: str, targeted: bool) -> None:
@@ -674,6 +723,8 @@ def inside_a_graph() -> Iterator[None]:
 
 
 @every_keep
+@aimed
+@pytest.mark.parametrize("random_start", [False, True])
 @pytest.mark.parametrize("craft_mode", ["eval", "train"])
 @pytest.mark.parametrize(
     "context",
@@ -681,19 +732,31 @@ def inside_a_graph() -> Iterator[None]:
     ids=["no_grad", "inference_mode", "inside a graph"],
 )
 def test_the_caller_may_be_in_any_gradient_mode(
-    keep: Any, craft_mode: str, context: Callable[[], AbstractContextManager[None]]
+    keep: Any,
+    targeted: bool,
+    random_start: bool,
+    craft_mode: str,
+    context: Callable[[], AbstractContextManager[None]],
 ) -> None:
     results = []
     for around in (nullcontext, context):
         images, labels, aims = batch()
         net = network().train()
-        setting = spec("linf", craft_mode=craft_mode, restarts=2)
+        setting = spec("linf", craft_mode=craft_mode, random_start=random_start)
         torch.manual_seed(7)  # for dropout in train mode
         with around():
             # Tensors born in inference mode are special: autograd may not save them.
             born = images.clone(), labels.clone(), aims.clone()
             modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
-            found = pgd(net, born[0], born[1], setting, targets=born[2], generator=rng(), keep=keep)
+            found = pgd(
+                net,
+                born[0],
+                born[1],
+                setting,
+                targets=born[2] if targeted else None,
+                generator=rng(),
+                keep=keep,
+            )
             assert modes == (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
         results.append(found.clone())
         assert all(p.requires_grad and p.grad is None for p in net.parameters())

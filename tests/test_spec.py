@@ -98,6 +98,13 @@ def test_several_faults_are_all_named() -> None:
     assert "'widht'; did you mean 'width'" in message
 
 
+def test_two_fields_with_the_same_fault_are_both_named() -> None:
+    message = refusal("train", epochs=0, width=0)
+
+    assert "epochs: " in message
+    assert "width: " in message
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
@@ -184,7 +191,7 @@ TRAIN_FAULTS: list[tuple[str, Any]] = [
     ("train_limit", 1),
 ]
 ATTACK_FAULTS: list[tuple[str, Any]] = [
-    ("attacks", []),
+    ("attacks", [3]),
     ("limit", 0),
     ("batch_size", 0),
     ("batch_size", 65_537),
@@ -211,7 +218,7 @@ def test_a_value_out_of_range_in_a_training_is_refused_by_name(field: str, value
 
 @pytest.mark.parametrize(("field", "value"), [*JOB_FAULTS, *ATTACK_FAULTS])
 def test_a_value_out_of_range_in_an_evaluation_is_refused_by_name(field: str, value: Any) -> None:
-    assert refusal("attack", **{field: value}).startswith(f"{field}: ")
+    assert refusal("attack", **{field: value}).startswith(field)
 
 
 @pytest.mark.parametrize(
@@ -321,6 +328,10 @@ def test_a_recipe_that_does_not_fit_its_mode_is_refused(
 def test_the_shares_of_a_mixed_batch_do_not_exceed_it() -> None:
     assert "exceed 1" in refusal("train", mixed_clean=0.6, mixed_targeted=0.5)
     assert TrainSpec(mixed_clean=0.5, mixed_targeted=0.5).mixed_clean == 0.5
+
+
+def test_an_evaluation_without_attacks_is_refused() -> None:
+    assert "at least one attack" in refusal("attack", attacks=[])
 
 
 def test_two_attacks_of_the_same_name_are_refused() -> None:

@@ -67,7 +67,8 @@ def main() -> int:
         code = app(standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except BrokenPipeError:  # nobody reads on; a run that was followed goes on
+    except (BrokenPipeError, SystemExit):  # Typer makes the latter of the former
+        # Nobody reads on; a run that was followed goes on.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

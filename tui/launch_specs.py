@@ -10,7 +10,7 @@ from typing import Any
 from runs.errors import NotFoundError, UserError
 from runs.overrides import override
 from runs.presets import preset as named_preset
-from runs.results import default_checkpoints, row_label
+from runs.results import default_checkpoints, row_label, split_checkpoint
 from runs.spec import (
     EVALUATION_PGD,
     AttackSpec,
@@ -120,8 +120,8 @@ def _references(store: Store, words: Sequence[str]) -> tuple[tuple[CheckpointRef
     references: list[CheckpointRef] = []
     runs: list[Run] = []
     for word in words:
-        name, _, checkpoint = word.rpartition(":") if _names_checkpoint(word) else (word, "", "")
-        run = store.find(name)
+        name, checkpoint = split_checkpoint(word)
+        run = _find(store, name)
         if run.kind == "study":
             trained = [child for child in store.children(run) if child.kind == "train"]
         else:
@@ -144,10 +144,17 @@ def _references(store: Store, words: Sequence[str]) -> tuple[tuple[CheckpointRef
     return _distinct(references), runs
 
 
-def _names_checkpoint(word: str) -> bool:
-    """A name may hold a colon; what follows the last one is a checkpoint if it looks like one."""
-    tail = word.rpartition(":")[2]
-    return ":" in word and tail.replace("_", "").isalnum()
+def _find(store: Store, name: str) -> Run:
+    """As ``store.find``; a word that ends in no checkpoint's name is explained."""
+    try:
+        return store.find(name)
+    except NotFoundError:
+        head, colon, tail = name.rpartition(":")
+        if not colon:
+            raise
+        run = store.find(head)
+        there = ", ".join(run.checkpoints()) or "none yet"
+        raise NotFoundError(f"{run.id} has no checkpoint {tail!r}: {there}") from None
 
 
 def _distinct(references: Sequence[CheckpointRef]) -> tuple[CheckpointRef, ...]:

@@ -8,7 +8,7 @@ the routine costs beyond these is its own. Run it on a machine that is otherwise
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -23,16 +23,29 @@ STEPS, WIDTH, CLASSES = 10, 64, 100
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    """Wall time on a GPU; on a CPU time of this process, which other processes add little to."""
+    if device.type == "cpu":
+        began = time.process_time()
+        work()
+        return time.process_time() - began
+    torch.cuda.synchronize()
     began = time.perf_counter()
     work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    torch.cuda.synchronize()
     return time.perf_counter() - began
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Waiting threads spin, and their time would count."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_pgd_costs_little_more_than_its_passes() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     count, repeats = (256, 15) if device.type == "cuda" else (16, 5)
@@ -76,5 +89,4 @@ def test_pgd_costs_little_more_than_its_passes() -> None:
         f"{min(ours):.3f} s, floor {min(bare):.3f} s, ratio {fastest:.4f} (fastest), "
         f"{median:.4f} (median of {repeats})"
     )
-    # Noise of a busy machine only ever adds: the better of two fair estimates is nearer the truth.
-    assert min(fastest, median) <= ALLOWED
+    assert fastest <= ALLOWED  # what disturbs a measurement only ever adds to it
