@@ -17,7 +17,7 @@ CASES = [
     (("study", "--preset", "demo", "--eps", "-1/255"), 2, "negative"),
     (("train", "--preset", "demo", "--steps", "-3"), 2, "steps"),
     (("study", "--preset", "demo", "--steps", "-3"), 2, "steps"),
-    (("train", "--preset", "demo", "--epochs", "many"), 2, "many"),
+    (("train", "--preset", "demo", "--epochs", "many"), 2, "--epochs"),
     (("train", "--preset", "demo", "--mode", "baseline", "--recipe", "pgd-at"), 2, "standard"),
     (("train", "--preset", "demo", "--device", "tpu"), 2, "'tpu'"),
     (("train", "--preset", "demo", "--config", "absent.toml"), 3, "absent.toml"),

@@ -55,27 +55,6 @@ def test_a_study_in_a_pipe_prints_a_line_an_epoch_and_the_table_without_escapes(
     assert "n = 40" in out
 
 
-def test_a_study_twice_gives_the_same_table_to_the_last_digit(studied, tmp_path: Path) -> None:
-    _, study, _, _ = studied
-    again = Command(tmp_path / "again")
-    done = again("study", *TINY, "--limit", "40", "--json")
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {"started", "metric", "attack", "child", "ended"} <= {
-        line.get("kind") for line in lines[:-1]
-    }
-    counts = [
-        [
-            [row["model"], row["correct_k"]]
-            + [[cell["success_k"], cell["robust_k"]] for cell in row["attacks"].values()]
-            for row in result["rows"]
-        ]
-        for result in (study.result, lines[-1])
-    ]
-    assert counts[0] == counts[1]
-    assert lines[-1]["state"] == "completed"
-
-
 def test_the_attack_of_a_baseline_beats_random_and_counts_add_up(studied) -> None:
     _, study, _, _ = studied
     for row in study.result["rows"]:
@@ -184,7 +163,7 @@ def test_ctrl_c_stops_at_a_checkpoint_and_resume_goes_on(advtui: Command) -> Non
 
 def test_a_hung_up_terminal_leaves_the_run_going_and_watch_shows_it(advtui: Command) -> None:
     leader, follower = pty.openpty()
-    words = advtui.arguments(*LONG[:-4], "--epochs", "12", "--width", "2")
+    words = advtui.arguments(*LONG[:-4], "--epochs", "5", "--width", "2")
     following = subprocess.Popen(
         [sys.executable, "-P", "-c", _IN_A_TERMINAL, *words],
         env={**advtui.env, "TERM": "xterm-256color"},
@@ -195,7 +174,7 @@ def test_a_hung_up_terminal_leaves_the_run_going_and_watch_shows_it(advtui: Comm
     )
     os.close(follower)
     seen = b""
-    while b"epoch 1/12" not in seen:  # the live view is at work
+    while b"epoch 1/5" not in seen:  # the live view is at work
         seen += os.read(leader, 65536)
     os.close(leader)  # the terminal hangs up
     following.wait(60)
@@ -205,7 +184,7 @@ def test_a_hung_up_terminal_leaves_the_run_going_and_watch_shows_it(advtui: Comm
     watched = advtui("watch", "@1")
     assert watched.returncode == 0, watched.stderr
     assert run.state() == "completed"
-    assert "epoch 12/12" in watched.stderr
+    assert "epoch 5/5" in watched.stderr
     assert "best_robust" in watched.stdout
 
 
