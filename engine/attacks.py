@@ -32,7 +32,7 @@ def choose_targets(
         return (labels + 1) % classes
     if rule == "random":
         offsets = [1 + derive(seed, "target", index) % (classes - 1) for index in indices]
-        return (labels + torch.tensor(offsets, device=labels.device)) % classes
+        return (labels + torch.tensor(offsets, dtype=torch.int64, device=labels.device)) % classes
     if rule == "least-likely":
         return logits.scatter(1, labels[:, None], torch.inf).argmin(dim=1)
     return logits.scatter(1, labels[:, None], -torch.inf).argmax(dim=1)

@@ -1,7 +1,6 @@
 """Checkpoints: which are kept, how they reach the disk, and a model out of one."""
 
 import os
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from engine.resnet import PictureClassifier, resnet18
 from runs.errors import NotFoundError, UserError
+from runs.spec import TrainSpec
 
 MONITORS = {"best_clean": "val_accuracy", "best_robust": "val_robust_accuracy"}
 
@@ -82,8 +82,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise NotFoundError(f"there is no checkpoint {path}")
     try:
+        with zipfile.ZipFile(path) as archive:  # torch.load checks no sums
+            if broken := archive.testzip():
+                raise zipfile.BadZipFile(f"{broken} differs from its checksum")
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, OSError) as error:
+    except Exception as error:  # the unpickler fails in a dozen ways on bytes that are no pickle
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} is damaged or not a checkpoint: {first}") from None
     parts = ("state_dict", "hyper_parameters")
@@ -105,18 +108,22 @@ def load_model(path: Path, *, classes: int) -> tuple[PictureClassifier, dict[str
     identity = content["hyper_parameters"]
     try:
         own = int(identity["classes"])
-        width = int(identity["spec"]["width"])
-        mean, std = list(identity["mean"]), list(identity["std"])
-    except (KeyError, TypeError, ValueError):
+        width = TrainSpec.model_validate({"width": identity["spec"]["width"]}).width
+        mean, std = ([float(value) for value in identity[key]] for key in ("mean", "std"))
+        if len(mean) != 3 or len(std) != 3:
+            raise ValueError("three channels are expected")
+        weights = {
+            str(name).removeprefix("network."): value
+            for name, value in content["state_dict"].items()
+        }
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         raise UserError(f"{path} is not a checkpoint of advtui: its identity is missing") from None
     if own != classes:
         raise UserError(f"{path} tells {own} classes apart, but the data set has {classes}")
     model = resnet18(own, width, mean, std)
-    prefix = "network."
-    weights = {k.removeprefix(prefix): v for k, v in content["state_dict"].items()}
     try:
         model.load_state_dict(weights)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"{path} does not fit a ResNet-18 of width {width}: {reason}") from None
     return model.eval(), content

@@ -116,7 +116,7 @@ def _digits() -> DataSplits:
         _pictures(images[test], pictures.labels[test]),
         classes=tuple(str(digit) for digit in range(10)),
         mean=(0.305, 0.305, 0.305),
-        std=(0.36, 0.36, 0.36),
+        std=(0.324, 0.324, 0.324),
         flips=False,
     )
 

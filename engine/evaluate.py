@@ -196,10 +196,11 @@ class _Attacker:
             tally.robust += int(robust.sum())
             delta = (adversarial - images).flatten(1)
             order = torch.inf if attack.pgd.norm == "linf" else 2
-            lengths = torch.linalg.vector_norm(delta, ord=order, dim=1)
+            lengths = torch.linalg.vector_norm(delta, ord=order, dim=1).nan_to_num(torch.inf)
+            pixels = adversarial.nan_to_num(nan=torch.inf)  # no number is no pixel
             extremes["largest"] = max(extremes["largest"], float(lengths.max()))
-            extremes["lowest"] = min(extremes["lowest"], float(adversarial.min()))
-            extremes["highest"] = max(extremes["highest"], float(adversarial.max()))
+            extremes["lowest"] = min(extremes["lowest"], float(pixels.min()))
+            extremes["highest"] = max(extremes["highest"], float(pixels.max()))
             as_found &= before == [m.training for m in self._attacked.modules()]
             done += len(labels)
             report.step(done, 0, 0)

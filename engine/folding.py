@@ -34,11 +34,14 @@ class Folded:
                 block.conv2, block.bn2 = _fold(block.conv2, block.bn2)
                 if isinstance(block.downsample, nn.Sequential):
                     block.downsample = nn.Sequential(*_fold(*block.downsample))
-        self.network = self.network.to(memory_format=torch.channels_last)
+        self.network = self.network.eval().to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Take over the original's present weights, in place."""
+        if not isinstance(self._original.network, CifarResNet18):
+            self.network.load_state_dict(self._original.state_dict())
+            return
         modules: dict[str, Any] = dict(self._original.named_modules())
         kept: dict[str, Any] = dict(self.network.named_modules())
         for name, module in modules.items():

@@ -53,6 +53,8 @@ class L2:
         return (images + eps * _spread(radius.flatten(), images) * gauss).clamp_(0, 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
+        # A gradient that is no number points nowhere, as its sign does under L∞.
+        gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
         tiny = torch.finfo(gradient.dtype).tiny
         # First to a largest entry of 1: squares of very small or large gradients leave float32.
         largest = gradient.abs().flatten(1).amax(dim=1).clamp_min(tiny)

@@ -143,7 +143,9 @@ class _Best:
 
     def __init__(self, images: Tensor) -> None:
         self.points = images.clone()
-        self.loss = images.new_full((len(images),), -torch.inf, dtype=torch.float32)
+        self.loss = images.new_full(
+            (len(images),), -torch.inf, dtype=torch.promote_types(images.dtype, torch.float32)
+        )
         self.fooled = torch.zeros(len(images), dtype=torch.bool, device=images.device)
 
     def see(
@@ -174,12 +176,13 @@ def _as_found(model: nn.Module, mode: str) -> Iterator[None]:
     # In train mode BatchNorm moves its statistics and dropout draws from the global state.
     moving = mode == "train"
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()] if moving else []
-    devices = {p.device.index for p in model.parameters() if p.device.type == "cuda"}
+    # A GPU's state is kept in train mode only: reading it waits for the GPU.
+    devices = {p.device.index for p in model.parameters() if moving and p.device.type == "cuda"}
     try:
         model.train(moving)
         for parameter in frozen:
             parameter.requires_grad_(False)
-        with torch.random.fork_rng(devices=sorted(devices), enabled=moving):
+        with torch.random.fork_rng(devices=sorted(devices)):
             yield
     finally:
         for module, was_training in modules:

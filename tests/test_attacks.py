@@ -173,17 +173,6 @@ def test_no_image_is_no_work(targets: str | None) -> None:
     assert aims is None or len(aims) == 0
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [
-        pytest.param(
-            rule,
-            marks=pytest.mark.xfail(
-                rule == "random", strict=True, reason="torch.tensor([]) makes the targets float32"
-            ),
-        )
-        for rule in RULES
-    ],
-)
+@pytest.mark.parametrize("rule", RULES)
 def test_targets_of_no_image_are_int64_too(rule: str) -> None:
     assert choose(rule, []).dtype == torch.int64

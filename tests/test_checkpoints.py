@@ -134,7 +134,6 @@ ESCAPING = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="torch's unpickler raises more than read_checkpoint catches")
 @pytest.mark.parametrize("kind", ESCAPING)
 def test_garbage_that_trips_the_unpickler_is_refused_with_a_sentence(
     tmp_path: Path, kind: str
@@ -204,9 +203,6 @@ def test_a_checkpoint_without_its_identity_is_refused(
     assert "not a checkpoint of advtui" in assert_refused(path)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the network is built, and its weights are named, outside of the try"
-)
 @pytest.mark.parametrize(
     "damage",
     [

@@ -136,7 +136,6 @@ def test_another_architecture_is_copied_as_it_is() -> None:
     assert_same_function(Folded(net).network, net)
 
 
-@pytest.mark.xfail(strict=True, reason="refresh folds into a convolution that keeps its BatchNorm")
 def test_refreshing_another_architecture_keeps_its_function() -> None:
     net = other_network()
     folded = Folded(net)
