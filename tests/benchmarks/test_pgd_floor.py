@@ -48,7 +48,7 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.usefixtures("one_thread")
 def test_pgd_costs_little_more_than_its_passes() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    count, repeats = (256, 15) if device.type == "cuda" else (16, 5)
+    count, repeats = (256, 15) if device.type == "cuda" else (8, 15)
     torch.manual_seed(0)
     model = resnet18(CLASSES, WIDTH, [0.5] * 3, [0.25] * 3).to(device).eval()
     # The routine freezes the parameters, so the floor has them frozen too: with gradients for the
@@ -82,11 +82,9 @@ def test_pgd_costs_little_more_than_its_passes() -> None:
             ours.append(seconds(routine, device))
             bare.append(seconds(floor, device))
         ratios.append(ours[-1] / bare[-1])
-    fastest = min(ours) / min(bare)
     median = statistics.median(ratios)
     print(
         f"\nPGD-{STEPS}, ResNet-18, batch {count}, fp32, {device.type}: "
-        f"{min(ours):.3f} s, floor {min(bare):.3f} s, ratio {fastest:.4f} (fastest), "
-        f"{median:.4f} (median of {repeats})"
+        f"{min(ours):.3f} s, floor {min(bare):.3f} s, ratio {median:.4f} (median of {repeats})"
     )
-    assert fastest <= ALLOWED  # what disturbs a measurement only ever adds to it
+    assert median <= ALLOWED
