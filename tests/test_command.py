@@ -205,3 +205,29 @@ def test_a_closed_pipe_leaves_the_run_going(advtui: Command) -> None:
     run = only_run(advtui.home)
     wait_for(lambda: run.result)
     assert run.state() == "completed"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("advtui stu", ["study"]),
+        ("advtui study --pre", ["--preset", "--precision"]),
+        ("advtui study --preset de", ["demo"]),
+        ("advtui show first", ["first look"]),
+    ],
+)
+def test_the_shell_completes_commands_options_presets_and_runs(
+    studied, typed: str, offered: list[str]
+) -> None:
+    command, _, _, _ = studied
+    asked = {
+        **command.env,
+        "_ADVTUI_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+    }
+    code = "import sys; sys.argv = ['advtui']; from tui.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=asked, capture_output=True, text=True, check=False
+    )
+    assert set(done.stdout.split("\n")) - {""} == set(offered)

@@ -67,16 +67,24 @@ def main() -> int:
         code = app(standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except (BrokenPipeError, SystemExit):  # Typer makes the latter of the former
-        # Nobody reads on; a run that was followed goes on.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        return _reader_gone()
+    except SystemExit:
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # Typer's answer to a closed pipe
+            return _reader_gone()
+        raise
     except KeyboardInterrupt:
         return 130
     except Exception as error:
         if os.environ.get("ADVTUI_DEBUG"):
             raise
         return _explain(error)
+
+
+def _reader_gone() -> int:
+    """Nobody reads on: be quiet. A run that was followed goes on."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
 
 
 def _explain(error: Exception) -> int:

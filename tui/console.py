@@ -232,8 +232,8 @@ def bars(run: Run, snapshot: Snapshot) -> list[tuple[str, float, float, str]]:
         speed = f"{rate:.1f} batches/s" if rate else ""
         found.append((f"  {progress['task']}", progress["done"], progress["total"], speed))
     for (model, attack), event in snapshot.attacks.items():
-        rate = event["successes"] / event["done"] if event["done"] else None
-        told = f"{percent(rate)} % of {event['done']:,}, {event['rate']:.0f} images/s"
+        # Of those still under attack nobody knows: no share is told before the end.
+        told = f"{event['successes']:,} of {event['total']:,}  {event['rate']:.0f} img/s"
         found.append((f"{model} {attack}", event["done"], event["total"], told))
     return found
 

@@ -64,7 +64,7 @@ def launch(
         say(f"advtui watch {run.id} follows it")
         return
     if not as_json:
-        say(f"{run.id} (Ctrl-C stops it at a checkpoint; advtui watch picks it up again)")
+        say(f"{run.id} (Ctrl-C stops it at a checkpoint)")
     code = follow(run, worker, make_view(run, as_json=as_json))
     refusal = (run.result or {}).get("error")
     if refusal and not run.was_started:

@@ -71,7 +71,8 @@ def sanity(checks: list[dict[str, Any]]) -> RenderableType:
     """Sanity checks: one line when all pass, else those that don't, with what to do."""
     bad = [check for check in checks if check["verdict"] in ("warn", "fail")]
     if not bad:
-        return Text(f"sanity: {len(checks)} checks passed", style="dim")
+        count = "1 check" if len(checks) == 1 else f"{len(checks)} checks"
+        return Text(f"sanity: {count} passed", style="dim")
     lines = [
         Text(
             f"sanity {clean(check['verdict'])}: {clean(check['check'])} "

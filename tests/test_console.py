@@ -1,0 +1,143 @@
+"""What the views show of events, without a run at work."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from runs.presets import preset
+from runs.results import attack_cell, row, table
+from runs.snapshot import Snapshot
+from runs.store import Run, Store
+from tui.console import LiveView, PlainView, bars, training_eta
+from tui.tables import comparison, sanity
+from tui.text import clean, duration
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Store(tmp_path).create(preset("demo").child("robust"))
+
+
+def event(kind: str, **fields: object) -> dict:
+    return {"v": 1, "t": 1.0, "kind": kind, **fields}
+
+
+STARTED = event(
+    "started",
+    attempt=1,
+    resumed_from=None,
+    device="cpu",
+    device_name="x",
+    precision="fp32",
+    threads=2,
+)
+PROGRESS = event(
+    "progress", task="train", epoch=1, epochs=4, done=5, total=10, unit="batches", rate=2.0
+)
+
+
+def epoch(number: int, seconds: float) -> dict:
+    values = {"train_loss": 1.5, "val_accuracy": 0.5, "val_robust_accuracy": 0.25, "lr": 0.1}
+    return event(
+        "metric", every="epoch", epoch=number, step=10, values={**values, "seconds": seconds}
+    )
+
+
+def fed(*events: dict) -> Snapshot:
+    snapshot = Snapshot()
+    for one in events:
+        snapshot.apply(one)
+    return snapshot
+
+
+def test_the_eta_is_taken_from_whole_epochs_and_before_the_first_from_batches() -> None:
+    assert training_eta(fed(PROGRESS)) == pytest.approx(2.5 * 10 / 2.0)
+    assert training_eta(fed(PROGRESS, epoch(0, 8.0))) == pytest.approx(2.5 * 8.0)
+    assert training_eta(fed()) is None
+
+
+def test_a_training_has_a_bar_for_all_epochs_and_one_for_this(run: Run) -> None:
+    whole, part = bars(run, fed(STARTED, PROGRESS))
+    assert whole[:3] == ("robust epoch 2/4", 1.5, 4)
+    assert part[:3] == ("  train", 5, 10)
+
+
+def test_each_model_and_attack_has_a_bar(run: Run) -> None:
+    seen = [
+        event("attack", model=m, attack=a, done=5, total=9, successes=4, rate=7.0)
+        for m in ("Baseline", "Best robust")
+        for a in ("pgd-targeted", "pgd-untargeted")
+    ]
+    found = bars(run, fed(*seen, {**seen[0], "done": 6}))
+    assert len(found) == 4
+    assert found[0] == ("Baseline pgd-targeted", 6, 9, "4 of 9  7 img/s")
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_live_view_fits_the_terminal(run: Run, width: int) -> None:
+    view = LiveView(run)
+    view._console = Console(width=width, markup=False)
+    for one in (STARTED, epoch(0, 8.0), PROGRESS):
+        view._snapshots.setdefault(run.id, (run, Snapshot()))[1].apply(one)
+    with view._console.capture() as shown:
+        view._console.print(view.render())
+    lines = shown.get().splitlines()
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= width
+    assert "ETA 20 s" in lines[1]
+
+
+def test_a_line_an_epoch_fits_80_columns(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    view = PlainView()
+    for one in (STARTED, PROGRESS, epoch(0, 3600.0), event("log", message="a\x1b[31mb")):
+        view.event(run, one)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert "clean  50.0 %  robust  25.0 %" in lines[1]
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in lines[2]
+
+
+def test_a_hostile_model_name_is_shown_and_not_obeyed() -> None:
+    hostile = "[/foo][@click=app.quit]x\x1b]0;t\x07"
+    cell = attack_cell(eps=0.1, n=10, correct=8, successes=3, robust=5)
+    one = row(model=hostile, run="r", checkpoint="last", n=10, correct=8, attacks={"pgd": cell})
+    console = Console(width=140, markup=False, force_terminal=False)
+    with console.capture() as shown:
+        console.print(comparison(table({"data": "d", "n": 10, "seed": 0, "attacks": []}, [one])))
+    assert "[/foo][@click=app.quit]x·]0;t·" in shown.get()
+
+
+def test_checks_that_fail_are_told_with_what_to_do() -> None:
+    good = {"check": "a", "verdict": "pass", "value": 0.0, "advice": None}
+    bad = {"check": "b", "verdict": "fail", "value": 0.5, "advice": "do this"}
+    console = Console(width=140)
+    with console.capture() as shown:
+        console.print(sanity([good]))
+        console.print(sanity([good, bad]))
+    assert shown.get().splitlines() == ["sanity: 1 check passed", "sanity fail: b (0.5): do this"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (None, "–"),
+        (0, "0 s"),
+        (59.6, "1 m 00 s"),
+        (3599, "59 m 59 s"),
+        (3600, "1 h 00 m"),
+        (90_000, "1 d 01 h"),
+    ],
+)
+def test_durations_are_short(seconds: float | None, told: str) -> None:
+    assert duration(seconds) == told
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "a\x9bb", "a\u202eb", "a\nb", "a\tb", "a\x7fb"])
+def test_controls_and_bidirectional_marks_are_made_harmless(text: str) -> None:
+    assert clean(text) == "a·b"
+
+
+def test_a_long_text_is_cut() -> None:
+    assert len(clean("x" * 10_000)) == 300
