@@ -70,7 +70,7 @@ def launch(
     if refusal and not run.was_started:
         store.delete(run)
         problem = UserError(refusal["message"])
-        problem.exit_code = refusal["exit_code"]
+        problem.exit_code = code
         raise problem
     finish(run, code, as_json=as_json)
 
@@ -149,10 +149,18 @@ def follow(run: Run, worker: subprocess.Popen[bytes] | None, view: View) -> int:
                         readers[found.id] = (found, EventReader(found.events_path))
             view.refresh()
             if ended is not None:
-                return {"completed": 0, "interrupted": EXIT_INTERRUPTED}.get(ended, EXIT_FAILED)
+                return _exit_code(run, ended)
             if asked.is_set() and worker is None:
                 raise KeyboardInterrupt
             time.sleep(POLL_S)
+
+
+def _exit_code(run: Run, ended: str) -> int:
+    if ended == "completed":
+        return 0
+    if ended == "interrupted":
+        return EXIT_INTERRUPTED
+    return int((run.result or {}).get("error", {}).get("exit_code", EXIT_FAILED))
 
 
 def _ended(run: Run, worker: subprocess.Popen[bytes] | None) -> str | None:
