@@ -48,19 +48,8 @@ class Reporter(pl.Callback):
     ) -> None:
         self._steps_here += 1
         now = time.monotonic()
-        total = int(trainer.num_training_batches)
-        if now - self._progress_at >= PROGRESS_EVERY_S or batch_idx + 1 == total:
-            self._progress_at = now
-            self._events.write(
-                "progress",
-                task="train",
-                epoch=trainer.current_epoch,
-                epochs=trainer.max_epochs,
-                done=batch_idx + 1,
-                total=total,
-                unit="batches",
-                rate=self._steps_here / max(now - self._epoch_began, 1e-9),
-            )
+        rate = self._steps_here / max(now - self._epoch_began, 1e-9)
+        self._progress(trainer, "train", batch_idx + 1, int(trainer.num_training_batches), rate)
         if now - self._metrics_at >= STEP_METRICS_EVERY_S:
             self._metrics_at = now
             assert isinstance(pl_module, Classifier)
@@ -77,20 +66,26 @@ class Reporter(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        total = int(trainer.num_val_batches[0])
+        self._progress(trainer, "validate", batch_idx + 1, int(trainer.num_val_batches[0]), None)
+
+    def _progress(
+        self, trainer: pl.Trainer, task: str, done: int, total: int, rate: float | None
+    ) -> None:
+        """At most twice a second, and at the end of a task."""
         now = time.monotonic()
-        if now - self._progress_at >= PROGRESS_EVERY_S or batch_idx + 1 == total:
-            self._progress_at = now
-            self._events.write(
-                "progress",
-                task="validate",
-                epoch=trainer.current_epoch,
-                epochs=trainer.max_epochs,
-                done=batch_idx + 1,
-                total=total,
-                unit="batches",
-                rate=None,
-            )
+        if done < total and now - self._progress_at < PROGRESS_EVERY_S:
+            return
+        self._progress_at = now
+        self._events.write(
+            "progress",
+            task=task,
+            epoch=trainer.current_epoch,
+            epochs=trainer.max_epochs,
+            done=done,
+            total=total,
+            unit="batches",
+            rate=rate,
+        )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
