@@ -1,6 +1,5 @@
 """``advtui --help`` costs little more than Typer itself. Ratios and differences in one run."""
 
-import statistics
 import subprocess
 import sys
 import time
@@ -27,7 +26,7 @@ def test_help_is_within_150_ms_of_importing_typer() -> None:
     for _ in range(9):
         for name, words in sides.items():
             taken[name].append(seconds(*words))
-    middle = {name: statistics.median(each) for name, each in taken.items()}
-    for name, value in middle.items():
-        print(f"{name}: {value * 1000:.0f} ms, {value / middle['python -c pass']:.1f}× pass")
-    assert middle["advtui --help"] - middle["import typer"] <= 0.15
+    best = {name: min(each) for name, each in taken.items()}  # what disturbs only ever adds
+    for name, value in best.items():
+        print(f"{name}: {value * 1000:.0f} ms, {value / best['python -c pass']:.1f}× pass")
+    assert best["advtui --help"] - best["import typer"] <= 0.15
