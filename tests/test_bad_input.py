@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runs.datasets import DATASETS
-from tests.conftest import Command
+from support import Command
 
 CASES = [
     (("study", "--preset", "nonsense"), 2, "unknown preset 'nonsense'"),

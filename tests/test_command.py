@@ -12,7 +12,7 @@ import pytest
 
 from runs.events import EventReader
 from runs.store import Run, Store
-from tests.conftest import TINY, Command, wait_for
+from support import TINY, Command, wait_for
 
 LONG = (
     *("train", "--mode", "robust", "--preset", "demo", "--threads", "1"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Command
+from support import Command
 
 pytestmark = pytest.mark.slow
 

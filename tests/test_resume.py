@@ -14,7 +14,7 @@ from runs.presets import preset
 from runs.snapshot import read_snapshot
 from runs.spec import TrainSpec
 from runs.store import Run, Store
-from tests.conftest import wait_for
+from support import wait_for
 
 
 @pytest.fixture(scope="module")
