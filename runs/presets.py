@@ -40,12 +40,20 @@ def _cpu() -> StudySpec:
     """Real CIFAR-100, width 16, under 75 minutes on two CPU cores.
 
     Departs from the default in training: PGD-3 with step 4/255 instead of PGD-10 with 2/255,
-    because on a CPU an adversarial epoch costs steps + 1 plain ones.
+    because on a CPU an adversarial epoch costs steps + 1 plain ones. A moving average of 0.998
+    lags behind so short a training (measured: 58.5 % against 59.2 % of the raw weights), hence
+    none for the baseline and a short one for the robust run.
     """
-    common = {"width": 16, "batch_size": 128, "lr": 0.2, "ema_decay": 0.998}
+    common = {"width": 16, "batch_size": 128, "lr": 0.2}
     return StudySpec(
-        baseline=TrainSpec(mode="baseline", recipe="standard", epochs=10, **common),
-        robust=TrainSpec(mode="robust", epochs=9, attack=PGD(steps=3, step_size=4 / 255), **common),
+        baseline=TrainSpec(mode="baseline", recipe="standard", epochs=12, **common),
+        robust=TrainSpec(
+            mode="robust",
+            epochs=10,
+            ema_decay=0.99,
+            attack=PGD(steps=3, step_size=4 / 255),
+            **common,
+        ),
         attack=AttackSpec(batch_size=250),
     )
 
