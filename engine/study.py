@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 from engine.stopping import StopRequested, StopSignal
-from runs.errors import UserError
+from runs.errors import EXIT_FAILED, UserError
 from runs.events import EventWriter
 from runs.launch import is_carried_out, request_stop, start_worker
 from runs.results import default_checkpoints, row_label
@@ -123,9 +123,8 @@ def _follow(
     if state == "interrupted":
         raise StopRequested
     error = (child.result or {}).get("error", {})
-    problem = UserError(f"{role} {child.id}: {error.get('message', 'its worker died')}")
-    problem.exit_code = int(error.get("exit_code", 1))
-    raise problem
+    message = f"{role} {child.id}: {error.get('message', 'its worker died')}"
+    raise UserError(message, exit_code=int(error.get("exit_code", EXIT_FAILED)))
 
 
 def _ended(child: Run, worker: subprocess.Popen[bytes] | None) -> str | None:

@@ -6,6 +6,7 @@ Imports torch; the part of a worker that must not wait for that is in ``__main__
 import os
 import platform
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -46,12 +47,16 @@ def carry_out(
         stop.check()
 
     ensure_data(spec.data, run.home, spec.data_dir, report_download)
-    resumed_from = None
+    work: Callable[[], dict[str, Any]]
     if isinstance(spec, TrainSpec):
         resumed_from = resume_point(run)
+        work = partial(train, run, spec, device, events, stop)
     else:
-        for reference in spec.checkpoints:
-            load_model(run.home / reference.file, classes=DATASETS[spec.data].classes)
+        resumed_from = None
+        classes = DATASETS[spec.data].classes
+        files = [run.home / reference.file for reference in spec.checkpoints]
+        models = [load_model(file, classes=classes)[0] for file in files]
+        work = partial(evaluate, run, spec, models, device, events, stop)
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
 
@@ -80,8 +85,7 @@ def carry_out(
                 "cuda": torch.version.cuda,
             },
         )
-        work = train if isinstance(spec, TrainSpec) else evaluate
-        return work(run, spec, device, events, stop)  # type: ignore[arg-type]
+        return work()
     finally:
         if turn is not None:
             turn.release()

@@ -11,6 +11,11 @@ class UserError(Exception):
 
     exit_code = EXIT_USAGE
 
+    def __init__(self, message: str, *, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        if exit_code is not None:
+            self.exit_code = exit_code
+
 
 class NotFoundError(UserError):
     """No such run, checkpoint or data."""

@@ -56,9 +56,8 @@ def override(
 def _paths(spec: TrainSpec | AttackSpec | StudySpec, key: str) -> list[list[str]]:
     if "." in key or not isinstance(spec, StudySpec) or key in StudySpec.model_fields:
         return [key.split(".")]
-    if key in _BOTH_TRAININGS:
-        return [["baseline", key], ["robust", key]]
-    if key == "batch_size":  # of training; an evaluation's outcome does not depend on it
+    # A batch size is that of training: an evaluation's outcome does not depend on its own.
+    if key in _BOTH_TRAININGS or key == "batch_size":
         return [["baseline", key], ["robust", key]]
     return [["attack", key]] if key in AttackSpec.model_fields else [[key]]
 

@@ -246,8 +246,8 @@ class Store:
                 raise NotFoundError(f"{word!r} is ambiguous: {listed}{more}")
         raise NotFoundError(f"no run {word!r}: {_count(runs)} in {self.home}; see advtui runs")
 
-    def delete(self, run: Run) -> None:
-        """Remove a run and its children.
+    def delete(self, run: Run, *, checkpoints_only: bool = False) -> None:
+        """Remove a run and its children, or their checkpoints alone.
 
         Raises:
             UserError: one of them is queued or running, or can't be removed.
@@ -257,10 +257,12 @@ class Store:
             if member.state() in LIVE:
                 raise UserError(f"{member.id} is {member.state()}: stop it first")
         for member in family:
+            path = member.path / "checkpoints" if checkpoints_only else member.path
             try:
-                shutil.rmtree(member.path)
+                if path.exists():
+                    shutil.rmtree(path)
             except OSError as error:
-                raise UserError(f"{member.path} can't be removed: {error.strerror}") from None
+                raise UserError(f"{path} can't be removed: {error.strerror}") from None
 
 
 def _count(runs: Iterable[Run]) -> str:

@@ -32,7 +32,9 @@ def _version(wanted: bool) -> None:
 def options(
     context: typer.Context,
     home: Home = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: Annotated[  # noqa: ARG001 (main takes it, wherever it stands; here for the help)
+        bool, typer.Option("--debug", help="Show tracebacks.")
+    ] = False,
     version: Annotated[  # noqa: ARG001 (its callback does the work)
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -43,8 +45,6 @@ def options(
     """
     if home is not None:
         os.environ["ADVTUI_HOME"] = str(home.expanduser().absolute())
-    if debug:
-        os.environ["ADVTUI_DEBUG"] = "1"
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -59,8 +59,7 @@ for command in (
 
 def main() -> int:
     """Run the command; every error ends in one sentence on stderr and a fitting exit code."""
-    debug = "--debug" in sys.argv
-    if debug:  # wherever it stands, also behind the command
+    if "--debug" in sys.argv:  # wherever it stands, also behind the command
         sys.argv = [word for word in sys.argv if word != "--debug"]
         os.environ["ADVTUI_DEBUG"] = "1"
     try:

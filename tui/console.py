@@ -6,7 +6,9 @@ A view is fed events and shows them on stderr (JSON: stdout). It knows nothing o
 import json
 import sys
 import time
-from typing import Any, Protocol, Self
+from abc import abstractmethod
+from contextlib import AbstractContextManager
+from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,17 +20,19 @@ from runs.events import Event
 from runs.snapshot import Snapshot
 from runs.store import Run
 from tui.tables import comparison, kept_checkpoints, sanity
-from tui.text import amount, clean, duration, percent
+from tui.text import clean, duration, megabytes, percent
 
 REDRAW_S = 0.5
 """The live view is redrawn at most twice a second: over SSH each redraw costs."""
 
 
-class View(Protocol):
-    """What follows a run's events."""
+class View(AbstractContextManager["View", None]):
+    """What follows a run's events; entered before the first and left after the last."""
 
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *error: object) -> None: ...
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    @abstractmethod
     def event(self, run: Run, event: Event) -> None:
         """One event of the run or of one of its children."""
 
@@ -62,48 +66,29 @@ def stdout_console() -> Console:
     return Console(width=wide, markup=False, highlight=False, emoji=False)
 
 
-class JsonView:
+class JsonView(View):
     """Each event as a line on stdout, with the run that it belongs to."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
 
     def event(self, run: Run, event: Event) -> None:
         print(json.dumps({**event, "run_id": run.id}, ensure_ascii=False), flush=True)
 
-    def refresh(self) -> None:
-        return None
 
-
-class PlainView:
+class PlainView(View):
     """One line an epoch, one an attack, no escapes."""
 
     def __init__(self) -> None:
         self._told: set[object] = set()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
     def event(self, run: Run, event: Event) -> None:
         for line in self._lines(run, event):
             print(clean(line, 500), file=sys.stderr, flush=True)
-
-    def refresh(self) -> None:
-        return None
 
     def _lines(self, run: Run, event: Event) -> list[str]:
         if line := telling(run, event):
             return [line]
         if event["kind"] == "progress" and event.get("task") == "download":
             tenth = 10 * event["done"] // max(event["total"], 1)
-            done, total = (amount(event[key], "bytes") for key in ("done", "total"))
-            return self._once((run.id, "download", tenth), f"download: {done} of {total}")
+            return self._once((run.id, "download", tenth), f"download: {_downloaded(event)}")
         return []
 
     def _once(self, key: object, line: str) -> list[str]:
@@ -154,11 +139,15 @@ def epoch_line(run: Run, event: Event) -> str:
     )
 
 
+def _downloaded(progress: Event) -> str:
+    return f"{megabytes(progress['done'])} of {megabytes(progress['total'])}"
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-class LiveView:
+class LiveView(View):
     """Lines that stay above, bars that move below."""
 
     def __init__(self, run: Run) -> None:
@@ -167,7 +156,6 @@ class LiveView:
         self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._drawn = 0.0
-        self._began = time.time()
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -196,7 +184,7 @@ class LiveView:
         grid.add_column(no_wrap=True, justify="right")
         notes: list[Text] = []
         for run, snapshot in self._snapshots.values():
-            if snapshot.ended is not None or (snapshot.started is None and len(notes) > 2):
+            if snapshot.ended is not None:
                 continue
             for title, done, total, told in bars(run, snapshot):
                 bar = ProgressBar(total=max(total, 1), completed=done, width=None)
@@ -213,8 +201,7 @@ def bars(run: Run, snapshot: Snapshot) -> list[tuple[str, float, float, str]]:
     found: list[tuple[str, float, float, str]] = []
     progress = snapshot.progress
     if progress and progress["task"] == "download":
-        done, total = (amount(progress[key], "bytes") for key in ("done", "total"))
-        found.append(("download", progress["done"], progress["total"], f"{done} of {total}"))
+        found.append(("download", progress["done"], progress["total"], _downloaded(progress)))
     elif progress:
         epochs = int(progress.get("epochs") or 1)
         share = progress["done"] / max(progress["total"], 1)

@@ -131,8 +131,7 @@ def _references(store: Store, words: Sequence[str]) -> tuple[tuple[CheckpointRef
         for one in trained:
             for wanted in [checkpoint] if checkpoint else default_checkpoints(one.mode):
                 if wanted not in one.checkpoints():
-                    there = ", ".join(one.checkpoints()) or "none yet"
-                    raise NotFoundError(f"{one.id} has no checkpoint {wanted!r}: {there}")
+                    raise _no_checkpoint(one, wanted)
                 label = row_label(one, wanted)
                 references.append(CheckpointRef(run=one.id, checkpoint=wanted, label=label))
             runs.append(one)
@@ -152,9 +151,12 @@ def _find(store: Store, name: str) -> Run:
         head, colon, tail = name.rpartition(":")
         if not colon:
             raise
-        run = store.find(head)
-        there = ", ".join(run.checkpoints()) or "none yet"
-        raise NotFoundError(f"{run.id} has no checkpoint {tail!r}: {there}") from None
+        raise _no_checkpoint(store.find(head), tail) from None
+
+
+def _no_checkpoint(run: Run, name: str) -> NotFoundError:
+    there = ", ".join(run.checkpoints()) or "none yet"
+    return NotFoundError(f"{run.id} has no checkpoint {name!r}: {there}")
 
 
 def _distinct(references: Sequence[CheckpointRef]) -> tuple[CheckpointRef, ...]:

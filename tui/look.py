@@ -1,7 +1,6 @@
 """What the looking and managing commands do with the store."""
 
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -171,11 +170,6 @@ def remove_runs(words: Sequence[str], home: Path | None, *, yes: bool, checkpoin
         if not typer.confirm(f"Delete {what}{listed}?", err=True):
             raise typer.Exit(EXIT_INTERRUPTED)
     for run in found:
-        if checkpoints:
-            for member in (run, *store.children(run)):
-                if member.state() in LIVE:
-                    raise UserError(f"{member.id} is {member.state()}: stop it first")
-                shutil.rmtree(member.path / "checkpoints", ignore_errors=True)
-        elif run.path.exists():  # else it went with its study
-            store.delete(run)
+        if run.path.exists():  # else it went with its study
+            store.delete(run, checkpoints_only=checkpoints)
         say(f"deleted {what}{run.id}")

@@ -69,9 +69,7 @@ def launch(
     refusal = (run.result or {}).get("error")
     if refusal and not run.was_started:
         store.delete(run)
-        problem = UserError(refusal["message"])
-        problem.exit_code = code
-        raise problem
+        raise UserError(refusal["message"], exit_code=code)
     finish(run, code, as_json=as_json)
 
 
@@ -166,18 +164,16 @@ def _exit_code(run: Run, ended: str) -> int:
 def _ended(run: Run, worker: subprocess.Popen[bytes] | None) -> str | None:
     result = run.result
     over = worker.poll() is not None if worker else True
-    if over and result and result.get("state") in ENDED and not _is_taken_up(run, worker):
-        return str(result["state"])
+    state = str(result.get("state")) if over and result else None
+    # Without a worker of ours a new attempt may have begun, about to take the old result away.
+    is_taken_up = worker is None and state != "completed" and is_carried_out(run)
+    if state in ENDED and not is_taken_up:
+        return state
     if worker is not None and over:
         return "lost"
     if worker is None and run.state() == "lost":
         return "lost"
     return None
-
-
-def _is_taken_up(run: Run, worker: subprocess.Popen[bytes] | None) -> bool:
-    """A new attempt has begun, and is about to take the old result away."""
-    return worker is None and (run.result or {}).get("state") != "completed" and is_carried_out(run)
 
 
 @contextmanager

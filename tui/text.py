@@ -9,7 +9,7 @@ _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060
 
 def clean(text: object, limit: int = 300) -> str:
     """One harmless line: controls and bidirectional marks become ``·``, a long text is cut."""
-    line = _HARMFUL.sub("·", " ".join(str(text).split(" ")))
+    line = _HARMFUL.sub("·", str(text))
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -35,6 +35,6 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f}"
 
 
-def amount(done: float, unit: str) -> str:
-    """``12`` batches, ``37.5 MB``."""
-    return f"{done / 1e6:.1f} MB" if unit == "bytes" else f"{int(done):,}"
+def megabytes(count: float) -> str:
+    """Bytes as ``37.5 MB``."""
+    return f"{count / 1e6:.1f} MB"
