@@ -4,16 +4,15 @@ For each checkpoint: the clean accuracy, then each attack on the images that are
 correctly when clean (the others can be neither a success nor robust).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from engine.attacker import Attacker, Tally
+from engine.checkpoints import load_model
 from engine.data import balanced, load
 from engine.devices import autocast_dtype
 from engine.examples import keep_examples
-from engine.resnet import PictureClassifier
 from engine.sanity import Observed, attack_checks
 from engine.stopping import StopSignal
 from runs.datasets import DATASETS
@@ -25,22 +24,16 @@ from runs.store import Run
 
 
 def evaluate(
-    run: Run,
-    spec: AttackSpec,
-    models: Sequence[PictureClassifier],
-    device: torch.device,
-    events: EventWriter,
-    stop: StopSignal,
+    run: Run, spec: AttackSpec, device: torch.device, events: EventWriter, stop: StopSignal
 ) -> dict[str, Any]:
     """Carry out an attack spec; a resumed one takes up what an earlier attempt has finished.
-
-    ``models`` are the networks of ``spec.checkpoints``, in their order.
 
     Returns:
         The fields of an attack run's result: the table, sanity checks, precision.
 
     Raises:
         StopRequested: a stop was asked for.
+        NotFoundError, UserError: a checkpoint is missing, damaged, or of other classes.
     """
     splits = load(spec.data, run.home, spec.data_dir)
     test = splits.test if spec.limit is None else balanced(splits.test, spec.limit)
@@ -51,8 +44,9 @@ def evaluate(
         for key, event in read_snapshot(run).attacks.items()
         if event.get("cell") is not None
     }
-    rows, observed, attackers = [], [], []
-    for reference, model in zip(spec.checkpoints, models, strict=True):
+    rows, observed, models = [], [], []
+    for reference in spec.checkpoints:
+        model, _ = load_model(run.home / reference.file, classes=len(splits.classes))
         attacker = Attacker(model.to(device), reference.label, test, spec, dtype, events, stop)
         correct = attacker.clean()
         cells: dict[str, Any] = {}
@@ -80,10 +74,10 @@ def evaluate(
                 attacks=cells,
             )
         )
-        attackers.append(attacker)
+        models.append(attacker)
     precision = "fp32" if dtype is None else "bf16"
     if spec.examples:
-        keep_examples(run.path / "examples.npz", attackers, spec, splits.classes)
+        keep_examples(run.path / "examples.npz", models, spec, splits.classes)
     return {
         **table(threat_model(spec, len(test), precision), rows),
         "sanity": attack_checks(observed, rows),

@@ -6,7 +6,6 @@ Imports torch; the part of a worker that must not wait for that is in ``__main__
 import os
 import platform
 from collections.abc import Callable
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -47,16 +46,14 @@ def carry_out(
         stop.check()
 
     ensure_data(spec.data, run.home, spec.data_dir, report_download)
-    work: Callable[[], dict[str, Any]]
+    resumed_from = None
     if isinstance(spec, TrainSpec):
         resumed_from = resume_point(run)
-        work = partial(train, run, spec, device, events, stop)
     else:
-        resumed_from = None
-        classes = DATASETS[spec.data].classes
-        files = [run.home / reference.file for reference in spec.checkpoints]
-        models = [load_model(file, classes=classes)[0] for file in files]
-        work = partial(evaluate, run, spec, models, device, events, stop)
+        # To refuse what doesn't fit. Read again when it is our turn: while we are queued, the
+        # training that we attack may replace its best checkpoints.
+        for reference in spec.checkpoints:
+            load_model(run.home / reference.file, classes=DATASETS[spec.data].classes)
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
 
@@ -85,7 +82,8 @@ def carry_out(
                 "cuda": torch.version.cuda,
             },
         )
-        return work()
+        work = train if isinstance(spec, TrainSpec) else evaluate
+        return work(run, spec, device, events, stop)  # type: ignore[arg-type]
     finally:
         if turn is not None:
             turn.release()
