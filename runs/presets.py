@@ -46,7 +46,7 @@ def _cpu() -> StudySpec:
     """
     common = {"width": 16, "batch_size": 128, "lr": 0.2}
     return StudySpec(
-        baseline=TrainSpec(mode="baseline", recipe="standard", epochs=12, **common),
+        baseline=TrainSpec(mode="baseline", recipe="standard", epochs=13, **common),
         robust=TrainSpec(
             mode="robust",
             epochs=10,
