@@ -9,7 +9,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,14 @@ class EventReader:
         self._path = path
         self._offset = 0
         self._inode: int | None = None
+        self.has_more = False
 
-    def new(self) -> list[Event]:
-        """Whole events since the last call; torn, foreign and unversioned lines are skipped."""
+    def new(self, max_bytes: int = -1) -> list[Event]:
+        """Whole events since the last call; torn, foreign and unversioned lines are skipped.
+
+        With ``max_bytes`` about so many bytes at a time: :attr:`has_more` says whether to come
+        back at once.
+        """
         try:
             with self._path.open("rb") as stream:
                 status = os.fstat(stream.fileno())
@@ -83,18 +88,26 @@ class EventReader:
                     self._offset = 0  # another file under the same name
                 self._inode = status.st_ino
                 stream.seek(self._offset)
-                chunk = stream.read()
-        except FileNotFoundError:
+                chunk = stream.read(max_bytes)
+                if max_bytes > 0 and b"\n" not in chunk:
+                    chunk += stream.readline()  # a line longer than that
+        except OSError:  # not there yet, or no more
             return []
         whole = chunk[: chunk.rfind(b"\n") + 1]
+        self.has_more = bool(whole) and 0 < max_bytes <= len(chunk)
         self._offset += len(whole)
         return list(_parse(whole))
 
 
-def last_events(path: Path, tail_bytes: int = 16_384) -> list[Event]:
+def last_events(
+    path: Path,
+    tail_bytes: int = 16_384,
+    *,
+    holding: Callable[[Event], bool] = lambda _: True,
+) -> list[Event]:
     """The events in about the last ``tail_bytes`` of the file, oldest first.
 
-    Looks further back where these hold no whole event.
+    Looks further back until one of them passes ``holding``.
     """
     try:
         with path.open("rb") as stream:
@@ -104,19 +117,50 @@ def last_events(path: Path, tail_bytes: int = 16_384) -> list[Event]:
     except OSError:
         return []
     found = list(_parse(chunk[: chunk.rfind(b"\n") + 1]))
-    return last_events(path, 8 * tail_bytes) if not found and size > tail_bytes else found
+    if size > tail_bytes and not any(map(holding, found)):
+        return last_events(path, 8 * tail_bytes, holding=holding)
+    return found
+
+
+def epoch_metrics(path: Path) -> list[Event]:
+    """The ``metric`` events of whole epochs, of all attempts; cheap also for a long file."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        return []
+    found = _parse(b"\n".join(line for line in lines if b'"every": "epoch"' in line))
+    return [event for event in found if event["kind"] == "metric"]
+
+
+_NUMBER = (int, float)
+_FIELDS: dict[str, dict[str, Any]] = {
+    "metric": {"epoch": int, "step": int, "values": dict},
+    "progress": {"task": str, "done": _NUMBER, "total": _NUMBER},
+    "attack": {
+        "model": str,
+        "attack": str,
+        **dict.fromkeys(("done", "total", "successes", "rate"), _NUMBER),
+    },
+    "checkpoint": {"name": str, "epoch": int, "step": int},
+    "child": {"run": str, "role": str, "state": str},
+}
+"""What readers of these kinds rely on; an event without it is somebody else's."""
 
 
 def _parse(lines: bytes) -> Iterator[Event]:
     for line in lines.splitlines():
         try:
-            event = json.loads(line)
-        except ValueError:
+            event = json.loads(line, parse_constant=lambda _: None)
+        except (ValueError, RecursionError):
             continue
         if (
             isinstance(event, dict)
             and "v" in event
             and isinstance(event.get("kind"), str)
-            and isinstance(event.get("t"), int | float)
+            and isinstance(event.get("t"), _NUMBER)
+            and all(
+                isinstance(event.get(field), type_)
+                for field, type_ in _FIELDS.get(event["kind"], {}).items()
+            )
         ):
             yield event

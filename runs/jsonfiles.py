@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+RUN_HEADER = "run"
+"""Key under which a run's spec.json keeps id, creation time and parent; not part of the spec."""
+
 
 def plain(value: Any) -> Any:
     """``value`` with NaN and infinities, which JSON has no word for, as None."""

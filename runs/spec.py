@@ -21,6 +21,7 @@ from pydantic import (
 
 from runs.budgets import format_budget, parse_budget
 from runs.errors import UserError
+from runs.jsonfiles import RUN_HEADER
 
 Budget = Annotated[float, BeforeValidator(parse_budget), Field(ge=0)]
 Norm = Literal["linf", "l2"]
@@ -221,9 +222,6 @@ class StudySpec(Job):
 
 AnySpec = Annotated[TrainSpec | AttackSpec | StudySpec, Field(discriminator="kind")]
 _ADAPTER: TypeAdapter[TrainSpec | AttackSpec | StudySpec] = TypeAdapter(AnySpec)
-
-RUN_HEADER = "run"
-"""Key under which a run's spec.json keeps id, creation time and parent; not part of the spec."""
 
 
 def parse_spec(fields: Mapping[str, Any]) -> TrainSpec | AttackSpec | StudySpec:

@@ -4,6 +4,7 @@ Creates, finds, lists and deletes runs, and derives their state from their files
 nothing and knows nothing of how a run is carried out.
 """
 
+import contextlib
 import os
 import re
 import secrets
@@ -14,12 +15,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from runs.errors import NotFoundError, UserError
 from runs.events import Event, EventReader, last_events
-from runs.jsonfiles import read_json, write_json
-from runs.spec import RUN_HEADER, AttackSpec, StudySpec, TrainSpec, parse_spec
+from runs.jsonfiles import RUN_HEADER, read_json, write_json
+
+if TYPE_CHECKING:  # a list of runs needs no validation, and so no pydantic
+    from runs.spec import AttackSpec, StudySpec, TrainSpec
 
 State = Literal["queued", "running", "completed", "failed", "interrupted", "lost"]
 LIVE = ("queued", "running")
@@ -68,7 +71,7 @@ class Run:
         return read_json(self.path / "spec.json") or {}
 
     @property
-    def spec(self) -> TrainSpec | AttackSpec | StudySpec:
+    def spec(self) -> "TrainSpec | AttackSpec | StudySpec":
         """The validated spec.
 
         Raises:
@@ -76,6 +79,8 @@ class Run:
         """
         if not self.raw_spec:
             raise UserError(f"{self.path / 'spec.json'} is missing or unreadable")
+        from runs.spec import parse_spec
+
         return parse_spec(self.raw_spec)
 
     @property
@@ -173,7 +178,7 @@ class Store:
 
     def create(
         self,
-        spec: TrainSpec | AttackSpec | StudySpec,
+        spec: "TrainSpec | AttackSpec | StudySpec",
         *,
         parent: str | None = None,
         role: str | None = None,
@@ -183,7 +188,7 @@ class Store:
         Raises:
             UserError: the home can't be written.
         """
-        slug = spec.mode if isinstance(spec, TrainSpec) else spec.kind
+        slug = spec.mode if spec.kind == "train" else spec.kind
         created = time.time()
         stamp = datetime.fromtimestamp(created, UTC).strftime("%Y%m%d-%H%M%S")
         try:
@@ -207,10 +212,24 @@ class Store:
             ) from None
         return run
 
+    def entries(self) -> dict[str, int]:
+        """The ids of all runs, each with the time its folder last changed, in nanoseconds.
+
+        Raises:
+            OSError: the home is absent or can't be read.
+        """
+        found = {}
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                if _ID.match(entry.name):
+                    with contextlib.suppress(FileNotFoundError):
+                        found[entry.name] = entry.stat().st_mtime_ns
+        return found
+
     def runs(self) -> list[Run]:
         """All runs, newest first."""
         try:
-            names = [entry.name for entry in os.scandir(self.folder) if _ID.match(entry.name)]
+            names = self.entries()
         except OSError:
             return []
         found = (Run(self.folder / name) for name in names)

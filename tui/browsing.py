@@ -40,7 +40,8 @@ def logs(
     home: o.Home = None,
 ) -> None:
     """The last lines of a worker's own output."""
-    from tui.session import log_tail, open_store
+    from tui.logs import log_tail
+    from tui.session import open_store
 
     for line in log_tail(open_store(home).find(run), lines):
         print(line)

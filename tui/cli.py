@@ -41,12 +41,14 @@ def options(
 ) -> None:
     """Train, attack and compare image classifiers: an experiment manager for the terminal.
 
-    Start with: advtui study --preset demo
+    Without a command it opens the screen. A first study: advtui study --preset demo
     """
     if home is not None:
         os.environ["ADVTUI_HOME"] = str(home.expanduser().absolute())
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        from tui.app import open_app
+
+        open_app(home)
 
 
 for command in (

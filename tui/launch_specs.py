@@ -203,13 +203,13 @@ def _parse_sets(sets: Sequence[str] | None) -> dict[str, Any]:
 
 def _default_preset(flags: dict[str, Any]) -> str:
     device = str(flags.get("device", "auto"))
-    chosen = "poster" if device != "cpu" and _has_gpu() else "cpu"
+    chosen = "poster" if device != "cpu" and has_gpu() else "cpu"
     why = "a CUDA GPU is here" if chosen == "poster" else "no CUDA GPU is in use"
     say(f"preset {chosen} ({why}); --preset names another")
     return chosen
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
     """Whether NVML sees a GPU that CUDA_VISIBLE_DEVICES doesn't hide; imports no torch."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return False

@@ -1,6 +1,5 @@
 """Start a run and follow it, pick one up again, or let it go: what commands do with a worker."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from runs.launch import is_carried_out, request_stop, start_worker
 from runs.spec import AttackSpec, StudySpec, TrainSpec
 from runs.store import ENDED, LIVE, Run, Store
 from tui.console import View, make_view, print_result
+from tui.logs import log_tail
 from tui.text import clean
 
 POLL_S = 0.1
@@ -33,6 +33,25 @@ def say(text: str) -> None:
 def open_store(home: Path | None) -> Store:
     """The home that was named, by option or environment, else the default one."""
     return Store(home.expanduser() if home else None)
+
+
+def begin(
+    store: Store, spec: TrainSpec | AttackSpec | StudySpec, tags: Sequence[str]
+) -> tuple[Run, subprocess.Popen[bytes]]:
+    """Check what can be checked without torch, create the run, start its worker.
+
+    Raises:
+        UserError: the data or the home is not as it must be; nothing is left of the run.
+    """
+    check_data(spec.data, store.home, spec.data_dir)
+    run = store.create(spec)
+    try:
+        if tags:
+            run.set_meta(tags=list(dict.fromkeys(tags)))
+        return run, start_worker(run)
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
 def launch(
@@ -50,15 +69,7 @@ def launch(
         typer.Exit: with the run's exit code.
     """
     store = open_store(home)
-    check_data(spec.data, store.home, spec.data_dir)
-    run = store.create(spec)
-    if tags:
-        run.set_meta(tags=list(dict.fromkeys(tags)))
-    try:
-        worker = start_worker(run)
-    except BaseException:
-        shutil.rmtree(run.path, ignore_errors=True)
-        raise
+    run, worker = begin(store, spec, tags or ())
     if detach:
         print(run.id)
         say(f"advtui watch {run.id} follows it")
@@ -114,18 +125,6 @@ def finish(run: Run, code: int, *, as_json: bool) -> None:
             say(f"  {line}")
         say(f"advtui logs {run.id} shows more; advtui resume {run.id} tries again")
     raise typer.Exit(code)
-
-
-def log_tail(run: Run, lines: int) -> list[str]:
-    """The last lines of the worker's log, harmless for a terminal."""
-    try:
-        with run.log_path.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - 500 * lines))
-            text = stream.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    return [clean(line, 500) for line in text.split("\n") if line.strip()][-lines:]
 
 
 def follow(run: Run, worker: subprocess.Popen[bytes] | None, view: View) -> int:

@@ -38,3 +38,20 @@ def percent(share: float | None) -> str:
 def megabytes(count: float) -> str:
     """Bytes as ``37.5 MB``."""
     return f"{count / 1e6:.1f} MB"
+
+
+def short_ago(moment: float, now: float) -> str:
+    """How long before ``now`` a unix time was, in one unit: ``7 m``, ``3 h``, ``12 d``."""
+    seconds = max(0, round(now - moment))
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def home_short(path: object) -> str:
+    """A path with the user's own folder as ``~``."""
+    from pathlib import Path
+
+    whole, own = str(path), str(Path.home())
+    return "~" + whole[len(own) :] if whole == own or whole.startswith(own + "/") else whole

@@ -1,0 +1,113 @@
+"""What opens above a screen: a question, a line to write, a choice, the help."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from tui.themes import palette_of
+from tui.widgets.guarded import Guarded
+from tui.widgets.paper import Paper, wrapped
+
+T = TypeVar("T")
+
+
+class Dialog(Guarded, ModalScreen[T | None]):
+    """A box above the screen; escape closes it with None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "cancel", id="dialog.cancel"),
+    ]
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+
+class Choose(Dialog[str]):
+    """A question, and keys that answer it; the result is the chosen key."""
+
+    def __init__(self, question: str, answers: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._question, self._answers = question, answers
+        for key, told in answers:
+            self._bindings.bind(key, f"answer({key!r})", told)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box"):
+            yield Paper(self._lines)
+
+    def _lines(self, width: int) -> list[Text]:
+        palette = palette_of(self.app)
+        lines = wrapped(Text(self._question, palette.text), width)
+        lines.append(Text())
+        for key, told in [*self._answers, ("escape", "cancel")]:
+            shown = {"escape": "esc"}.get(key, key)
+            lines.append(Text.assemble((f"{shown:>5}  ", palette.accent), (told, palette.text)))
+        return lines
+
+    def on_mount(self) -> None:
+        paper = self.query_one(Paper)
+        paper.styles.height = len(self._lines(max(min(self.size.width, 76) - 6, 20)))
+
+    def action_answer(self, key: str) -> None:
+        self.dismiss(key)
+
+
+class Write(Dialog[str]):
+    """A line to write; enter gives it."""
+
+    def __init__(self, title: str, value: str = "", hint: str = "") -> None:
+        super().__init__()
+        self._title, self._value, self._hint = title, value, hint
+
+    def compose(self) -> ComposeResult:
+        palette = palette_of(self.app)
+        with Vertical(classes="box"):
+            yield Paper(lambda _: [Text(self._title, palette.title)], id="title")
+            yield Input(self._value, compact=True, select_on_focus=False)
+            yield Paper(lambda _: [Text(self._hint, palette.dim)], id="hint")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.dismiss(event.value)
+
+
+class Help(Dialog[None]):
+    """All keys of the screen beneath, as they are bound now."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,q", "cancel", "close", show=False, id="help.close"),
+        Binding("down,j", "scroll(1)", "down", show=False, id="help.down"),
+        Binding("up,k", "scroll(-1)", "up", show=False, id="help.up"),
+    ]
+
+    def __init__(self, title: str, groups: Callable[[], Sequence[tuple[str, str, str]]]) -> None:
+        super().__init__()
+        self._title = title
+        self._groups = groups()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box tall"):
+            yield Paper(self._lines)
+
+    def _lines(self, width: int) -> list[Text]:
+        palette = palette_of(self.app)
+        lines = [Text(self._title, palette.title), Text()]
+        for keys, told, binding_id in self._groups:
+            lines.append(
+                Text.assemble(
+                    (f"{keys:>18}  ", palette.accent),
+                    (f"{told:<{max(width - 44, 20)}}", palette.text),
+                    (f" {binding_id}", palette.faint if width < 60 else palette.dim),
+                )
+            )
+        lines += [Text(), Text("The words at the right name keys in config.toml.", palette.dim)]
+        return lines
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one(Paper).scroll_relative(y=by, animate=False)

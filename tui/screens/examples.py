@@ -1,0 +1,159 @@
+"""The pictures of an attack run: clean, perturbation, adversarial; targeted beside untargeted."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from runs.errors import NotFoundError
+from tui.pictures import Attacked, Example, Examples, half_blocks
+from tui.text import clean
+from tui.themes import palette_of
+from tui.widgets.paper import Line, Paper
+
+WIDTH, GAP = 32, 2
+
+Panel = tuple[list[Text], list[list[Segment]]]
+
+
+class ExamplesPane(Paper, can_focus=True):
+    """One test image at a time, as a model sees it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,l", "picture(1)", "next picture", id="examples.next"),
+        Binding("left,h", "picture(-1)", "previous picture", show=False, id="examples.previous"),
+        Binding("down,j", "model(1)", "next model", id="examples.model"),
+        Binding("up,k", "model(-1)", "previous model", show=False, id="examples.model-back"),
+        Binding("v", "view", "view", id="examples.view"),
+    ]
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(self._lines, id=id)
+        self.set_classes(classes or "")
+        self._path: Path | None = None
+        self._stamp = 0
+        self._examples: Examples | None = None
+        self._problem = "no attack in this run, hence no pictures"
+        self._number = self._model = self._view = 0
+
+    def open(self, path: Path | None) -> None:
+        """Show the pictures in this file; reads it again only when it has changed."""
+        try:
+            stamp = path.stat().st_mtime_ns if path else 0
+        except OSError:
+            stamp = 0
+        if (path, stamp) == (self._path, self._stamp):
+            return
+        self._path, self._stamp, self._examples = path, stamp, None
+        if path is not None:
+            try:
+                self._examples = Examples(path)
+            except NotFoundError as error:
+                self._problem = f"{error}: they come at the end of an attack run"
+        self.redraw()
+
+    def _lines(self, width: int) -> Iterator[Line]:
+        palette = palette_of(self.app)
+        examples = self._examples
+        if examples is None or not examples.count:
+            yield Text(f"  {clean(self._problem)}", palette.dim)
+            return
+        model = self._model % len(examples.models)
+        number = self._number % examples.count
+        example = examples.example(model, number)
+        yield Text.assemble(
+            (f" {number + 1}/{examples.count}", palette.accent),
+            (f"  test image {example.index}, a ", palette.dim),
+            (clean(example.label, 40), palette.title),
+            (" as seen by ", palette.dim),
+            (clean(examples.models[model], 40), palette.title),
+        )
+        for row in self._arranged(example, width):
+            yield from _beside(row, self.rich_style)
+
+    def _arranged(self, example: Example, width: int) -> list[list[Panel]]:
+        own = self._clean(example)
+        attacked = [self._attacked(one) for one in example.attacked]
+        deltas = [self._delta(one) for one in example.attacked]
+        views: list[list[list[Panel]]] = []
+        across = (width + GAP) // (WIDTH + GAP)
+        if across >= 1 + 2 * len(attacked):
+            pairs = [panel for pair in zip(deltas, attacked, strict=True) for panel in pair]
+            views.append([[own, *pairs]])
+        elif across >= 1 + len(attacked):
+            views.append([[own, *attacked], [_nothing(), *deltas]])
+            views.append([[own, *deltas]])
+        elif across >= 2:
+            views += [[list(pair)] for pair in zip(attacked[::2], attacked[1::2], strict=False)]
+            views += [[[own, one]] for one in attacked]
+            views += [[[delta, one]] for delta, one in zip(deltas, attacked, strict=True)]
+        else:
+            views += [[[panel]] for panel in (own, *attacked, *deltas)]
+        return views[self._view % len(views)] if views else []
+
+    def _clean(self, example: Example) -> Panel:
+        palette = palette_of(self.app)
+        right = example.prediction == example.label
+        told = f"→ {example.prediction} {100 * example.confidence:.0f} %"
+        return [
+            Text("clean", palette.title),
+            Text(clean(told, WIDTH), palette.text if right else palette.bad),
+        ], half_blocks(example.clean)
+
+    def _attacked(self, one: Attacked) -> Panel:
+        palette = palette_of(self.app)
+        aim = f"{one.attack} → {one.target}" if one.target else one.attack
+        sign = "fooled" if one.fooled else "holds"
+        told = clean(f"→ {one.prediction}", WIDTH - 13)
+        told += f" {100 * one.confidence:.0f} % {sign}"
+        return [
+            Text(clean(aim, WIDTH), palette.title),
+            Text(told, palette.bad if one.fooled else palette.good),
+        ], half_blocks(one.image)
+
+    def _delta(self, one: Attacked) -> Panel:
+        palette = palette_of(self.app)
+        return [
+            Text(clean(f"its perturbation × {one.amplified:.0f}", WIDTH), palette.title),
+            Text(clean(one.attack, WIDTH), palette.dim),
+        ], half_blocks(one.perturbation)
+
+    def action_picture(self, by: int) -> None:
+        self._number += by
+        self.redraw()
+
+    def action_model(self, by: int) -> None:
+        self._model += by
+        self.redraw()
+
+    def action_view(self) -> None:
+        self._view += 1
+        self.redraw()
+
+
+def _nothing() -> Panel:
+    return [], []
+
+
+def _beside(panels: Sequence[Panel], base: Style) -> Iterator[Line]:
+    """Panels side by side: their captions, then their pictures."""
+    captions = max((len(caption) for caption, _ in panels), default=0)
+    for n in range(captions):
+        line = Text(" ")
+        for caption, _ in panels:
+            text = caption[n].copy() if n < len(caption) else Text()
+            text.truncate(WIDTH, pad=True)
+            line.append_text(text)
+            line.append(" " * GAP)
+        yield line
+    blank, gap = Segment(" " * WIDTH, base), Segment(" " * GAP, base)
+    for n in range(max((len(picture) for _, picture in panels), default=0)):
+        segments = [Segment(" ", base)]
+        for _, picture in panels:
+            segments += picture[n] if n < len(picture) else [blank]
+            segments.append(gap)
+        yield segments

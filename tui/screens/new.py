@@ -1,0 +1,311 @@
+"""A new run: a form over the same specs as the command line, with the same sentences."""
+
+import asyncio
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Input
+
+from runs.budgets import format_budget
+from runs.errors import UserError
+from runs.presets import NAMES, describe
+from runs.spec import PGD, AttackSpec, Job, StudySpec, TrainSpec
+from tui.launch_specs import attack_spec, has_gpu, study_spec, train_spec
+from tui.screens.base import HouseScreen
+from tui.text import clean
+from tui.widgets.form import Choice, Field
+from tui.widgets.paper import Line, Paper, wrapped
+
+AnySpec = TrainSpec | AttackSpec | StudySpec
+TRAINED = ("study", "train")
+EVERY = ("study", "train", "attack")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A field of the form: for which kinds of run, and what it is filled with."""
+
+    key: str
+    label: str
+    told: str
+    kinds: Sequence[str] = EVERY
+    options: Sequence[str] | None = None
+
+
+LINES = (
+    Entry("what", "start", "a whole study, one training, or an attack", options=EVERY),
+    Entry("preset", "preset", "", TRAINED, NAMES),
+    Entry("mode", "mode", "adversarial training, or plain", ("train",), ("robust", "baseline")),
+    Entry("models", "models", "ids, names, @1, RUN:best_robust", ("attack",)),
+    Entry("attacks", "attacks", "", ("attack",), ("both", "pgd-untargeted", "pgd-targeted")),
+    Entry(
+        *("targets", "targets", "of the targeted attack", ("attack",)),
+        options=("", "random", "least-likely", "next", "runner-up"),
+    ),
+    Entry("name", "name", "free text"),
+    Entry("tags", "tags", "words"),
+    Entry("data", "data", "", TRAINED, ("", "cifar100", "cifar10", "digits")),
+    Entry("data_dir", "data folder", "holds cifar-100-python/; empty: downloaded"),
+    Entry("recipe", "recipe", "of the robust training", TRAINED, ("", "pgd-at", "mixed")),
+    Entry("width", "model width", "of the ResNet-18; 64 is the full one", TRAINED),
+    Entry("epochs", "epochs", "", TRAINED),
+    Entry("batch_size", "batch size", "images a training step", TRAINED),
+    Entry("lr", "learning rate", "at its peak", TRAINED),
+    Entry("norm", "norm", "of the perturbation", options=("", "linf", "l2")),
+    Entry("eps", "ε", "budget in pixels of [0, 1], e.g. 8/255"),
+    Entry("step_size", "step size", "e.g. 2/255; follows ε by itself"),
+    Entry("steps", "steps", "of PGD"),
+    Entry("restarts", "restarts", "random starts"),
+    Entry("loss", "attack loss", "cross-entropy, or margin (CW)", options=("", "ce", "margin")),
+    Entry("limit", "test images", "evaluate so many only", ("study", "attack")),
+    Entry("seed", "seed", ""),
+    Entry("device", "device", "auto, cpu, cuda or cuda:N"),
+    Entry("threads", "CPU threads", "empty: all cores"),
+)
+_NO_FLAGS = ("what", "preset", "mode", "models", "attacks", "targets", "tags")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the form stands for: a kind of run, and the command line's own words."""
+
+    what: str
+    preset: str
+    mode: str
+    models: Sequence[str]
+    attacks: str
+    targets: str
+    tags: Sequence[str]
+    flags: dict[str, str]
+
+    def command(self) -> str:
+        """The ``advtui`` command that asks for the same."""
+        words = ["advtui", self.what]
+        if self.what == "attack":
+            words += self.models
+            if self.attacks != "both":
+                words += ["--attack", self.attacks]
+            if self.targets:
+                words += ["--targets", self.targets]
+        else:
+            words += ["--preset", self.preset]
+        if self.what == "train":
+            words += ["--mode", self.mode]
+        for key, value in self.flags.items():
+            words += [f"--{key.replace('_', '-')}", value]
+        for tag in self.tags:
+            words += ["--tag", tag]
+        return shlex.join(words)
+
+
+class NewScreen(HouseScreen):
+    """The form."""
+
+    HELP_TITLE = "New run"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", id="new.back"),
+        Binding("ctrl+s", "start", "start", priority=True, id="new.start"),
+        Binding("down", "field(1)", "next field", show=False, id="new.next-field"),
+        Binding("up", "field(-1)", "field before", show=False, id="new.field-before"),
+        Binding("ctrl+y", "copy", "copy command", priority=True, id="new.copy"),
+    ]
+
+    def __init__(self, runs: Sequence[str] = (), what: str = "study") -> None:
+        super().__init__()
+        self._runs = list(runs)
+        self._what = what
+        self._spec: AnySpec | None = None
+        self._problem = ""
+        self._starting = False
+
+    def body(self) -> Iterable[Widget]:
+        values = {
+            "what": self._what,
+            "preset": "poster" if has_gpu() else "demo",
+            "models": " ".join(self._attackable()),
+        }
+        fields = [
+            Field(
+                line.key,
+                line.label,
+                line.told,
+                options=line.options,
+                value=values.get(line.key, ""),
+            )
+            for line in LINES
+        ]
+        yield VerticalScroll(*fields, id="form", can_focus=False)
+        yield Paper(self._said, id="said")
+
+    def _attackable(self) -> list[str]:
+        rows = self.house.feed.rows
+        return [i for i in self._runs if i in rows and rows[i].kind in TRAINED]
+
+    def head(self) -> tuple[Text, Text]:
+        return Text("New run", f"bold {self.palette.accent}"), Text("", self.palette.dim)
+
+    def on_mount(self) -> None:
+        self._changed()
+        self._field("what").entry.focus()
+
+    def _field(self, key: str) -> Field:
+        return self.query_one(f"#field-{key}", Field)
+
+    # What was filled in
+
+    def request(self) -> Request:
+        """What the form says."""
+        value = {line.key: self._field(line.key).value for line in LINES}
+        what = value["what"]
+        flags = {
+            line.key: value[line.key]
+            for line in LINES
+            if what in line.kinds and line.key not in _NO_FLAGS and value[line.key]
+        }
+        return Request(
+            what=what,
+            preset=value["preset"],
+            mode=value["mode"],
+            models=value["models"].split(),
+            attacks=value["attacks"],
+            targets=value["targets"],
+            tags=value["tags"].replace("#", " ").split(),
+            flags=flags,
+        )
+
+    def _spec_of(self, asked: Request) -> AnySpec:
+        flags: dict[str, Any] = dict(asked.flags)
+        if asked.what == "attack":
+            attacks = None if asked.attacks == "both" else [asked.attacks]
+            return attack_spec(
+                self.house.store,
+                asked.models,
+                attacks,
+                asked.targets or None,
+                None,
+                None,
+                None,
+                flags,
+            )
+        if asked.what == "train":
+            return train_spec(asked.mode, asked.preset, None, None, flags)
+        if "recipe" in flags:
+            flags["robust.recipe"] = flags.pop("recipe")
+        return study_spec(asked.preset, None, None, flags)
+
+    def _changed(self) -> None:
+        asked = self.request()
+        for line in LINES:
+            self._field(line.key).display = asked.what in line.kinds
+        recipe = self._field("recipe").entry
+        if isinstance(recipe, Choice):
+            plain = asked.what == "train" and asked.mode == "baseline"
+            recipe.set_options(("",) if plain else ("", "pgd-at", "mixed"))
+            asked = self.request()
+        self._spec, self._problem = None, ""
+        try:
+            base = self._spec_of(Request(**{**asked.__dict__, "flags": {}}))
+            for line in LINES:
+                self._field(line.key).set_default(default_of(base, line.key))
+            self._spec = self._spec_of(asked)
+        except UserError as error:
+            self._problem = str(error)
+        self.query_one("#said", Paper).redraw()
+
+    def _said(self, width: int) -> Iterable[Line]:
+        palette = self.palette
+        asked = self.request()
+        yield from wrapped(Text(clean(asked.command(), 2000), palette.accent), width, indent=4)[:2]
+        if self._problem:
+            yield from wrapped(Text(clean(self._problem, 600), palette.bad), width)
+        elif self._starting:
+            yield Text("checking the data, then starting …", palette.text)
+        elif self._spec is not None:
+            told = describe(asked.preset) if asked.what != "attack" else self._attack_told()
+            yield from wrapped(Text(told, palette.text), width)
+            yield Text("ctrl+s starts it", palette.dim)
+
+    def _attack_told(self) -> str:
+        assert isinstance(self._spec, AttackSpec)
+        rows = ", ".join(reference.label for reference in self._spec.checkpoints)
+        return clean(f"{rows}: {self._spec.attacks[0].pgd.describe()}", 400)
+
+    def on_choice_changed(self) -> None:
+        self._changed()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.is_mounted:
+            self._changed()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_field(1)
+
+    # Keys
+
+    def action_field(self, by: int) -> None:
+        if by > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
+
+    def action_copy(self) -> None:
+        self.house.copy(self.request().command(), "the command")
+
+    async def action_start(self) -> None:
+        if self._spec is None:
+            self.house.tell(self._problem or "nothing to start yet", "warning")
+            return
+        if self._starting:
+            return
+        from tui.session import begin
+
+        self._starting = True
+        self.query_one("#said", Paper).redraw()
+        try:
+            tags = self.request().tags
+            run, worker = await asyncio.to_thread(begin, self.house.store, self._spec, tags)
+        except UserError as error:
+            self._problem = str(error)
+            self.house.tell(str(error), "error")
+            return
+        finally:
+            self._starting = False
+            self.query_one("#said", Paper).redraw()
+        self.house.adopt(worker)
+        self.dismiss()
+        self.house.open_run(run.id)
+
+
+def default_of(spec: AnySpec, key: str) -> str:
+    """What the spec says where the form says nothing."""
+    found: list[Any] = []
+    if key in PGD.model_fields:
+        found = [getattr(pgd, key) for pgd in _pgds(spec)]
+    elif isinstance(spec, StudySpec) and key not in Job.model_fields:
+        parts = (spec.robust,) if key == "recipe" else (spec.baseline, spec.robust)
+        found = [getattr(part, key) for part in parts if hasattr(part, key)]
+        found = found or [getattr(spec.attack, key, None)]
+    elif key == "targets" and isinstance(spec, AttackSpec):
+        found = [attack.targets for attack in spec.attacks if attack.targets]
+    elif key in type(spec).model_fields:
+        found = [getattr(spec, key)]
+    unique = list(dict.fromkeys(found))
+    if key in ("eps", "step_size"):
+        unique = [format_budget(value) for value in unique]
+    told = " / ".join("" if value is None else str(value) for value in unique)
+    return told or {"limit": "all", "threads": "all cores", "name": ""}.get(key, "")
+
+
+def _pgds(spec: AnySpec) -> list[PGD]:
+    if isinstance(spec, TrainSpec):
+        return [spec.attack]
+    attacks = spec.attack.attacks if isinstance(spec, StudySpec) else spec.attacks
+    return [attack.pgd for attack in attacks]

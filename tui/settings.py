@@ -1,0 +1,61 @@
+"""The screen's settings: a small TOML file, all of it optional.
+
+theme = "advtui-light"    # also advtui-dark, advtui-plain, and Textual's own
+bell = true               # ring when a run ends elsewhere
+osc9 = true               # a desktop notification, where the terminal knows OSC 9
+[keys]
+"runs.open" = "enter,o"   # ids are shown by the help (?)
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the file says; ``problem`` tells what of it could not be used."""
+
+    theme: str = "advtui-dark"
+    bell: bool = False
+    osc9: bool = False
+    keys: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+
+def settings_path() -> Path:
+    """``$ADVTUI_CONFIG``, else ``advtui/config.toml`` in the user's configuration folder."""
+    if named := os.environ.get("ADVTUI_CONFIG"):
+        return Path(named).expanduser()
+    from platformdirs import user_config_path
+
+    return user_config_path("advtui", appauthor=False) / "config.toml"
+
+
+def read_settings(path: Path | None = None) -> Settings:
+    """The settings; the defaults where the file is absent or a value of the wrong type."""
+    path = path or settings_path()
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, ValueError) as error:
+        return Settings(problem=f"{path}: {error}")
+    wrong: list[str] = []
+    values: dict[str, object] = {}
+    for key, type_ in (("theme", str), ("bell", bool), ("osc9", bool), ("keys", dict)):
+        if key in found:
+            value = found.pop(key)
+            if isinstance(value, type_):
+                values[key] = value
+            else:
+                wrong.append(f"{key} = {value!r}")
+    wrong += [f"unknown setting {key!r}" for key in found]
+    keys = values.get("keys", {})
+    assert isinstance(keys, dict)
+    values["keys"] = {str(key): str(value) for key, value in keys.items()}
+    return Settings(
+        **values,  # type: ignore[arg-type]
+        problem=f"{path}: {'; '.join(wrong)}" if wrong else "",
+    )

@@ -1,0 +1,28 @@
+"""A chart on the screen: thin, over :mod:`tui.plot`."""
+
+from collections.abc import Iterable
+
+from tui.plot import Plot, render_plot
+from tui.themes import palette_of
+from tui.widgets.paper import Line, Paper
+
+
+class Chart(Paper):
+    """Draws a :class:`Plot` at its own size."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(self._draw, id=id)
+        self._plot = Plot("")
+
+    @property
+    def plot(self) -> Plot:
+        """What it shows; setting it draws it."""
+        return self._plot
+
+    @plot.setter
+    def plot(self, plot: Plot) -> None:
+        self._plot = plot
+        self.redraw()
+
+    def _draw(self, width: int) -> Iterable[Line]:
+        return render_plot(self._plot, width, self.size.height, palette_of(self.app))

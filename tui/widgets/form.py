@@ -1,0 +1,111 @@
+"""Lines of a form: a label, a value to write or to choose, and what there is to say of it."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input
+
+from tui.themes import palette_of
+from tui.widgets.guarded import Guarded
+from tui.widgets.paper import Paper
+
+
+class Choice(Guarded, Widget, can_focus=True):
+    """One of a few words: ``‹ robust ›``; an empty word stands for the preset's own."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,l,space", "turn(1)", "next choice", id="form.next-choice"),
+        Binding("left,h", "turn(-1)", "choice before", show=False, id="form.choice-before"),
+    ]
+
+    class Changed(Message):
+        """Another word was chosen."""
+
+    def __init__(self, options: Sequence[str], value: str) -> None:
+        super().__init__()
+        self._options = list(options)
+        self._value = value if value in options else self._options[0]
+        self._default = ""
+
+    @property
+    def value(self) -> str:
+        return self._value
+
+    def set_options(self, options: Sequence[str]) -> None:
+        """Other words from now on; the value stays where it is still one of them."""
+        if list(options) != self._options:
+            self._options = list(options)
+            self._value = self._value if self._value in options else self._options[0]
+            self.refresh()
+
+    def set_default(self, default: str) -> None:
+        """What the empty word stands for."""
+        if default != self._default:
+            self._default = default
+            self.refresh()
+
+    def render(self) -> Text:
+        palette = palette_of(self.app)
+        arrows = palette.accent if self.has_focus else palette.dim
+        shown = (self._value, palette.text) if self._value else (self._default, palette.dim)
+        return Text.assemble(("‹ ", arrows), shown, (" ›", arrows))
+
+    def action_turn(self, by: int) -> None:
+        at = self._options.index(self._value)
+        self._value = self._options[(at + by) % len(self._options)]
+        self.refresh()
+        self.post_message(self.Changed())
+
+    def on_click(self, event: Click) -> None:
+        event.stop()
+        self.action_turn(1)
+
+
+class Field(Guarded, Widget):
+    """A line of the form."""
+
+    def __init__(
+        self,
+        key: str,
+        label: str,
+        told: str,
+        *,
+        options: Sequence[str] | None = None,
+        value: str = "",
+    ) -> None:
+        super().__init__(id=f"field-{key}")
+        self.key = key
+        self._label, self._told = label, told
+        self.entry: Choice | Input
+        if options is None:
+            self.entry = Input(value, compact=True, select_on_focus=False)
+        else:
+            self.entry = Choice(options, value)
+
+    def compose(self) -> ComposeResult:
+        label = Paper(lambda _: [Text(self._label, palette_of(self.app).dim)])
+        label.add_class("label")
+        told = Paper(lambda _: [Text(self._told, palette_of(self.app).dim)])
+        told.add_class("told")
+        label.can_focus = told.can_focus = False
+        yield label
+        yield self.entry
+        yield told
+
+    @property
+    def value(self) -> str:
+        """What was written or chosen; empty for the preset's own."""
+        return self.entry.value.strip()
+
+    def set_default(self, default: str) -> None:
+        """What stands where nothing was written or chosen."""
+        if isinstance(self.entry, Choice):
+            self.entry.set_default(default)
+        elif self.entry.placeholder != default:
+            self.entry.placeholder = default

@@ -1,0 +1,102 @@
+"""Lines of text that redraw only where they have changed: over SSH every byte counts."""
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+
+from rich.console import Console, RenderableType
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui.widgets.guarded import Guarded
+
+Line = Text | Sequence[Segment]
+Source = Callable[[int], Iterable[Line]]
+"""From a width in cells to lines; called again when the width or the theme changes."""
+
+_CONSOLE = Console(
+    file=io.StringIO(), force_terminal=True, color_system="truecolor", markup=False, emoji=False
+)
+
+
+def lines_of(renderable: RenderableType, width: int) -> list[list[Segment]]:
+    """What Rich makes of a renderable at a width."""
+    options = _CONSOLE.options.update(width=max(width, 1), height=None)
+    return _CONSOLE.render_lines(renderable, options, pad=False)
+
+
+def wrapped(text: Text, width: int, indent: int = 0) -> list[Text]:
+    """``text`` in lines of at most ``width`` cells; those after the first are indented."""
+    lines = list(text.wrap(_CONSOLE, max(width - indent, 8)))
+    return [line if n == 0 else Text(" " * indent) + line for n, line in enumerate(lines)]
+
+
+class Paper(Guarded, ScrollView):
+    """Lines, drawn from a source; scrolls where there are more of them than room."""
+
+    DEFAULT_CSS = """
+    Paper { scrollbar-size-vertical: 1; overflow-x: hidden; }
+    """
+
+    def __init__(self, source: Source = lambda _: (), *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._source = source
+        self._strips: list[Strip] = []
+        self._width = -1
+
+    def show(self, source: Source) -> None:
+        """Draw from another source from now on."""
+        self._source = source
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Ask the source again, and refresh the lines that differ."""
+        width = self.scrollable_content_region.width
+        if width <= 0:
+            return
+        strips = [_strip(line) for line in self._source(width)]
+        if len(strips) > self.size.height and not self.show_vertical_scrollbar:
+            strips = [_strip(line) for line in self._source(width - 1)]  # the scrollbar's room
+        before, self._strips = self._strips, strips
+        if len(before) != len(strips) or width != self._width:
+            self._width = width
+            self.virtual_size = Size(width, len(strips))
+            self.refresh()
+            return
+        top = self.scroll_offset.y
+        changed = [
+            Region(0, n - top, self.size.width, 1)
+            for n, (old, new) in enumerate(zip(before, strips, strict=True))
+            if old != new
+        ]
+        if changed:
+            self.refresh(*changed)
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
+
+    def render_line(self, y: int) -> Strip:
+        """The line at ``y`` cells below the widget's top."""
+        n = y + self.scroll_offset.y
+        base = self.rich_style
+        strip = self._strips[n] if n < len(self._strips) else Strip.blank(self.size.width, base)
+        return strip.adjust_cell_length(self.size.width).apply_style(base)
+
+    @property
+    def text(self) -> str:
+        """The lines as plain text."""
+        return "\n".join(strip.text.rstrip() for strip in self._strips)
+
+
+def _strip(line: Line) -> Strip:
+    if isinstance(line, Text):
+        segments = [s for s in line.render(_CONSOLE) if s.text != "\n"]
+        style = line.style if isinstance(line.style, Style) else Style.parse(line.style)
+        return Strip(segments).apply_style(style)
+    return Strip(line)
