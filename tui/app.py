@@ -67,6 +67,11 @@ class AdvtuiApp(Guarded, App[None]):
         for theme in THEMES:
             self.register_theme(theme)
 
+    def get_default_screen(self) -> Screen[object]:
+        """Home, with what a first look brings: the first frame shows runs."""
+        self.feed.step(budget_s=0.05)
+        return RunsScreen()
+
     def on_mount(self) -> None:
         problems = [self.settings.problem] if self.settings.problem else []
         if self.settings.theme in self.available_themes:
@@ -75,8 +80,6 @@ class AdvtuiApp(Guarded, App[None]):
             problems.append(f"unknown theme {self.settings.theme!r}")
             self.theme = THEMES[0].name
         self.set_keymap(self.settings.keys)
-        self.feed.step(budget_s=0.05)
-        self.push_screen(RunsScreen())
         for problem in problems:
             self.tell(problem, "warning")
         self.set_interval(TICK_S, self._tick)
@@ -86,10 +89,8 @@ class AdvtuiApp(Guarded, App[None]):
 
     def _look_through_home(self) -> None:
         over = self.feed.step()
-        if self.feed.take_change():
-            for screen in self.screen_stack:
-                if isinstance(screen, HouseScreen) and screen.is_mounted:
-                    screen.home_changed()
+        if self.feed.take_change() and isinstance(self.screen, HouseScreen):
+            self.screen.home_changed()
         for row in self.feed.take_ended():
             self._tell_ended(row)
         self.set_timer(PASS_EVERY_S if over else 0.02, self._look_through_home)

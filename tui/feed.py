@@ -146,7 +146,8 @@ class RunFeed:
                 self._add(child)
 
     def _add(self, run: Run) -> None:
-        if run.id not in self.members and (run.path / "spec.json").is_file():
+        known = run.id in self.members
+        if not known and (run is self.run or (run.path / "spec.json").is_file()):
             self.members[run.id] = Member(run, EventReader(run.events_path))
 
     def read(self, max_bytes: int = -1) -> list[tuple[Run, Event]]:

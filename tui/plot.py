@@ -121,15 +121,15 @@ def _head(plot: Plot, width: int, palette: Palette) -> list[Segment]:
     if plot.cursor is not None and plot.series:
         parts.append((f"  {plot.x_label} {tick_label(plot.cursor)}", palette.accent))
     for line in plot.series:
-        at = nearest(line.curve, math.inf if plot.cursor is None else plot.cursor)
+        at = nearest(line.curve, line.curve.xs[-1] if plot.cursor is None else plot.cursor)
         value = "–" if at is None else f"{line.curve.ys[at]:.4g}"
         parts.append((f"  {line.marker} ", palette.look(line.look)))
         parts.append((f"{line.label} ", palette.dim))
         parts.append((value, palette.text))
     for name, mark in BEST_MARKS.items():
-        if name in plot.marks:
-            parts.append((f"  {mark} ", palette.accent))
-            parts.append((name, palette.dim))
+        told = [(f"  {mark} ", palette.accent), (name, palette.dim)]
+        if name in plot.marks and sum(cell_len(text) for text, _ in (*parts, *told)) <= width:
+            parts += told
     return _cut(parts, width)
 
 

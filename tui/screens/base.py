@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from tui.app import AdvtuiApp
 
 
+_ALWAYS = ("esc", "?", "q")
+"""Keys that the foot shows however narrow it is."""
+
+
+def _room(hint: tuple[str, str]) -> int:
+    return cell_len(hint[0]) + cell_len(hint[1]) + 3
+
+
 class HouseScreen(Guarded, Screen[None]):
     """A screen of the house: head, body, foot."""
 
@@ -54,7 +62,7 @@ class HouseScreen(Guarded, Screen[None]):
         """Called twice a second while the screen is in front."""
 
     def home_changed(self) -> None:
-        """Called when a run of the home has changed, also while another screen is in front."""
+        """Called when a run of the home has changed while the screen is in front."""
 
     def on_screen_resume(self) -> None:
         self.redraw_frame()
@@ -76,10 +84,14 @@ class HouseScreen(Guarded, Screen[None]):
         return Text.assemble(" ", left, " " * gap, right, " ")
 
     def _foot_line(self, width: int) -> Line:
+        hints = self.hints()
+        room = width - 1 - sum(_room(hint) for hint in hints if hint[0] in _ALWAYS)
         line = Text(" ")
-        for key, told in self.hints():
-            if line.cell_len + cell_len(key) + cell_len(told) + 3 > width:
-                break
+        for key, told in hints:
+            if key not in _ALWAYS:
+                room -= _room((key, told))
+                if room < 0:
+                    continue
             line.append(key, self.palette.accent)
             line.append(f" {told}  ", self.palette.dim)
         return line

@@ -121,7 +121,6 @@ class CompareScreen(RunActions):
         try:
             data = compare(self.house.store, self._words)
         except UserError as error:
-            yield Text()
             yield from wrapped(Text(clean(error, 600), self.palette.warn), width)
             return
         if self._poster:
@@ -130,7 +129,6 @@ class CompareScreen(RunActions):
                 {**row, "attacks": {k: v for k, v in row["attacks"].items() if k in names}}
                 for row in POSTER
             ]
-        yield Text()
         yield from lines_of(comparison(data), width)
         if self._poster:
             yield from wrapped(Text(POSTER_NOTE, self.palette.dim), width)
@@ -163,9 +161,8 @@ class CompareScreen(RunActions):
 
     def _specs(self, width: int) -> Iterable[Line]:
         runs = self._runs()
-        yield Text()
         if len(runs) < 2:
-            yield Text("  two runs are needed for a difference: w chooses them", self.palette.dim)
+            yield Text("two runs are needed for a difference: w chooses them", self.palette.dim)
             return
         rows = pages.differences([run.raw_spec for run in runs])
         keys = min(max((len(key) for key, _ in rows), default=8), max(width // 3, 12))
@@ -175,7 +172,7 @@ class CompareScreen(RunActions):
         )
         yield Text(f"{'':<{keys}}{head}", self.palette.title)
         if not rows:
-            yield Text("  the specs are the same", self.palette.dim)
+            yield Text("the specs are the same", self.palette.dim)
         for key, values in rows:
             line = Text(f"{clean(key, keys):<{keys}}", self.palette.dim)
             for value in values:

@@ -60,13 +60,13 @@ class ExamplesPane(Paper, can_focus=True):
         palette = palette_of(self.app)
         examples = self._examples
         if examples is None or not examples.count:
-            yield Text(f"  {clean(self._problem)}", palette.dim)
+            yield Text(clean(self._problem), palette.dim)
             return
         model = self._model % len(examples.models)
         number = self._number % examples.count
         example = examples.example(model, number)
         yield Text.assemble(
-            (f" {number + 1}/{examples.count}", palette.accent),
+            (f"{number + 1}/{examples.count}", palette.accent),
             (f"  test image {example.index}, a ", palette.dim),
             (clean(example.label, 40), palette.title),
             (" as seen by ", palette.dim),
@@ -117,10 +117,8 @@ class ExamplesPane(Paper, can_focus=True):
 
     def _delta(self, one: Attacked) -> Panel:
         palette = palette_of(self.app)
-        return [
-            Text(clean(f"its perturbation × {one.amplified:.0f}", WIDTH), palette.title),
-            Text(clean(one.attack, WIDTH), palette.dim),
-        ], half_blocks(one.perturbation)
+        told = f"{one.attack} − clean, × {one.amplified:.0f}"
+        return [Text(clean(told, WIDTH), palette.dim)], half_blocks(one.perturbation)
 
     def action_picture(self, by: int) -> None:
         self._number += by
@@ -143,7 +141,7 @@ def _beside(panels: Sequence[Panel], base: Style) -> Iterator[Line]:
     """Panels side by side: their captions, then their pictures."""
     captions = max((len(caption) for caption, _ in panels), default=0)
     for n in range(captions):
-        line = Text(" ")
+        line = Text()
         for caption, _ in panels:
             text = caption[n].copy() if n < len(caption) else Text()
             text.truncate(WIDTH, pad=True)
@@ -152,7 +150,7 @@ def _beside(panels: Sequence[Panel], base: Style) -> Iterator[Line]:
         yield line
     blank, gap = Segment(" " * WIDTH, base), Segment(" " * GAP, base)
     for n in range(max((len(picture) for _, picture in panels), default=0)):
-        segments = [Segment(" ", base)]
+        segments: list[Segment] = []
         for _, picture in panels:
             segments += picture[n] if n < len(picture) else [blank]
             segments.append(gap)

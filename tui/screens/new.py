@@ -39,9 +39,9 @@ class Entry:
 
 
 LINES = (
-    Entry("what", "start", "a whole study, one training, or an attack", options=EVERY),
+    Entry("what", "kind of run", "all of it, one training, an attack", options=EVERY),
     Entry("preset", "preset", "", TRAINED, NAMES),
-    Entry("mode", "mode", "adversarial training, or plain", ("train",), ("robust", "baseline")),
+    Entry("mode", "mode", "adversarial, or plain", ("train",), ("robust", "baseline")),
     Entry("models", "models", "ids, names, @1, RUN:best_robust", ("attack",)),
     Entry("attacks", "attacks", "", ("attack",), ("both", "pgd-untargeted", "pgd-targeted")),
     Entry(
@@ -51,15 +51,15 @@ LINES = (
     Entry("name", "name", "free text"),
     Entry("tags", "tags", "words"),
     Entry("data", "data", "", TRAINED, ("", "cifar100", "cifar10", "digits")),
-    Entry("data_dir", "data folder", "holds cifar-100-python/; empty: downloaded"),
+    Entry("data_dir", "data folder", "empty: in the home, downloaded"),
     Entry("recipe", "recipe", "of the robust training", TRAINED, ("", "pgd-at", "mixed")),
-    Entry("width", "model width", "of the ResNet-18; 64 is the full one", TRAINED),
+    Entry("width", "model width", "of the ResNet-18; 64: full", TRAINED),
     Entry("epochs", "epochs", "", TRAINED),
     Entry("batch_size", "batch size", "images a training step", TRAINED),
     Entry("lr", "learning rate", "at its peak", TRAINED),
     Entry("norm", "norm", "of the perturbation", options=("", "linf", "l2")),
-    Entry("eps", "ε", "budget in pixels of [0, 1], e.g. 8/255"),
-    Entry("step_size", "step size", "e.g. 2/255; follows ε by itself"),
+    Entry("eps", "ε", "budget, in pixels of [0, 1]"),
+    Entry("step_size", "step size", "follows ε by itself"),
     Entry("steps", "steps", "of PGD"),
     Entry("restarts", "restarts", "random starts"),
     Entry("loss", "attack loss", "cross-entropy, or margin (CW)", options=("", "ce", "margin")),

@@ -1,6 +1,7 @@
 """The pages of a run, as lines: attacks, table, system, log, spec. Data in, text out."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.text import Text
@@ -91,7 +92,7 @@ def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
     events = member.snapshot.attacks if member else {}
     pairs = list(dict.fromkeys([*_pairs(feed, member), *events]))
     if not pairs:
-        yield Text("  no attack in this run; n on the list of runs starts one", palette.dim)
+        yield Text("no attack in this run; a starts one", palette.dim)
         return
     names = max(min(max(len(clean(m)) for m, _ in pairs), 24 if width >= 100 else 14), 8)
     tall = max(min(max(len(clean(a)) for _, a in pairs), 20), 8)
@@ -153,7 +154,7 @@ def table_page(
     if data:
         yield from lines_of(comparison(dict(data)), width)
     else:
-        yield Text("  no evaluation yet: the table comes with the attacks", palette.dim)
+        yield Text("no evaluation yet: the table comes with the attacks", palette.dim)
     if result.get("sanity"):
         yield Text()
         yield from lines_of(sanity(result["sanity"]), width)
@@ -164,11 +165,8 @@ def table_page(
 
 def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iterator[Text]:
     """The machine that the worker runs on, as it last told."""
-    member = feed.at_work
-    if member.snapshot.system is None:
-        told = [m for m in feed.members.values() if m.snapshot.system]
-        member = told[-1] if told else member
-    snapshot = member.snapshot
+    told = [m for m in feed.members.values() if m.snapshot.system and m.run.kind != "study"]
+    snapshot = (told[-1] if told else feed.at_work).snapshot
     started, system = snapshot.started or {}, snapshot.system
     for key, value in _host(started):
         yield Text.assemble((f"{key:<12}", palette.dim), (clean(value, width), palette.text))
@@ -256,7 +254,7 @@ def log_page(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
         if isinstance(error, dict) and error.get("message"):
             yield from wrapped(Text(clean(error["message"], 2000), palette.bad), width)
         if not lines and not many:
-            yield Text("  its worker has written nothing", palette.dim)
+            yield Text("its worker has written nothing", palette.dim)
         for line in lines:
             yield from wrapped(Text(line, palette.text), width, indent=2)
 
@@ -271,7 +269,10 @@ def again(run: Run) -> str:
 def spec_page(run: Run, width: int, palette: Palette) -> Iterator[Text]:
     """The command that would run it again, and every field of the spec."""
     yield Text("Again, from a shell (C copies it)", palette.dim)
-    yield from wrapped(Text(clean(again(run), 1000), palette.accent), width, indent=4)
+    own = f" {Path.home()}/"  # the shell knows a ~ that stands outside quotes
+    yield from wrapped(
+        Text(clean(again(run).replace(own, " ~/"), 1000), palette.accent), width, indent=4
+    )
     yield Text()
     flat = list(flattened(run.raw_spec))
     room = min(max((len(key) for key, _ in flat), default=8), 40)

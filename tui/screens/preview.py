@@ -1,12 +1,14 @@
 """A run at a glance, beside the list: how it stands, its course, what was asked."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from runs.budgets import format_budget
-from runs.events import epoch_metrics
+from runs.events import Event, epoch_metrics
 from tui.rows import Row
 from tui.text import clean, duration, percent, short_ago
 from tui.themes import palette_of
@@ -59,7 +61,7 @@ def _figures(house: "AdvtuiApp", row: Row, width: int) -> Iterator[Text]:
         )  # fmt: skip
     if row.kind != "train":
         return
-    epochs = epoch_metrics(house.run_of(row.id).events_path)
+    epochs = _epochs(house.run_of(row.id).events_path)
     for label, key, look in (
         ("val clean", "val_accuracy", 1),
         ("val robust", "val_robust_accuracy", 2),
@@ -75,6 +77,19 @@ def _figures(house: "AdvtuiApp", row: Row, width: int) -> Iterator[Text]:
                 (line, palette.look(look)),
                 (f" {shown}", palette.text),
             )
+
+
+def _epochs(path: Path) -> list[Event]:
+    """The events of whole epochs, read again only when the file has grown."""
+    try:
+        return _epochs_at(path, path.stat().st_size)
+    except OSError:
+        return []
+
+
+@lru_cache(maxsize=16)
+def _epochs_at(path: Path, _: int) -> list[Event]:
+    return epoch_metrics(path)
 
 
 def sparkline(values: list[Any], width: int) -> str:

@@ -52,6 +52,7 @@ class RunScreen(RunActions):
     """A run's screen."""
 
     HELP_TITLE = "A run"
+    FOOT = ("turn", "chart", "axis", "log", "picture", "model", "view", "export", "stop")
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(str(n + 1), f"page({n})", name, show=False, id=f"run.page-{name}")
@@ -144,6 +145,9 @@ class RunScreen(RunActions):
             return TABS.index("table")
         return 0
 
+    def _read_row(self) -> Row:
+        return read_row(self._shown, self.feed.members[self._shown.id].snapshot, self._clock())
+
     def tick(self) -> None:
         self._ticks += 1
         came = self.feed.read(SLICE_BYTES)
@@ -153,11 +157,11 @@ class RunScreen(RunActions):
         if kinds & {"metric", "started", "checkpoint"}:
             self._curves_stale = True
         if self._row.state in LIVE or came or self._ticks % 4 == 0:
-            self._row = read_row(self._shown, now=self._clock())
+            self._row = self._read_row()
         self._show(force="ended" in kinds)
 
     def home_changed(self) -> None:
-        self._row = read_row(self._shown, now=self._clock())
+        self._row = self._read_row()
         if self.is_mounted:
             self.redraw_frame()
 

@@ -1,0 +1,40 @@
+"""Draw the README's pictures from a real home: ``python .github/pictures/draw.py HOME STUDY``.
+
+Each is the screen as Textual exports it, at 120×40; STUDY is a completed study's id, or ``@1``.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from runs.store import Run, Store
+from tui.app import AdvtuiApp
+from tui.settings import Settings
+
+FOLDER = Path(__file__).parent
+
+
+async def draw(home: Path, run: Run, keys: list[str], name: str) -> None:
+    """The run's screen after some keys, as ``name``.svg beside this script."""
+    app = AdvtuiApp(Store(home), Settings())
+    async with app.run_test(size=(120, 36)) as pilot:
+        app.open_run(run.id)
+        await pilot.pause(0.5)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(0.2)
+        await pilot.pause(0.5)
+        (FOLDER / f"{name}.svg").write_text(app.export_screenshot(title="advtui"))
+
+
+def main() -> None:
+    home = Path(sys.argv[1])
+    store = Store(home)
+    study = store.find(sys.argv[2])
+    robust = next(child for child in store.children(study) if child.role == "robust")
+    asyncio.run(draw(home, robust, ["1"], "curves"))
+    asyncio.run(draw(home, study, ["4"], "examples"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Driving the screen in tests: open it over a home, press keys by their binding, read it."""
+
+import asyncio
+import functools
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from runs.store import Store
+from tui.app import AdvtuiApp
+from tui.settings import Settings
+
+SIZES = ((80, 24), (120, 40), (200, 60))
+COVERED: set[str] = set()
+"""Ids of all bindings that some test presses."""
+
+
+@asynccontextmanager
+async def opened(
+    home: Path,
+    size: tuple[int, int] = (120, 40),
+    *,
+    clock: Callable[[], float] = time.time,
+    settings: Settings | None = None,
+) -> AsyncIterator["Screen"]:
+    """The app over a home, until the block ends; its own errors fail the test."""
+    app = AdvtuiApp(Store(home), settings or Settings(), clock)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        screen = Screen(app, pilot)
+        await screen.settle()
+        yield screen
+    assert not app.faults, app.faults
+
+
+class Screen:
+    """The app in a test."""
+
+    def __init__(self, app: AdvtuiApp, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+        self.pressed: set[str] = set()
+
+    async def settle(self) -> None:
+        """Let everything that was caused be done."""
+        while not self.app.feed.step(1.0):
+            pass
+        for _ in range(3):
+            await self.pilot.pause()
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, or bindings by their ids (``runs.open``): these must be active here."""
+        for key in keys:
+            if "." in key:
+                self.pressed.add(key)
+                key = self.key_of(key)
+            await self.pilot.press(key)
+            await self.settle()
+
+    def key_of(self, binding_id: str) -> str:
+        """The first key of a binding that is active here."""
+        for key, active in self.app.screen.active_bindings.items():
+            if active.binding.id == binding_id and active.enabled:
+                return key
+        raise AssertionError(f"{binding_id} is not active on {type(self.app.screen).__name__}")
+
+    @property
+    def name(self) -> str:
+        """The class of the screen in front."""
+        return type(self.app.screen).__name__
+
+    @property
+    def text(self) -> str:
+        """What is seen, as plain text."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in strips)
+
+    @property
+    def notices(self) -> str:
+        """The texts of all notices so far."""
+        return "\n".join(notice.message for notice in self.app._notifications)
+
+
+def covers(
+    *bindings: str,
+) -> Callable[[Callable[..., Coroutine[Any, Any, Any]]], Callable[..., None]]:
+    """A test that runs in a loop of its own and presses these bindings.
+
+    An async test returns its :class:`Screen`, which is asked what was pressed.
+    """
+    COVERED.update(bindings)
+
+    def decorate(test: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., None]:
+        @functools.wraps(test)
+        def run(**fixtures: Any) -> None:
+            screen = asyncio.run(test(**fixtures))
+            if bindings:
+                missing = set(bindings) - screen.pressed
+                assert not missing, f"never pressed: {missing}"
+
+        return run
+
+    return decorate
+
+
+in_loop = covers()

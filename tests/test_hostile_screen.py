@@ -1,0 +1,261 @@
+"""Names, logs and files of somebody else's: nothing is executed, nothing crashes."""
+
+import asyncio
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixed_home import FixedHome, build, training_events
+from runs.presets import preset
+from runs.spec import TrainSpec
+from runs.store import Run
+from screens import SIZES, Screen, in_loop, opened
+from tui.screens.compare import CompareScreen
+
+HOSTILE = (
+    "[/foo]",
+    "[@click=app.quit]leave[/]",
+    "\x1b]52;c;aGFja2Vk\x07",
+    "\x1b[2J\x1b[31m",
+    "‮evil‬​",
+    "x" * 10_000,
+    "line\nbreak\rreturn\ttab",
+    "é😀漢字" * 40,
+    "{not} %s $(touch /tmp/x)",
+)
+
+
+async def through_every_page(screen: Screen, run_id: str) -> None:
+    screen.app.open_run(run_id)
+    await screen.settle()
+    for page in "1234567":
+        await screen.press(page)
+        assert "\x1b" not in screen.text
+        assert "‮" not in screen.text
+    await screen.press("escape")
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_words_everywhere(home: Path, text: str) -> None:
+    fixed = FixedHome(home, time.time())
+    spec = preset("demo").child("robust").model_copy(update={"name": text})
+    assert isinstance(spec, TrainSpec)
+    events = training_events(spec, 2)
+    events.append({"t": 125.0, "kind": "log", "level": "warning", "message": text})
+    events.append({"t": 126.0, "kind": "attack", "model": text, "attack": text, "done": 1,
+                   "total": 3, "successes": 1, "rate": 2.0})  # fmt: skip
+    result = {"state": "failed", "seconds": 1.0, "error": {"message": text, "exit_code": 1}}
+    run_id = fixed.run(
+        spec, 100, "dead", events=events, result=result, log=text, tags=[text], note=text
+    )
+
+    async def look() -> None:
+        async with opened(home, (200, 60)) as screen:
+            assert "\x1b" not in screen.text
+            await through_every_page(screen, run_id)
+            await screen.press("slash", *"foo", "enter", "escape", "t", "escape", "N", "escape")
+            await screen.press("space", "c", "2", "3", "escape", "D", "escape", "S", "x", "m")
+            assert screen.name == "RunsScreen"
+
+    asyncio.run(look())
+
+
+@in_loop
+async def test_a_log_that_is_not_utf8(home: Path) -> None:
+    ids = build(home, time.time())
+    run = Run(home / "runs" / ids["failed"])
+    run.log_path.write_bytes(b"\xff\xfe\x00\x1b[31mred\n" + b"y" * 50_000 + b"\nlast line\n")
+    async with opened(home) as screen:
+        await through_every_page(screen, run.id)
+
+
+FOREIGN_EVENTS = (
+    b"",
+    b"\x00\x01\x02" * 100,
+    b"not json\n[1, 2]\n3\nnull\n",
+    b'{"v": 1, "t": 5, "kind": "metric"}\n',
+    b'{"v": 1, "t": 5, "kind": "metric", "epoch": "x", "step": null, "values": 3}\n',
+    b'{"v": 1, "t": 5, "kind": "metric", "epoch": 1, "step": 1, "every": "epoch", '
+    b'"values": {"train_loss": "high", "val_accuracy": [1], "val_robust_accuracy": NaN}}\n',
+    b'{"v": 1, "t": 5, "kind": "attack", "model": 1}\n',
+    b'{"v": 1, "t": 5, "kind": "progress", "task": "train", "done": 1, "total": 0}\n',
+    b'{"v": 1, "t": 5, "kind": "progress", "task": "x", "done": 1, "total": 2, "epoch": "y", '
+    b'"epochs": "z", "rate": "fast"}\n',
+    b'{"v": 1, "t": 5, "kind": "started", "resumed_from": 7, "versions": 3}\n',
+    b'{"v": 1, "t": 5, "kind": "system", "gpus": [1, {"index": []}], "cpu_percent": "all"}\n',
+    b'{"v": 1, "t": 5, "kind": "heartbeat", "stalled_s": "long", "phase": 3}\n',
+    b'{"v": 1, "t": 5, "kind": "child", "run": "../..", "role": "x", "state": "y"}\n',
+    b'{"v": 1, "t": 1e308, "kind": "checkpoint", "name": "best_clean", "epoch": 1, "step": 2}\n',
+    b'{"v": 1, "t": 5, "kind": "metric", "epoch": 1, "ste',
+    b"[" * 100_000 + b"\n",
+)
+
+
+@pytest.mark.parametrize("events", FOREIGN_EVENTS, ids=range(len(FOREIGN_EVENTS)))
+@pytest.mark.parametrize("what", ["running", "attacking", "study"])
+def test_foreign_events(home: Path, events: bytes, what: str) -> None:
+    ids = build(home, time.time())
+    (home / "runs" / ids[what] / "events.jsonl").write_bytes(events)
+
+    async def look() -> None:
+        async with opened(home) as screen:
+            assert ids[what] in screen.app.feed.rows
+            await through_every_page(screen, ids[what])
+
+    asyncio.run(look())
+
+
+FOREIGN_FILES: tuple[tuple[str, Any], ...] = (
+    ("spec.json", {}),
+    ("spec.json", {"kind": ["x"], "name": {"a": 1}, "mode": 3, "epochs": "many", "attacks": 7}),
+    ("spec.json", {"kind": "train", "epochs": None, "run": {"created": "now", "parent": 3}}),
+    ("spec.json", {"kind": "attack", "checkpoints": [3, {"label": None}], "attacks": [{}, 1]}),
+    ("spec.json", {"kind": "study", "attack": {"attacks": 3}, "baseline": 4}),
+    ("result.json", {"state": "completed"}),
+    ("result.json", {"state": "completed", "rows": [{}], "threat_model": {}, "sanity": [{}]}),
+    ("result.json", {"state": "completed", "rows": 3, "checkpoints": {"last": 3}}),
+    ("result.json", {"state": "dancing", "error": "none"}),
+    ("meta.json", {"tags": "x", "note": 3}),
+    ("meta.json", {"tags": [[1], None]}),
+    ("launch.json", {"pid": "me"}),
+)
+
+
+@pytest.mark.parametrize(("name", "content"), FOREIGN_FILES)
+@pytest.mark.parametrize("what", ["robust", "attack", "study"])
+def test_foreign_files(home: Path, name: str, content: Any, what: str) -> None:
+    ids = build(home, time.time())
+    (home / "runs" / ids[what] / name).write_text(json.dumps(content))
+
+    async def look() -> None:
+        async with opened(home, (200, 60)) as screen:
+            await through_every_page(screen, ids[what])
+            screen.app.push_screen(CompareScreen([ids[what], ids["study"]]))
+            await screen.settle()
+            await screen.press("2", "3", "1", "escape")
+
+    asyncio.run(look())
+
+
+@in_loop
+async def test_pictures_that_are_none(home: Path) -> None:
+    ids = build(home, time.time())
+    path = home / "runs" / ids["attack"] / "examples.npz"
+    good = path.read_bytes()
+    for content in (b"", b"PK\x03\x04 not a zip", good[: len(good) // 2]):
+        path.write_bytes(content)
+        async with opened(home) as screen:
+            screen.app.open_run(ids["attack"])
+            await screen.settle()
+            await screen.press("4", "right", "v")
+            assert "can't be read" in " ".join(screen.text.split())
+
+
+@in_loop
+async def test_a_home_that_disappears_and_returns(home: Path) -> None:
+    ids = build(home, time.time())
+    async with opened(home) as screen:
+        screen.app.open_run(ids["running"])
+        await screen.settle()
+        home.rename(home.with_name("away"))
+        for page in "1234567":
+            await screen.press(page)
+        screen.app._tick()
+        await screen.press("t", *"x", "enter", "C", "x", "m", "escape")
+        assert "is gone" in screen.text
+        home.with_name("away").rename(home)
+        await screen.settle()
+        screen.app._look_through_home()
+        await screen.settle()
+        assert "is gone" not in screen.text.splitlines()[0]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+@in_loop
+async def test_a_home_that_is_read_only(home: Path) -> None:
+    ids = build(home, time.time())
+    folder = home / "runs" / ids["failed"]
+    folder.chmod(0o500)
+    try:
+        async with opened(home) as screen:
+            screen.app.open_run(ids["failed"])
+            await screen.settle()
+            await screen.press("t", *"x", "enter")
+            assert "can't be written" in screen.notices
+    finally:
+        folder.chmod(0o700)
+
+
+@in_loop
+async def test_a_run_deleted_under_ones_eyes(home: Path) -> None:
+    ids = build(home, time.time())
+    async with opened(home) as screen:
+        screen.app.open_run(ids["study"])
+        await screen.settle()
+        shutil.rmtree(home / "runs" / ids["study"])
+        for page in "1234567":
+            await screen.press(page)
+        await screen.press("x", "m", "t", "escape", "escape")
+        assert screen.name == "RunsScreen"
+
+
+@in_loop
+async def test_two_screens_on_one_home(home: Path) -> None:
+    ids = build(home, time.time())
+    async with opened(home) as one:
+        async with opened(home) as other:
+            other.app.open_run(ids["failed"])
+            await other.settle()
+            await other.press("D", "y")
+            assert ids["failed"] not in [path.name for path in (home / "runs").iterdir()]
+        await one.settle()
+        one.app._look_through_home()
+        await one.settle()
+        assert ids["failed"] not in one.app.feed.rows
+
+
+@pytest.mark.parametrize("what", ["list", "running", "study", "attack", "new", "compare", "help"])
+def test_resized_to_nothing_and_back(home: Path, what: str) -> None:
+    ids = build(home, time.time())
+
+    async def look() -> None:
+        async with opened(home) as screen:
+            if what in ids:
+                screen.app.open_run(ids[what])
+            elif what == "new":
+                await screen.press("n")
+            elif what == "compare":
+                screen.app.push_screen(CompareScreen([ids["study"], ids["robust"]]))
+            elif what == "help":
+                await screen.press("question_mark")
+            await screen.settle()
+            before = screen.text if what not in ("running", "list") else ""
+            for size in ((20, 5), (1, 1), (300, 10), (40, 100), *SIZES, (120, 40)):
+                await screen.pilot.resize_terminal(*size)
+                await screen.settle()
+                if what in ids:
+                    for page in "1234567":
+                        await screen.press(page)
+            if before and what not in ids:
+                assert screen.text == before
+
+    asyncio.run(look())
+
+
+@in_loop
+async def test_a_name_cannot_name_an_action(home: Path) -> None:
+    """A click on ``[@click=app.quit]`` is a click on text."""
+    fixed = FixedHome(home, time.time())
+    spec = preset("demo").child("robust").model_copy(update={"name": "[@click=app.quit]go[/]"})
+    fixed.run(spec, 10, "dead")
+    async with opened(home) as screen:
+        for x in range(4, 40, 6):
+            await screen.pilot.click(offset=(x, 2))
+        await screen.settle()
+        assert screen.app.is_running
+        assert "[@click=app.quit]go[/]" in screen.text
