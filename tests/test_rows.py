@@ -35,7 +35,7 @@ ROWS = [BASE, ROBUST, STUDY, CHILD, OTHER]
         ("acc>", ROWS),
         ("tag:night", [ROBUST]),
         ("tag:none", []),
-        ("-mixed -study", [BASE, OTHER]),
+        ("-mixed kind:train -robust", [BASE]),
         ("kind:study", [STUDY, CHILD]),
         ("[/foo]", []),
     ],

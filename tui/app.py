@@ -89,16 +89,18 @@ class AdvtuiApp(Guarded, App[None]):
 
     def _look_through_home(self) -> None:
         over = self.feed.step()
-        if self.feed.take_change() and isinstance(self.screen, HouseScreen):
-            self.screen.home_changed()
+        front = self.screen
+        if isinstance(front, HouseScreen) and front.is_ready and self.feed.take_change():
+            front.home_changed()
         for row in self.feed.take_ended():
             self._tell_ended(row)
         self.set_timer(PASS_EVERY_S if over else 0.02, self._look_through_home)
 
     def _tick(self) -> None:
         self._started_here = [worker for worker in self._started_here if worker.poll() is None]
-        if isinstance(self.screen, HouseScreen):
-            self.screen.tick()
+        front = self.screen
+        if isinstance(front, HouseScreen) and front.is_ready:
+            front.tick()
 
     def _tell_ended(self, row: Row) -> None:
         if row.parent is not None or getattr(self.screen, "run_id", None) == row.id:

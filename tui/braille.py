@@ -100,19 +100,19 @@ def _draw_extremes(curve: Curve, view: View, lit: list[int], first: int, last: i
     breaks = sorted(gap for gap in curve.gaps if first < gap < last)
     step = (view.x1 - view.x0) / max(view.columns - 1, 1)
     begin = first
-    joined: float | None = None
+    joined: tuple[int, float] | None = None
     for column in range(view.columns):
         edge = view.x0 + (column + 0.5) * step
-        end = bisect_right(xs, edge, begin, last)
+        end = bisect_left(xs, edge, begin, last)
         if end == begin:
             continue
         values = ys[begin:end]
         low, high = min(values), max(values)
         broken = bool(breaks) and bisect_right(breaks, end - 1) > bisect_left(breaks, begin)
         if joined is not None and not broken:
-            low, high = min(low, joined), max(high, joined)
+            _line(lit, (joined[0], view.row(joined[1])), (column, view.row(values[0])), view.rows)
         _vertical(lit, column, view.row(low), view.row(high), view.rows)
-        joined, begin = ys[end - 1], end
+        joined, begin = (column, ys[end - 1]), end
 
 
 def _line(lit: list[int], one: tuple[int, int], two: tuple[int, int], rows: int) -> None:

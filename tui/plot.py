@@ -121,7 +121,8 @@ def _head(plot: Plot, width: int, palette: Palette) -> list[Segment]:
     if plot.cursor is not None and plot.series:
         parts.append((f"  {plot.x_label} {tick_label(plot.cursor)}", palette.accent))
     for line in plot.series:
-        at = nearest(line.curve, line.curve.xs[-1] if plot.cursor is None else plot.cursor)
+        end = line.curve.xs[-1] if line.curve.xs else 0.0
+        at = nearest(line.curve, end if plot.cursor is None else plot.cursor)
         value = "–" if at is None else f"{line.curve.ys[at]:.4g}"
         parts.append((f"  {line.marker} ", palette.look(line.look)))
         parts.append((f"{line.label} ", palette.dim))

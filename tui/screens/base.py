@@ -58,6 +58,11 @@ class HouseScreen(Guarded, Screen[None]):
         """What the first line says at its left and at its right."""
         return Text(), Text()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether its widgets are there: not before it was composed, nor while it is taken down."""
+        return self.is_mounted and self.is_running and bool(self.query("#foot"))
+
     def tick(self) -> None:
         """Called twice a second while the screen is in front."""
 
@@ -69,7 +74,7 @@ class HouseScreen(Guarded, Screen[None]):
 
     def redraw_frame(self) -> None:
         """Draw head and foot again where they have changed."""
-        if self.is_mounted:
+        if self.is_ready:
             self.query_one("#head", Paper).redraw()
             self.query_one("#foot", Paper).redraw()
 

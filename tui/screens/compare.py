@@ -93,7 +93,7 @@ class CompareScreen(RunActions):
         self._choose(0)
 
     def home_changed(self) -> None:
-        if self.is_mounted and PAGES[self._page] == "table":
+        if self.is_ready and PAGES[self._page] == "table":
             self.query_one("#table", Paper).redraw()
 
     def tick(self) -> None:

@@ -111,8 +111,11 @@ class NewScreen(HouseScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", id="new.back"),
         Binding("ctrl+s", "start", "start", priority=True, id="new.start"),
-        Binding("down", "field(1)", "next field", show=False, id="new.next-field"),
-        Binding("up", "field(-1)", "field before", show=False, id="new.field-before"),
+        # Before the form's own scrolling, hence priority.
+        Binding("down", "field(1)", "next field", show=False, priority=True, id="new.next-field"),
+        Binding(
+            "up", "field(-1)", "field before", show=False, priority=True, id="new.field-before"
+        ),
         Binding("ctrl+y", "copy", "copy command", priority=True, id="new.copy"),
     ]
 

@@ -162,7 +162,7 @@ class RunScreen(RunActions):
 
     def home_changed(self) -> None:
         self._row = self._read_row()
-        if self.is_mounted:
+        if self.is_ready:
             self.redraw_frame()
 
     def on_screen_resume(self) -> None:
@@ -176,7 +176,7 @@ class RunScreen(RunActions):
     # Showing
 
     def _show(self, *, force: bool = False) -> None:
-        if not self.is_mounted:
+        if not self.is_ready:
             return
         self.redraw_frame()
         self.query_one("#now", Paper).redraw()

@@ -34,7 +34,7 @@ def wrapped(text: Text, width: int, indent: int = 0) -> list[Text]:
     return [line if n == 0 else Text(" " * indent) + line for n, line in enumerate(lines)]
 
 
-class Paper(Guarded, ScrollView):
+class Paper(Guarded, ScrollView, can_focus=False):
     """Lines, drawn from a source; scrolls where there are more of them than room."""
 
     DEFAULT_CSS = """
