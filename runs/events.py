@@ -92,6 +92,7 @@ class EventReader:
                 if max_bytes > 0 and b"\n" not in chunk:
                     chunk += stream.readline()  # a line longer than that
         except OSError:  # not there yet, or no more
+            self.has_more = False
             return []
         whole = chunk[: chunk.rfind(b"\n") + 1]
         self.has_more = bool(whole) and 0 < max_bytes <= len(chunk)

@@ -39,6 +39,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None where the file is absent, unreadable or holds no object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

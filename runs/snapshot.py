@@ -63,7 +63,8 @@ class Snapshot:
         return {event["name"]: {key: event.get(key) for key in fields} for event in self.kept}
 
     def _forget_beyond(self, resumed_from: dict[str, Any] | None) -> None:
-        step = resumed_from.get("step", -1) if isinstance(resumed_from, dict) else -1
+        step = resumed_from.get("step") if isinstance(resumed_from, dict) else None
+        step = step if isinstance(step, int) else -1
         self.epochs = [event for event in self.epochs if event["step"] <= step]
         self.steps = [event for event in self.steps if event["step"] <= step]
         self.kept = [event for event in self.kept if event["step"] <= step]

@@ -92,7 +92,7 @@ class Run:
     def created(self) -> float:
         """Unix seconds."""
         created = self._header.get("created")
-        if isinstance(created, int | float):
+        if isinstance(created, int | float) and 0 <= created < 1e12:
             return float(created)
         try:
             stamp = datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S")
@@ -175,6 +175,7 @@ class Store:
     def __init__(self, home: Path | None = None) -> None:
         self.home = (home or default_home()).absolute()
         self.folder = self.home / "runs"
+        self._known: dict[str, Run] = {}
 
     def create(
         self,
@@ -222,7 +223,7 @@ class Store:
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 if _ID.match(entry.name):
-                    with contextlib.suppress(FileNotFoundError):
+                    with contextlib.suppress(OSError):  # gone, or a link to nowhere
                         found[entry.name] = entry.stat().st_mtime_ns
         return found
 
@@ -232,7 +233,9 @@ class Store:
             names = self.entries()
         except OSError:
             return []
-        found = (Run(self.folder / name) for name in names)
+        found = [self._known.get(name) or Run(self.folder / name) for name in names]
+        # A spec is written once: what was read stays read.
+        self._known = {run.id: run for run in found if run.raw_spec}
         return sorted(found, key=lambda run: (run.created, run.id), reverse=True)
 
     def children(self, run: Run) -> list[Run]:

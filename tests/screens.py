@@ -26,14 +26,19 @@ async def opened(
     *,
     clock: Callable[[], float] = time.time,
     settings: Settings | None = None,
+    foreign: bool = False,
 ) -> AsyncIterator["Screen"]:
-    """The app over a home, until the block ends; its own errors fail the test."""
+    """The app over a home, until the block ends; its own errors fail the test.
+
+    ``foreign``: the home holds what no worker writes, and need not be shown in full.
+    """
     app = AdvtuiApp(Store(home), settings or Settings(), clock)
     async with app.run_test(size=size, notifications=True) as pilot:
         screen = Screen(app, pilot)
         await screen.settle()
         yield screen
     assert not app.faults, app.faults
+    assert foreign or not app.unshown, app.unshown
 
 
 class Screen:

@@ -58,8 +58,15 @@ def test_hostile_words_everywhere(home: Path, text: str) -> None:
         async with opened(home, (200, 60)) as screen:
             assert "\x1b" not in screen.text
             await through_every_page(screen, run_id)
-            await screen.press("slash", *"foo", "enter", "escape", "t", "escape", "N", "escape")
-            await screen.press("space", "c", "2", "3", "escape", "D", "escape", "S", "x", "m")
+            await screen.press("slash", *"foo", "enter", "escape", "u")
+            for keys in (("t",), ("N",), ("D",), ("S",), ("x", "m"), ("space", "c")):
+                await screen.press(*keys)
+                assert "\x1b" not in screen.text
+                for page in "123" if keys[-1] == "c" else "":
+                    await screen.press(page)
+                    assert "\x1b" not in screen.text
+                while screen.name != "RunsScreen":
+                    await screen.press("escape")
             assert screen.name == "RunsScreen"
 
     asyncio.run(look())
@@ -78,20 +85,26 @@ FOREIGN_EVENTS = (
     b"",
     b"\x00\x01\x02" * 100,
     b"not json\n[1, 2]\n3\nnull\n",
-    b'{"v": 1, "t": 5, "kind": "metric"}\n',
-    b'{"v": 1, "t": 5, "kind": "metric", "epoch": "x", "step": null, "values": 3}\n',
-    b'{"v": 1, "t": 5, "kind": "metric", "epoch": 1, "step": 1, "every": "epoch", '
+    b'{"v": 1, "t": NOW, "kind": "metric"}\n',
+    b'{"v": 1, "t": NOW, "kind": "metric", "epoch": "x", "step": null, "values": 3}\n',
+    b'{"v": 1, "t": NOW, "kind": "metric", "epoch": 1, "step": 1, "every": "epoch", '
     b'"values": {"train_loss": "high", "val_accuracy": [1], "val_robust_accuracy": NaN}}\n',
-    b'{"v": 1, "t": 5, "kind": "attack", "model": 1}\n',
-    b'{"v": 1, "t": 5, "kind": "progress", "task": "train", "done": 1, "total": 0}\n',
-    b'{"v": 1, "t": 5, "kind": "progress", "task": "x", "done": 1, "total": 2, "epoch": "y", '
+    b'{"v": 1, "t": NOW, "kind": "attack", "model": 1}\n',
+    b'{"v": 1, "t": NOW, "kind": "progress", "task": "train", "done": 1, "total": 0}\n',
+    b'{"v": 1, "t": NOW, "kind": "progress", "task": "x", "done": 1, "total": 2, "epoch": "y", '
     b'"epochs": "z", "rate": "fast"}\n',
-    b'{"v": 1, "t": 5, "kind": "started", "resumed_from": 7, "versions": 3}\n',
-    b'{"v": 1, "t": 5, "kind": "system", "gpus": [1, {"index": []}], "cpu_percent": "all"}\n',
-    b'{"v": 1, "t": 5, "kind": "heartbeat", "stalled_s": "long", "phase": 3}\n',
-    b'{"v": 1, "t": 5, "kind": "child", "run": "../..", "role": "x", "state": "y"}\n',
+    b'{"v": 1, "t": NOW, "kind": "started", "resumed_from": 7, "versions": 3}\n',
+    b'{"v": 1, "t": NOW, "kind": "metric", "epoch": 1, "step": 1, "values": {}}\n'
+    b'{"v": 1, "t": NOW, "kind": "started", "resumed_from": {"step": "x"}}\n',
+    b'{"v": 1, "t": NOW, "kind": "metric", "epoch": 100000000000000000, "step": 1, '
+    b'"every": "epoch", "values": {"train_loss": 1}}\n'
+    b'{"v": 1, "t": NOW, "kind": "metric", "epoch": 100000000000000016, "step": 2, '
+    b'"every": "epoch", "values": {"train_loss": 2}}\n',
+    b'{"v": 1, "t": NOW, "kind": "system", "gpus": [1, {"index": []}], "cpu_percent": "all"}\n',
+    b'{"v": 1, "t": NOW, "kind": "heartbeat", "stalled_s": "long", "phase": 3}\n',
+    b'{"v": 1, "t": NOW, "kind": "child", "run": "../..", "role": "x", "state": "y"}\n',
     b'{"v": 1, "t": 1e308, "kind": "checkpoint", "name": "best_clean", "epoch": 1, "step": 2}\n',
-    b'{"v": 1, "t": 5, "kind": "metric", "epoch": 1, "ste',
+    b'{"v": 1, "t": NOW, "kind": "metric", "epoch": 1, "ste',
     b"[" * 100_000 + b"\n",
 )
 
@@ -100,10 +113,11 @@ FOREIGN_EVENTS = (
 @pytest.mark.parametrize("what", ["running", "attacking", "study"])
 def test_foreign_events(home: Path, events: bytes, what: str) -> None:
     ids = build(home, time.time())
-    (home / "runs" / ids[what] / "events.jsonl").write_bytes(events)
+    now = str(time.time()).encode()
+    (home / "runs" / ids[what] / "events.jsonl").write_bytes(events.replace(b"NOW", now))
 
     async def look() -> None:
-        async with opened(home) as screen:
+        async with opened(home, foreign=True) as screen:
             assert ids[what] in screen.app.feed.rows
             await through_every_page(screen, ids[what])
 
@@ -115,11 +129,14 @@ FOREIGN_FILES: tuple[tuple[str, Any], ...] = (
     ("spec.json", {"kind": ["x"], "name": {"a": 1}, "mode": 3, "epochs": "many", "attacks": 7}),
     ("spec.json", {"kind": "train", "epochs": None, "run": {"created": "now", "parent": 3}}),
     ("spec.json", {"kind": "attack", "checkpoints": [3, {"label": None}], "attacks": [{}, 1]}),
+    ("spec.json", {"kind": "train", "run": {"created": 10**400}}),
+    ("spec.json", {"kind": "train", "run": {"created": 1e999}}),
     ("spec.json", {"kind": "study", "attack": {"attacks": 3}, "baseline": 4}),
     ("result.json", {"state": "completed"}),
     ("result.json", {"state": "completed", "rows": [{}], "threat_model": {}, "sanity": [{}]}),
     ("result.json", {"state": "completed", "rows": 3, "checkpoints": {"last": 3}}),
     ("result.json", {"state": "dancing", "error": "none"}),
+    ("result.json", {"state": "failed", "seconds": 1e999, "last": {"val_accuracy": [1]}}),
     ("meta.json", {"tags": "x", "note": 3}),
     ("meta.json", {"tags": [[1], None]}),
     ("launch.json", {"pid": "me"}),
@@ -133,7 +150,9 @@ def test_foreign_files(home: Path, name: str, content: Any, what: str) -> None:
     (home / "runs" / ids[what] / name).write_text(json.dumps(content))
 
     async def look() -> None:
-        async with opened(home, (200, 60)) as screen:
+        async with opened(home, (200, 60), foreign=True) as screen:
+            for _ in screen.app.feed.rows:  # its preview as well
+                await screen.press("j")
             await through_every_page(screen, ids[what])
             screen.app.push_screen(CompareScreen([ids[what], ids["study"]]))
             await screen.settle()

@@ -7,17 +7,19 @@ files. Leaving it stops none of them.
 import subprocess
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from runs.errors import UserError
 from runs.store import Run, Store
-from tui.feed import HomeFeed
+from tui.feed import Courses, HomeFeed
 from tui.rows import Row
 from tui.screens.base import HouseScreen
 from tui.screens.runs import RunsScreen
@@ -60,8 +62,11 @@ class AdvtuiApp(Guarded, App[None]):
         """Ids of the runs that are marked, on whatever screen."""
         self.looks: dict[str, int] = {}
         """The colour that each training keeps while the screen is open."""
+        self.courses = Courses()
         self.faults: list[Exception] = []
         """The screen's own errors, each of which was told in a notice."""
+        self.unshown: deque[Exception] = deque(maxlen=20)
+        """What of somebody else's files could not be shown, the last few."""
         self._fault_times: list[float] = []
         self._started_here: list[subprocess.Popen[bytes]] = []
         for theme in THEMES:
@@ -88,22 +93,30 @@ class AdvtuiApp(Guarded, App[None]):
     # Following the home
 
     def _look_through_home(self) -> None:
-        over = self.feed.step()
-        front = self.screen
-        if isinstance(front, HouseScreen) and front.is_ready and self.feed.take_change():
-            front.home_changed()
-        for row in self.feed.take_ended():
-            self._tell_ended(row)
-        self.set_timer(PASS_EVERY_S if over else 0.02, self._look_through_home)
+        over = True
+        try:
+            over = self.feed.step()
+            front = self._front
+            if front is not None and self.feed.take_change():
+                front.home_changed()
+            for row in self.feed.take_ended():
+                self._tell_ended(row)
+        finally:  # whatever happens, it looks again
+            self.set_timer(PASS_EVERY_S if over else 0.02, self._look_through_home)
+
+    @property
+    def _front(self) -> HouseScreen | None:
+        """The screen in front, where it is one of ours and its widgets are there."""
+        front = self.screen_stack[-1] if self.screen_stack else None
+        return front if isinstance(front, HouseScreen) and front.is_ready else None
 
     def _tick(self) -> None:
         self._started_here = [worker for worker in self._started_here if worker.poll() is None]
-        front = self.screen
-        if isinstance(front, HouseScreen) and front.is_ready:
+        if (front := self._front) is not None:
             front.tick()
 
     def _tell_ended(self, row: Row) -> None:
-        if row.parent is not None or getattr(self.screen, "run_id", None) == row.id:
+        if row.parent is not None or getattr(self._front, "run_id", None) == row.id:
             return
         what = f"{row.title} ({row.id[-4:]}) {row.state}"
         if row.error:
@@ -145,12 +158,20 @@ class AdvtuiApp(Guarded, App[None]):
             where = ""
         self.tell(f"{type(error).__name__}: {error}{where}", "error")
 
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
+        """A key of the settings takes the place of another: said, since that one has no key now."""
+        if node is self.screen or node is self:
+            for binding in clashed_bindings:
+                self.tell(
+                    f"{binding.id or binding.action} has lost its key {binding.key}", "warning"
+                )
+
     def copy(self, text: str, what: str) -> None:
         """Copy to the terminal's clipboard (OSC 52), and to a file for terminals without."""
         self.copy_to_clipboard(text)
         path = self.store.home / "copied.txt"
         try:
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="replace")
             self.tell(f"copied {what}; also in {path}")
         except OSError:
             self.tell(f"copied {what}")
@@ -169,7 +190,7 @@ class AdvtuiApp(Guarded, App[None]):
         """Open a run's screen."""
         from tui.screens.run import RunScreen
 
-        self.push_screen(RunScreen(self.run_of(run_id), self.clock))
+        self.push_screen(RunScreen(self.run_of(run_id), self.store, self.clock))
 
     # Keys and commands
 
@@ -230,4 +251,7 @@ def open_app(home: Path | None) -> None:
         raise UserError(
             "the screen needs a terminal; in a pipe use a command: advtui --help lists them"
         )
-    AdvtuiApp(Store(home.expanduser() if home else None)).run()
+    app = AdvtuiApp(Store(home.expanduser() if home else None))
+    app.run()
+    if app.return_code:
+        sys.exit(app.return_code)

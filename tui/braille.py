@@ -177,11 +177,12 @@ def tick_label(value: float) -> str:
     if value == 0:
         return "0"
     size = abs(value)
-    if size < 1e-3 or size >= 1e6:
-        return f"{value:.0e}" if f"{value:.0e}" != f"{value:.1e}" else f"{value:.1e}"
-    if size >= 10_000:
-        return f"{value / 1000:g}k"
-    return f"{value:.6g}"
+    if 1e-3 <= size < 1e6:
+        told = f"{value / 1000:g}k" if size >= 10_000 else f"{value:.6g}"
+        if len(told) <= 7:
+            return told
+    short = f"{value:.0e}"
+    return short if float(short) == value else f"{value:.1e}"
 
 
 def smooth(values: Sequence[float], weight: float) -> list[float]:

@@ -202,7 +202,7 @@ def bars(run: Run, snapshot: Snapshot) -> list[tuple[str, float, float, str]]:
     progress = snapshot.progress
     if progress and progress["task"] == "download":
         found.append(("download", progress["done"], progress["total"], _downloaded(progress)))
-    elif progress:
+    elif progress and isinstance(progress.get("epoch"), int):
         epochs = int(progress.get("epochs") or 1)
         share = progress["done"] / max(progress["total"], 1)
         training = progress["task"] == "train"

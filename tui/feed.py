@@ -94,7 +94,10 @@ class HomeFeed:
         stamp = (folder_changed, _mtime(run.events_path) if known and not known.is_live else 0)
         if known and not known.is_live and self._stamps.get(run_id) == stamp:
             return
-        row = self._row(run, known)
+        try:
+            row = self._row(run, known)
+        except Exception as error:  # one foreign file must not hide the other runs
+            row = Row(run_id, error=f"can't be read: {error!r}")
         self._stamps[run_id] = (folder_changed, 0 if row.is_live else _mtime(run.events_path))
         if row != known:
             if known and known.is_live and not row.is_live:
@@ -137,17 +140,17 @@ class Member:
 class RunFeed:
     """A run's events, and those of its children, folded into where each of them stands."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, store: Store | None = None) -> None:
         self.run = run
         self.members: dict[str, Member] = {}
         self._add(run)
         if run.kind == "study":
-            for child in Store(run.home).children(run):
+            for child in (store or Store(run.home)).children(run):
                 self._add(child)
 
     def _add(self, run: Run) -> None:
         known = run.id in self.members
-        if not known and (run is self.run or (run.path / "spec.json").is_file()):
+        if not known and (run is self.run or run.raw_spec):
             self.members[run.id] = Member(run, EventReader(run.events_path))
 
     def read(self, max_bytes: int = -1) -> list[tuple[Run, Event]]:
@@ -188,3 +191,19 @@ class RunFeed:
     @property
     def is_live(self) -> bool:
         return self.run.state() in LIVE
+
+
+class Courses:
+    """Where trainings stand, each read on from where it was last read."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, Member] = {}
+
+    def snapshot(self, run: Run) -> Snapshot:
+        """The run's events so far, folded."""
+        if run.id not in self._members:
+            self._members[run.id] = Member(run, EventReader(run.events_path))
+        member = self._members[run.id]
+        for event in member.reader.new():
+            member.snapshot.apply(event)
+        return member.snapshot

@@ -14,6 +14,10 @@ from rich.style import Style
 from runs.errors import NotFoundError
 
 HALF = "▀"
+_ARRAYS = (
+    *("images", "labels", "indices", "adversarial", "targets", "classes"),
+    *("clean_predictions", "clean_confidences", "predictions", "confidences"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Examples:
         try:
             with np.load(path, allow_pickle=False) as found:
                 self._of = {key: found[key] for key in found.files}
+            for key in _ARRAYS:
+                self._of[key]
             self.models = [str(name) for name in self._of["models"]]
             self.attacks = [str(name) for name in self._of["attacks"]]
             self.count = len(self._of["images"])

@@ -16,7 +16,7 @@ from tui.braille import Curve, View, cells, draw, log_ticks, tick_label, ticks
 from tui.curves import Series
 from tui.themes import Palette
 
-GUTTER = 7
+GUTTER = 8
 """Cells left of the curves, for the labels of the y axis."""
 MARKER_EVERY = 14
 """About so many cells lie between two markers of a line."""
@@ -119,7 +119,7 @@ def _head(plot: Plot, width: int, palette: Palette) -> list[Segment]:
     if plot.note:
         parts.append((f" {plot.note}", palette.warn))
     if plot.cursor is not None and plot.series:
-        parts.append((f"  {plot.x_label} {tick_label(plot.cursor)}", palette.accent))
+        parts.append((f"  {plot.x_label} {plot.cursor:.10g}", palette.accent))
     for line in plot.series:
         end = line.curve.xs[-1] if line.curve.xs else 0.0
         at = nearest(line.curve, end if plot.cursor is None else plot.cursor)
@@ -213,14 +213,12 @@ def _markers(
         end = bisect_left(curve.xs, view.x1 + 1e-9)
         wanted = {nearest(curve, view.x1 if plot.window else curve.xs[-1])}
         stride = (view.x1 - view.x0) * MARKER_EVERY / view.width
-        x = view.x0 + stride * (0.3 + 0.25 * (number % 4))
-        while x < view.x1 and begin < end:
-            wanted.add(nearest(curve, x))
-            x += stride
-        for n in wanted:
-            if n is None or not view.x0 <= curve.xs[n] <= view.x1:
+        for n in range(view.width // MARKER_EVERY + 1 if begin < end else 0):
+            wanted.add(nearest(curve, view.x0 + stride * (n + 0.3 + 0.25 * (number % 4))))
+        for at in wanted:
+            if at is None or not view.x0 <= curve.xs[at] <= view.x1:
                 continue
-            row, column = view.row(curve.ys[n]), view.column(curve.xs[n])
+            row, column = view.row(curve.ys[at]), view.column(curve.xs[at])
             if 0 <= row < view.rows:
                 found[view.height - 1 - row // 4, column // 2] = (line.marker, number)
     return found
@@ -234,7 +232,7 @@ def _y_labels(plot: Plot, view: View) -> dict[int, str]:
         row = view.height - 1 - view.row(value) // 4
         if 0 <= row < view.height:
             told = 10**value if plot.log else value
-            labels[row] = tick_label(float(f"{told:.6g}"))[: GUTTER - 1]
+            labels[row] = tick_label(float(f"{told:.6g}"))
     return labels
 
 

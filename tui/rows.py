@@ -12,6 +12,7 @@ from typing import Any
 from runs.events import last_events
 from runs.snapshot import Snapshot
 from runs.store import LIVE, Run
+from tui.text import clean
 
 
 @dataclass(frozen=True)
@@ -62,37 +63,46 @@ def read_row(run: Run, snapshot: Snapshot | None = None, now: float | None = Non
     try:
         return _row(run, snapshot, time.time() if now is None else now)
     except Exception as error:
-        return Row(run.id, created=run.created, error=f"can't be read: {error!r}")
+        return Row(run.id, error=clean(f"can't be read: {error!r}"))
 
 
 def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
     spec, result, meta = run.raw_spec, run.result or {}, run.meta
     state = run.state(now)
-    clean, robust, on_test = _figures(run, result, snapshot)
+    clean_share, robust, on_test = _figures(run, result, snapshot)
     progress, done = _progress(run, result, snapshot)
-    seconds = result.get("seconds")
-    if state in LIVE:
-        seconds = now - run.created
     return Row(
         id=run.id,
-        name=str(run.name or ""),
-        kind=run.kind,
-        mode=str(run.mode or ""),
-        role=str(run.role or ""),
+        name=clean(run.name or "", 200),
+        kind=clean(run.kind, 20),
+        mode=clean(run.mode or "", 20),
+        role=clean(run.role or "", 20),
         parent=run.parent if isinstance(run.parent, str) else None,
-        data=str(spec.get("data") or ""),
+        data=clean(spec.get("data") or "", 20),
         state=state,
         created=run.created,
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
-        progress=progress,
-        done=done,
-        clean=clean,
-        robust=robust,
+        seconds=now - run.created if state in LIVE else number(result.get("seconds")),
+        progress=clean(progress, 40),
+        done=number(done),
+        clean=number(clean_share),
+        robust=number(robust),
         on_test=on_test,
-        tags=tuple(str(tag) for tag in meta["tags"]),
-        note=str(meta.get("note") or ""),
+        tags=tuple(clean(tag, 60) for tag in meta["tags"]),
+        note=clean(meta.get("note") or "", 500),
         error=_error(result),
     )
+
+
+def number(value: Any) -> float | None:
+    """A finite number as a float; None for whatever else a file may hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
+        return None
+    return float(value)
+
+
+def dicts(value: Any) -> list[dict[str, Any]]:
+    """The objects of what should be a list of them."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def last_metrics(run: Run) -> dict[str, Any]:
@@ -127,7 +137,8 @@ def _figures(
             for value in rows[-1].get("attacks", {}).values()
             for cell in (value if isinstance(value, list) else [value])
         ]
-        robust = [cell["robust_accuracy"] for cell in cells if cell.get("robust_accuracy")]
+        found = [number(cell.get("robust_accuracy")) for cell in cells]
+        robust = [share for share in found if share is not None]
         return rows[-1].get("accuracy"), min(robust, default=None), True
     if snapshot is not None and not result:
         last = snapshot.epochs[-1].get("values", {}) if snapshot.epochs else {}
@@ -167,14 +178,14 @@ def training_share(snapshot: Snapshot) -> float:
 def attack_share(run: Run, snapshot: Snapshot) -> float:
     """Share of an attack run that is done, every model × attack counting alike; in [0, 1]."""
     spec = run.raw_spec
-    pairs = len(spec.get("checkpoints") or ()) * len(spec.get("attacks") or ())
+    pairs = len(dicts(spec.get("checkpoints"))) * len(dicts(spec.get("attacks")))
     done = sum(event["done"] / max(event["total"], 1) for event in snapshot.attacks.values())
     return min(1.0, done / max(pairs, 1))
 
 
 def _error(result: Mapping[str, Any]) -> str:
     error = result.get("error")
-    return str(error.get("message", "")) if isinstance(error, dict) else ""
+    return clean(error.get("message", ""), 2000) if isinstance(error, dict) else ""
 
 
 # Folding and sorting
@@ -210,7 +221,7 @@ def arrange(
     children: dict[str, list[Row]] = {}
     top: list[Row] = []
     for row in every.values():
-        if row.parent in every:
+        if row.parent in every and row.parent != row.id and every[row.parent].parent not in every:
             children.setdefault(row.parent or "", []).append(row)
         else:
             top.append(row)

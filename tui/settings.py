@@ -4,7 +4,7 @@ theme = "advtui-light"    # also advtui-dark, advtui-plain, and Textual's own
 bell = true               # ring when a run ends elsewhere
 osc9 = true               # a desktop notification, where the terminal knows OSC 9
 [keys]
-"runs.open" = "enter,o"   # ids are shown by the help (?)
+"runs.new" = "ctrl+n"     # ids are shown by the help (?)
 """
 
 import os
@@ -54,7 +54,10 @@ def read_settings(path: Path | None = None) -> Settings:
     wrong += [f"unknown setting {key!r}" for key in found]
     keys = values.get("keys", {})
     assert isinstance(keys, dict)
-    values["keys"] = {str(key): str(value) for key, value in keys.items()}
+    wrong += [
+        f"keys.{key} = {value!r}" for key, value in keys.items() if not isinstance(value, str)
+    ]
+    values["keys"] = {key: value for key, value in keys.items() if isinstance(value, str)}
     return Settings(
         **values,  # type: ignore[arg-type]
         problem=f"{path}: {'; '.join(wrong)}" if wrong else "",

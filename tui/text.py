@@ -3,8 +3,10 @@
 import re
 import time
 
-# C0 and C1 controls, and the characters that reorder or hide text.
-_HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# C0 and C1 controls, characters that reorder or hide text, and halves of surrogate pairs.
+_HARMFUL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 def clean(text: object, limit: int = 300) -> str:

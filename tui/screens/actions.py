@@ -10,7 +10,7 @@ from runs.launch import is_carried_out, request_stop, start_worker
 from runs.store import LIVE, Run
 from tui.rows import Row
 from tui.screens.base import HouseScreen
-from tui.text import megabytes
+from tui.text import clean, megabytes
 
 EXPORTS = (
     ("m", "Markdown", "markdown", "md"),
@@ -62,8 +62,12 @@ class RunActions(HouseScreen):
 
         def answered(answer: str | None) -> None:
             if answer == "y":
-                request_stop(run)
-                self.house.tell(f"asked {run.id} to stop: it saves first")
+                try:
+                    request_stop(run)
+                except OSError as error:
+                    self.house.tell(f"{run.id} can't be stopped: {error.strerror}", "error")
+                else:
+                    self.house.tell(f"asked {run.id} to stop: it saves first")
 
         question = f"Stop {run.id}? It saves a checkpoint first; R goes on with it later."
         self.house.push_screen(Choose(question, [("y", "stop it")]), answered)
@@ -75,12 +79,17 @@ class RunActions(HouseScreen):
         state = run.state()
         if state == "completed":
             self.house.tell(f"{run.id} is completed: there is nothing to resume", "warning")
-        elif state in LIVE and is_carried_out(run):
-            self.house.tell(f"{run.id} is {state} already", "warning")
-        else:
+            return
+        try:
+            if state in LIVE and is_carried_out(run):
+                self.house.tell(f"{run.id} is {state} already", "warning")
+                return
             self.house.adopt(start_worker(run))
-            self._changed(run)
-            self.house.tell(f"resuming {run.id}")
+        except OSError as error:
+            self.house.tell(f"{run.id} can't be resumed: {error.strerror}", "error")
+            return
+        self._changed(run)
+        self.house.tell(f"resuming {run.id}")
 
     def action_tag(self) -> None:
         from tui.screens.dialogs import Write
@@ -93,7 +102,7 @@ class RunActions(HouseScreen):
             if text is not None:
                 self._set_meta(run, tags=list(dict.fromkeys(text.replace("#", " ").split())))
 
-        tags = " ".join(str(tag) for tag in run.meta["tags"])
+        tags = " ".join(clean(tag, 200) for tag in run.meta["tags"])
         self.house.push_screen(
             Write("Tags", tags, "words, separated by blanks; the filter finds tag:…"), written
         )
@@ -109,7 +118,7 @@ class RunActions(HouseScreen):
             if text is not None:
                 self._set_meta(run, note=text.strip())
 
-        note = str(run.meta.get("note") or "")
+        note = clean(run.meta.get("note") or "", 10_000)
         self.house.push_screen(Write("Note", note, "what is to be remembered of it"), written)
 
     def _set_meta(self, run: Run, **fields: object) -> None:
@@ -190,7 +199,7 @@ class RunActions(HouseScreen):
         self.house.copy_to_clipboard(text)
         for folder in (Path.cwd(), self.house.store.home):
             try:
-                (folder / name).write_text(text, encoding="utf-8")
+                (folder / name).write_text(text, encoding="utf-8", errors="replace")
             except OSError:
                 continue
             self.house.tell(f"copied, and written to {folder / name}")

@@ -33,7 +33,7 @@ class HouseScreen(Guarded, Screen[None]):
     """Actions whose keys the foot shows first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "back", "back", id="screen.back"),
+        Binding("escape", "back", "back", id="screen.back"),
     ]
 
     @property

@@ -9,9 +9,9 @@ from textual.widget import Widget
 
 from runs.errors import UserError
 from runs.results import compare, split_checkpoint
-from runs.snapshot import read_snapshot
 from runs.store import Run
 from tui.curves import Course
+from tui.rows import dicts
 from tui.screens import pages
 from tui.screens.actions import RunActions
 from tui.screens.curves import CurvesPane, colours, course_label
@@ -73,6 +73,8 @@ class CompareScreen(RunActions):
         self._poster = False
         self._page = 0
         self._ticks = 0
+        self._states: list[tuple[str, str]] = []
+        self._missing: set[str] = set()
 
     def body(self) -> Iterable[Widget]:
         yield Paper(self._tab_line, id="words")
@@ -93,8 +95,11 @@ class CompareScreen(RunActions):
         self._choose(0)
 
     def home_changed(self) -> None:
-        if self.is_ready and PAGES[self._page] == "table":
-            self.query_one("#table", Paper).redraw()
+        states = [(row.id, row.state) for row in self.house.feed.rows.values()]
+        if states != self._states:  # a table costs a look at every run
+            self._states = states
+            if PAGES[self._page] == "table":
+                self.query_one("#table", Paper).redraw()
 
     def tick(self) -> None:
         self._ticks += 1
@@ -102,7 +107,9 @@ class CompareScreen(RunActions):
             self._show_curves()
 
     def on_screen_resume(self) -> None:
-        self.redraw_frame()
+        if self.is_ready:
+            self.redraw_frame()
+            self.home_changed()
 
     # Pages
 
@@ -140,8 +147,16 @@ class CompareScreen(RunActions):
             try:
                 found.append(self.house.store.find(split_checkpoint(word)[0]))
             except UserError as error:
-                self.house.tell(str(error), "warning")
+                if word not in self._missing:  # told once
+                    self._missing.add(word)
+                    self.house.tell(str(error), "warning")
         return list({run.id: run for run in found}.values())
+
+    def _attacked(self, run: Run) -> list[str]:
+        """The ids of the trainings that an attack run attacks."""
+        spec = run.raw_spec.get("checkpoints")
+        named = [str(one.get("run")) for one in dicts(spec)]
+        return [one for one in dict.fromkeys(named) if one in self.house.feed.rows]
 
     def _show_curves(self) -> None:
         courses = []
@@ -150,12 +165,11 @@ class CompareScreen(RunActions):
             if run.kind == "study":
                 trained = [c for c in self.house.store.children(run) if c.kind == "train"]
             if run.kind == "attack":
-                ids = [c.get("run", "") for c in run.raw_spec.get("checkpoints") or ()]
-                trained = [self.house.run_of(str(i)) for i in dict.fromkeys(ids)]
+                trained = [self.house.run_of(one) for one in self._attacked(run)]
             for one in trained:
                 look = colours(self.house.looks, [one.id])[one.id]
                 label = course_label(str(one.name or ""), str(one.mode or ""), one.id)
-                courses.append(Course(label, look, read_snapshot(one)))
+                courses.append(Course(label, look, self.house.courses.snapshot(one)))
         unique = {course.look: course for course in courses}
         self.query_one(CurvesPane).show(list(unique.values()), "none of these runs is a training")
 

@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from tui.curves import CHARTS, SMOOTHING, ChartKind, Course, Series, best_epochs, series_of
 from tui.plot import Plot, x_range
+from tui.text import clean
 from tui.widgets.chart import Chart
 from tui.widgets.guarded import Guarded
 
@@ -44,6 +45,8 @@ class CurvesPane(Guarded, Widget, can_focus=True):
         self._window: tuple[float, float] | None = None
         self._cursor: float | None = None
         self._empty = "no values yet"
+        self._was_by_step = False
+        self._shown: set[int] = set()
 
     def compose(self) -> ComposeResult:
         for kind in CHARTS:
@@ -63,6 +66,9 @@ class CurvesPane(Guarded, Widget, can_focus=True):
 
     def _collect(self) -> None:
         weight = SMOOTHING[self._smoothing]
+        if self.by_step != self._was_by_step:  # another axis: a place on the old one means nothing
+            self._was_by_step = self.by_step
+            self._window = self._cursor = None
         self._series = {
             kind.name: series_of(self._courses, kind, by_step=self.by_step, smoothing=weight)
             for kind in CHARTS
@@ -106,7 +112,7 @@ class CurvesPane(Guarded, Widget, can_focus=True):
         self._arrange()
 
     def _arrange(self) -> None:
-        shown = getattr(self, "_shown", set()) | {self._current}
+        shown = self._shown | {self._current}
         if shown == {0, 1, 2} and not (self.has_class("-rows") or not self.has_class("-two")):
             shown = {self._current, 0 if self._current == 2 else 1 - self._current}
         for number, kind in enumerate(CHARTS):
@@ -128,7 +134,6 @@ class CurvesPane(Guarded, Widget, can_focus=True):
 
     def action_axis(self) -> None:
         self._by_step = not self.by_step
-        self._window = self._cursor = None
         self._collect()
 
     def action_log(self) -> None:
@@ -196,7 +201,7 @@ class CurvesPane(Guarded, Widget, can_focus=True):
 
 def course_label(name: str, mode: str, run_id: str) -> str:
     """What a run is called in a legend: its name or mode, and the end of its id."""
-    return f"{name or mode or 'run'} {run_id[-4:]}"
+    return f"{clean(name or mode or 'run', 24)} {run_id[-4:]}"
 
 
 def colours(looks: dict[str, int], ids: Iterable[str]) -> dict[str, int]:

@@ -50,7 +50,7 @@ class Choose(Dialog[str]):
             lines.append(Text.assemble((f"{shown:>5}  ", palette.accent), (told, palette.text)))
         return lines
 
-    def on_mount(self) -> None:
+    def on_resize(self) -> None:
         paper = self.query_one(Paper)
         paper.styles.height = len(self._lines(max(min(self.size.width, 76) - 6, 20)))
 

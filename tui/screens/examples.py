@@ -13,7 +13,7 @@ from runs.errors import NotFoundError
 from tui.pictures import Attacked, Example, Examples, half_blocks
 from tui.text import clean
 from tui.themes import palette_of
-from tui.widgets.paper import Line, Paper
+from tui.widgets.paper import Line, Paper, wrapped
 
 WIDTH, GAP = 32, 2
 
@@ -59,8 +59,8 @@ class ExamplesPane(Paper, can_focus=True):
     def _lines(self, width: int) -> Iterator[Line]:
         palette = palette_of(self.app)
         examples = self._examples
-        if examples is None or not examples.count:
-            yield Text(clean(self._problem), palette.dim)
+        if examples is None or not examples.count or not examples.models:
+            yield from wrapped(Text(clean(self._problem, 500), palette.dim), width)
             return
         model = self._model % len(examples.models)
         number = self._number % examples.count

@@ -1,9 +1,11 @@
 """A new run: a form over the same specs as the command line, with the same sentences."""
 
 import asyncio
+import contextlib
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -171,6 +173,8 @@ class NewScreen(HouseScreen):
             for line in LINES
             if what in line.kinds and line.key not in _NO_FLAGS and value[line.key]
         }
+        if "data_dir" in flags:
+            flags["data_dir"] = str(Path(flags["data_dir"]).expanduser().absolute())
         return Request(
             what=what,
             preset=value["preset"],
@@ -213,12 +217,13 @@ class NewScreen(HouseScreen):
             asked = self.request()
         self._spec, self._problem = None, ""
         try:
-            base = self._spec_of(Request(**{**asked.__dict__, "flags": {}}))
-            for line in LINES:
-                self._field(line.key).set_default(default_of(base, line.key))
             self._spec = self._spec_of(asked)
         except UserError as error:
             self._problem = str(error)
+        with contextlib.suppress(UserError):  # told above, where it is still wrong
+            base = self._spec_of(replace(asked, flags={}))
+            for line in LINES:
+                self._field(line.key).set_default(clean(default_of(base, line.key), 60))
         self.query_one("#said", Paper).redraw()
 
     def _said(self, width: int) -> Iterable[Line]:
@@ -262,29 +267,33 @@ class NewScreen(HouseScreen):
     def action_copy(self) -> None:
         self.house.copy(self.request().command(), "the command")
 
-    async def action_start(self) -> None:
+    def action_start(self) -> None:
+        self._changed()  # the last key may not have reached it yet
         if self._spec is None:
             self.house.tell(self._problem or "nothing to start yet", "warning")
-            return
-        if self._starting:
-            return
+        elif not self._starting:
+            self._starting = True
+            self.query_one("#said", Paper).redraw()
+            self.run_worker(self._start(self._spec, self.request().tags))
+
+    async def _start(self, spec: AnySpec, tags: Sequence[str]) -> None:
+        """Check the data in a thread (CIFAR's MD5s take a while), start, go to the run."""
         from tui.session import begin
 
-        self._starting = True
-        self.query_one("#said", Paper).redraw()
         try:
-            tags = self.request().tags
-            run, worker = await asyncio.to_thread(begin, self.house.store, self._spec, tags)
-        except UserError as error:
+            run, worker = await asyncio.to_thread(begin, self.house.store, spec, tags)
+        except (UserError, OSError) as error:
             self._problem = str(error)
             self.house.tell(str(error), "error")
             return
         finally:
             self._starting = False
-            self.query_one("#said", Paper).redraw()
+            if self.is_ready:
+                self.query_one("#said", Paper).redraw()
         self.house.adopt(worker)
-        self.dismiss()
-        self.house.open_run(run.id)
+        if self.is_current:
+            self.dismiss()
+            self.house.open_run(run.id)
 
 
 def default_of(spec: AnySpec, key: str) -> str:

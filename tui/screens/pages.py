@@ -11,6 +11,7 @@ from runs.store import Run
 from tui.console import training_eta
 from tui.feed import Member, RunFeed
 from tui.logs import log_tail
+from tui.rows import dicts
 from tui.tables import comparison, kept_checkpoints, sanity
 from tui.text import clean, duration, percent, short_ago
 from tui.themes import Palette
@@ -69,9 +70,9 @@ def _work(member: Member) -> tuple[str, float, str]:
     if not progress:
         return "", 0.0, ""
     share = progress["done"] / max(progress["total"], 1)
-    if not isinstance(progress.get("epoch"), int) or not progress.get("epochs"):
+    if not isinstance(progress.get("epoch"), int) or not isinstance(progress.get("epochs"), int):
         return clean(progress["task"], 20), share, ""
-    label = run.role or run.mode or "training"
+    label = clean(run.role or run.mode or "training", 20)
     title = f"{label} epoch {progress['epoch'] + 1}/{progress['epochs']}"
     if progress["task"] != "train":
         title += f" {clean(progress['task'], 20)}"
@@ -135,8 +136,8 @@ def _pairs(feed: RunFeed, member: Member | None) -> list[tuple[str, str]]:
     spec = member.run.raw_spec if member else feed.run.raw_spec.get("attack")
     if not isinstance(spec, dict):
         return []
-    attacks = [str(a.get("name")) for a in spec.get("attacks") or () if isinstance(a, dict)]
-    labels = [str(c.get("label")) for c in spec.get("checkpoints") or () if isinstance(c, dict)]
+    attacks = [str(one.get("name")) for one in dicts(spec.get("attacks"))]
+    labels = [str(one.get("label")) for one in dicts(spec.get("checkpoints"))]
     if not labels and feed.run.kind == "study":
         labels = list(STUDY_ROWS)
     return [(label, attack) for label in labels for attack in attacks]
@@ -186,7 +187,7 @@ def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iter
         )
     yield Text.assemble(("throughput  ", palette.dim), (_throughput(snapshot), palette.text))
     yield Text()
-    gpus = [gpu for gpu in system.get("gpus") or () if isinstance(gpu, dict)]
+    gpus = dicts(system.get("gpus"))
     if not gpus:
         yield Text("no GPU on this machine: everything runs on the CPU", palette.text)
     for gpu in gpus:
@@ -250,7 +251,7 @@ def log_page(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
         lines = log_tail(run, LOG_LINES)
         error = (run.result or {}).get("error")
         if many and (lines or error):
-            yield Text(f"{run.role or run.kind}  {run.id}", palette.title)
+            yield Text(clean(f"{run.role or run.kind}  {run.id}"), palette.title)
         if isinstance(error, dict) and error.get("message"):
             yield from wrapped(Text(clean(error["message"], 2000), palette.bad), width)
         if not lines and not many:

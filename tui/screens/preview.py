@@ -9,7 +9,7 @@ from rich.text import Text
 
 from runs.budgets import format_budget
 from runs.events import Event, epoch_metrics
-from tui.rows import Row
+from tui.rows import Row, dicts, number
 from tui.text import clean, duration, percent, short_ago
 from tui.themes import palette_of
 from tui.widgets.paper import wrapped
@@ -70,7 +70,7 @@ def _figures(house: "AdvtuiApp", row: Row, width: int) -> Iterator[Text]:
         values = [event["values"].get(key) for event in epochs]
         line = sparkline(values, width - 18)
         if line:
-            last = next(v for v in reversed(values) if isinstance(v, int | float))
+            last = next(v for v in map(number, reversed(values)) if v is not None)
             shown = percent(last) if key.endswith("accuracy") else f"{last:.3f}"
             yield Text.assemble(
                 (f"{label:<10} ", palette.dim),
@@ -95,13 +95,13 @@ def _epochs_at(path: Path, _: int) -> list[Event]:
 def sparkline(values: list[Any], width: int) -> str:
     """Values as blocks of eight heights; the last ``width`` of them, a gap where there is none."""
     shown = values[-max(width, 1) :]
-    numbers = [v for v in shown if isinstance(v, int | float)]
+    numbers = [v for v in map(number, shown) if v is not None]
     if not numbers:
         return ""
     low, high = min(numbers), max(numbers)
     scale = 7.99 / (high - low) if high > low else 0.0
     return "".join(
-        _BLOCKS[int((v - low) * scale)] if isinstance(v, int | float) else " " for v in shown
+        " " if v is None else _BLOCKS[int((v - low) * scale)] for v in map(number, shown)
     )
 
 
@@ -112,12 +112,10 @@ def facts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, str(spec[key])
     if spec.get("kind") == "train" and spec.get("mode") != "baseline":
         yield "attack", pgd_in_short(spec.get("attack"))
-    for attack in spec.get("attacks") or ():
-        if isinstance(attack, dict):
-            yield "attack", f"{attack.get('name')}: {pgd_in_short(attack.get('pgd'))}"
-    for reference in spec.get("checkpoints") or ():
-        if isinstance(reference, dict):
-            yield "model", f"{reference.get('label')}"
+    for attack in dicts(spec.get("attacks")):
+        yield "attack", f"{attack.get('name')}: {pgd_in_short(attack.get('pgd'))}"
+    for reference in dicts(spec.get("checkpoints")):
+        yield "model", f"{reference.get('label')}"
     for role in ("baseline", "robust"):
         child = spec.get(role)
         if isinstance(child, dict):

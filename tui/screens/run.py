@@ -12,8 +12,7 @@ from textual.widget import Widget
 
 from runs.errors import UserError
 from runs.results import compare
-from runs.snapshot import read_snapshot
-from runs.store import LIVE, Run
+from runs.store import LIVE, Run, Store
 from tui.curves import Course
 from tui.feed import SLICE_BYTES, RunFeed
 from tui.rows import Row, read_row
@@ -68,10 +67,10 @@ class RunScreen(RunActions):
         Binding("a", "attack", "attack it", show=False, id="run.attack"),
     ]  # fmt: skip
 
-    def __init__(self, run: Run, clock: Callable[[], float]) -> None:
+    def __init__(self, run: Run, store: Store, clock: Callable[[], float]) -> None:
         super().__init__()
         self._shown = run
-        self.feed = RunFeed(run)
+        self.feed = RunFeed(run, store)
         self._clock = clock
         self._row = read_row(run, now=clock())
         self._page = 0
@@ -82,7 +81,6 @@ class RunScreen(RunActions):
         self._ticks = 0
         self._table: dict[str, Any] | None = None
         self._table_for: object = None
-        self._others: dict[str, tuple[int, Course]] = {}
 
     @property
     def run_id(self) -> str:
@@ -130,9 +128,7 @@ class RunScreen(RunActions):
             self.set_timer(0.005, self._catch_up)
             return
         if not self._page_chosen:
-            self._page = self._first_page()
-            self._page_chosen = True
-            self.choose(self._page)
+            self.choose(self._first_page())
         self._show(force=True)
 
     def _first_page(self) -> int:
@@ -166,7 +162,8 @@ class RunScreen(RunActions):
             self.redraw_frame()
 
     def on_screen_resume(self) -> None:
-        self._show(force=True)
+        if self.is_ready:
+            self._show(force=True)
 
     def on_resize(self, event: Resize) -> None:
         width, height = event.size
@@ -241,18 +238,11 @@ class RunScreen(RunActions):
         return list(dict.fromkeys(row.id for row in found if row.kind == "train"))
 
     def _other(self, run_id: str) -> Course:
-        """A marked run's course; read again only when its events have grown."""
+        """A marked run's course."""
         run = self.house.run_of(run_id)
-        try:
-            size = run.events_path.stat().st_size
-        except OSError:
-            size = -1
-        known = self._others.get(run_id)
-        if known is None or known[0] != size:
-            label = course_label(str(run.name or ""), str(run.mode or ""), run.id)
-            look = colours(self.house.looks, [run_id])[run_id]
-            known = self._others[run_id] = (size, Course(label, look, read_snapshot(run)))
-        return known[1]
+        look = colours(self.house.looks, [run_id])[run_id]
+        label = course_label(str(run.name or ""), str(run.mode or ""), run.id)
+        return Course(label, look, self.house.courses.snapshot(run))
 
     def _show_examples(self) -> None:
         attack = self.feed.attack
@@ -278,12 +268,18 @@ class RunScreen(RunActions):
 
     def _comparison(self) -> dict[str, Any] | None:
         """The table, asked for again only when a run of the home has changed."""
-        key = (self._row.state, len(self.house.feed.rows))
+        rows = self.house.feed.rows.values()
+        key = (self._row.state, tuple((r.id, r.state) for r in rows if r.kind == "attack"))
         if key != self._table_for:
             self._table_for = key
             try:
                 self._table = compare(self.house.store, [self._shown.id])
-            except (UserError, KeyError, TypeError):  # none yet, or a foreign result
+            except (
+                UserError,
+                KeyError,
+                TypeError,
+                AttributeError,
+            ):  # none yet, or a foreign result
                 self._table = None
         return self._table
 
@@ -308,7 +304,7 @@ class RunScreen(RunActions):
 
     def choose(self, page: int) -> None:
         """Show a page."""
-        self._page = page
+        self._page, self._page_chosen = page, True
         for name in TABS:
             self.query_one(f"#{name}").set_class(name == TABS[page], "-shown")
         shown = self.query_one(f"#{TABS[page]}")

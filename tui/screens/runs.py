@@ -22,13 +22,16 @@ WIDE, VERY_WIDE = 116, 170
 """Widths from which the preview stands beside the list."""
 
 
+AGES_EVERY_TICKS = 20
+
+
 class RunsScreen(RunActions):
     """The list of runs."""
 
     HELP_TITLE = "Runs"
     FOOT = ("open", "new", "filter", "mark", "compare")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "back", "clear filter", show=False, id="runs.clear"),
+        Binding("escape", "back", "clear filter", show=False, id="runs.clear"),
         Binding("enter", "open", "open", id="runs.open"),
         Binding("n", "new", "new run", id="runs.new"),
         Binding("slash", "filter", "filter", id="runs.filter"),
@@ -45,6 +48,7 @@ class RunsScreen(RunActions):
         self._turned = False
         self._filter = ""
         self._matches = True
+        self._ticks = 0
         self._folded: dict[str, bool] = {}
         """Studies that a person folded or unfolded."""
 
@@ -72,14 +76,17 @@ class RunsScreen(RunActions):
         right = Text(f"{len(rows)} runs" if len(rows) != 1 else "1 run", palette.dim)
         if live:
             right.append(f"  ● {live} at work", palette.accent)
+        if self._order != "age" or self._turned:
+            right.append(f"  by {self._order} {'↑' if self._turned else '↓'}", palette.dim)
         if self.house.marked:
             right.append(f"  * {len(self.house.marked)} marked", palette.accent)
         left = Text.assemble(("advtui", f"bold {palette.accent}"), "  ")
-        left.append(clean(home_short(self.house.store.home), 200), palette.dim)
         if self.house.feed.problem:
-            left.append(f"  {clean(self.house.feed.problem)}", palette.bad)
-        elif not self._matches:
-            left.append("  no run matches; the last list stays", palette.warn)
+            left.append(clean(self.house.feed.problem), palette.bad)
+            return left, right
+        left.append(clean(home_short(self.house.store.home), 200), palette.dim)
+        if not self._matches:
+            left.append("  no run matches: the last list stays", palette.warn)
         elif self._filter:
             left.append(f"  / {clean(self._filter, 60)}", palette.accent)
         return left, right
@@ -94,14 +101,17 @@ class RunsScreen(RunActions):
         self.set_class(width >= VERY_WIDE, "-very-wide")
 
     def tick(self) -> None:
-        if any(row.is_live for row in self.house.feed.rows.values()):
+        self._ticks += 1
+        live = any(row.is_live for row in self.house.feed.rows.values())
+        if live or self._ticks % AGES_EVERY_TICKS == 0:
             self._show()
 
     def home_changed(self) -> None:
         self._show()
 
     def on_screen_resume(self) -> None:
-        self._show()
+        if self.is_ready:
+            self._show()
 
     def _show(self) -> None:
         """Filter, fold and sort the rows, and show them."""

@@ -1,6 +1,7 @@
 """Lines of text that redraw only where they have changed: over SSH every byte counts."""
 
 import io
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console, RenderableType
@@ -11,6 +12,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.text import clean
 from tui.widgets.guarded import Guarded
 
 Line = Text | Sequence[Segment]
@@ -57,9 +59,9 @@ class Paper(Guarded, ScrollView, can_focus=False):
         width = self.scrollable_content_region.width
         if width <= 0:
             return
-        strips = [_strip(line) for line in self._source(width)]
+        strips = self._strips_at(width)
         if len(strips) > self.size.height and not self.show_vertical_scrollbar:
-            strips = [_strip(line) for line in self._source(width - 1)]  # the scrollbar's room
+            strips = self._strips_at(width - 1)  # the scrollbar's room
         before, self._strips = self._strips, strips
         if len(before) != len(strips) or width != self._width:
             self._width = width
@@ -75,11 +77,25 @@ class Paper(Guarded, ScrollView, can_focus=False):
         if changed:
             self.refresh(*changed)
 
+    def _strips_at(self, width: int) -> list[Strip]:
+        """The source's lines; where a foreign file breaks it, a line that says so."""
+        strips = []
+        try:
+            for line in self._source(width):
+                strips.append(_strip(line))
+        except Exception as error:
+            getattr(self.app, "unshown", deque()).append(error)
+            strips.append(_strip(Text(clean(f"can't be shown: {error!r}", width))))
+        return strips
+
     def on_resize(self) -> None:
         self.redraw()
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
+
+    def on_unmount(self) -> None:
+        self.app.theme_changed_signal.unsubscribe(self)
 
     def render_line(self, y: int) -> Strip:
         """The line at ``y`` cells below the widget's top."""

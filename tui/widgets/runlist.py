@@ -106,10 +106,10 @@ class RunList(Guarded, ScrollView, can_focus=True):
             at = places[before.parent or ""]
         else:
             at = min(self._at, max(len(rows) - 1, 0))
+        self.virtual_size = Size(self.size.width, len(rows) + 1)
         if before is None or self._at != at:
             self._at = at
             self._follow_cursor()
-        self.virtual_size = Size(self.size.width, len(rows) + 1)
         if self.current is None or before is None or self.current.id != before.id:
             self.post_message(self.Moved())
         self._redraw()
@@ -131,6 +131,9 @@ class RunList(Guarded, ScrollView, can_focus=True):
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _: self._redraw())
+
+    def on_unmount(self) -> None:
+        self.app.theme_changed_signal.unsubscribe(self)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -163,7 +166,8 @@ class RunList(Guarded, ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(width).apply_style(base)
 
     def _cursor_colour(self) -> str:
-        return self.app.theme_variables.get("panel", "#303030")
+        found = self.app.theme_variables.get("panel", "")
+        return found if found.startswith("#") else "#303030"  # ANSI themes name no colour
 
     def _columns(self, width: int) -> list[tuple[str, str, int, bool]]:
         shown = [column for column in _COLUMNS if width >= column[3]]
@@ -227,9 +231,9 @@ class RunList(Guarded, ScrollView, can_focus=True):
         page = max(self.size.height - 1, 1)
         top = self.scroll_offset.y
         if self._at < top:
-            self.scroll_to(y=self._at, animate=False)
+            self.scroll_to(y=self._at, animate=False, force=True)
         elif self._at >= top + page:
-            self.scroll_to(y=self._at - page + 1, animate=False)
+            self.scroll_to(y=self._at - page + 1, animate=False, force=True)
 
     def _go(self, at: int) -> None:
         at = min(max(at, 0), max(len(self._rows) - 1, 0))
