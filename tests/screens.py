@@ -52,7 +52,7 @@ class Screen:
         """Let everything that was caused be done."""
         while not self.app.feed.step(1.0):
             pass
-        for _ in range(3):
+        for _ in range(2):
             await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:

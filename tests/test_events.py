@@ -26,6 +26,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def line(kind: str = "log", **fields: object) -> bytes:
+    if kind == "metric":
+        fields = {"epoch": 0, "step": 0, "values": {}, **fields}
     return json.dumps({"v": 1, "t": 1.0, "kind": kind, **fields}).encode() + b"\n"
 
 
@@ -273,7 +275,7 @@ def test_a_reader_beside_a_writing_thread_sees_no_gap(path: Path) -> None:
 
     def write() -> None:
         for number in range(total):
-            writer.write("metric", step=number, text="ε" * (number % 200))
+            writer.write("log", step=number, text="ε" * (number % 200))
 
     thread = threading.Thread(target=write)
     thread.start()
@@ -292,7 +294,7 @@ def test_threads_that_share_a_writer_tear_no_line(path: Path) -> None:
 
     def write(name: int) -> None:
         for number in range(300):
-            writer.write("metric", thread=name, step=number, text="x" * 300)
+            writer.write("log", thread=name, step=number, text="x" * 300)
 
     threads = [threading.Thread(target=write, args=(name,)) for name in range(4)]
     for thread in threads:
@@ -312,7 +314,7 @@ def test_a_killed_writer_leaves_a_file_that_reads_and_goes_on(path: Path) -> Non
     endless = (
         "import sys; from pathlib import Path; from runs.events import EventWriter\n"
         "writer = EventWriter(Path(sys.argv[1]))\n"
-        "for step in range(10**9): writer.write('metric', step=step, text='x' * 500)\n"
+        "for step in range(10**9): writer.write('log', step=step, text='x' * 500)\n"
     )
     ours = {**os.environ, "PYTHONPATH": str(Path(runs.__file__).parents[1])}
     process = subprocess.Popen([sys.executable, "-c", endless, str(path)], env=ours)

@@ -24,7 +24,7 @@ def started(attempt: int = 1, step: int | None = None) -> dict[str, Any]:
 
 
 def metric(step: int, every: str = "epoch", loss: float = 1.0) -> dict[str, Any]:
-    return {"kind": "metric", "step": step, "every": every, "values": {"loss": loss}}
+    return {"kind": "metric", "epoch": 0, "step": step, "every": every, "values": {"loss": loss}}
 
 
 def checkpoint(name: str, step: int) -> dict[str, Any]:

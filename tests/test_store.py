@@ -275,6 +275,11 @@ def test_the_children_of_a_study_come_oldest_first(store: Store) -> None:
 
 RECENT, OLD = NOW - 1, NOW - SILENCE_S - 1
 
+
+def measured(t: float, step: int) -> dict[str, Any]:
+    return {"t": t, "kind": "metric", "epoch": 0, "step": step, "values": {}}
+
+
 STATES: dict[str, tuple[str, list[dict[str, Any]], str | None]] = {
     "nothing happened yet": ("queued", [], None),
     "waits": ("queued", [beat(RECENT, "queued")], None),
@@ -284,7 +289,7 @@ STATES: dict[str, tuple[str, list[dict[str, Any]], str | None]] = {
         [{"t": OLD, "kind": "started"}, beat(RECENT, "running")],
         None,
     ),
-    "measures": ("running", [{"t": RECENT, "kind": "metric", "step": 1}], None),
+    "measures": ("running", [measured(RECENT, 1)], None),
     "log of a waiting run": (
         "queued",
         [beat(RECENT, "queued"), {"t": RECENT, "kind": "log", "message": "waits for cpu"}],
@@ -306,7 +311,7 @@ STATES: dict[str, tuple[str, list[dict[str, Any]], str | None]] = {
         [
             beat(OLD, "queued"),
             {"t": OLD, "kind": "started", "attempt": 1},
-            {"t": OLD, "kind": "metric", "step": 1},
+            measured(OLD, 1),
             {"t": OLD, "kind": "ended", "state": "interrupted"},
             beat(RECENT, "queued", attempt=2),
         ],
@@ -357,7 +362,7 @@ def test_a_torn_result_is_none(store: Store) -> None:
 def test_a_long_history_does_not_hide_the_state(store: Store) -> None:
     run = add(store, 0)
     happen(run, {"t": OLD, "kind": "started"}, beat(OLD, "queued", attempt=2))
-    happen(run, *({"t": RECENT, "kind": "metric", "step": step} for step in range(2000)))
+    happen(run, *(measured(RECENT, step) for step in range(2000)))
 
     assert run.state(now=NOW) == "running"
     assert run.was_started

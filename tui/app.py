@@ -72,7 +72,7 @@ class AdvtuiApp(Guarded, App[None]):
         for theme in THEMES:
             self.register_theme(theme)
 
-    def get_default_screen(self) -> Screen[object]:
+    def get_default_screen(self) -> RunsScreen:
         """Home, with what a first look brings: the first frame shows runs."""
         self.feed.step(budget_s=0.05)
         return RunsScreen()
@@ -211,15 +211,13 @@ class AdvtuiApp(Guarded, App[None]):
                 yield SystemCommand(
                     binding.description.capitalize(),
                     f"{self.get_key_display(binding)} · {binding.id}",
-                    lambda action=action, node=node: self.call_later(  # type: ignore[misc]
-                        self.run_action, action, node
-                    ),
+                    lambda action=action, node=node: self.call_later(self.run_action, action, node),
                 )
         for name in sorted(self.available_themes):
             yield SystemCommand(
                 f"Theme {name}",
                 "for this session; config.toml keeps it",
-                lambda name=name: setattr(self, "theme", name),  # type: ignore[misc]
+                lambda name=name: setattr(self, "theme", name),
             )
 
 

@@ -172,7 +172,7 @@ def training_share(snapshot: Snapshot) -> float:
     if not progress or not progress.get("epochs"):
         return 0.0
     within = progress["done"] / max(progress["total"], 1) if progress["task"] == "train" else 1.0
-    return min(1.0, (progress["epoch"] + within) / progress["epochs"])
+    return min(1.0, float((progress["epoch"] + within) / progress["epochs"]))
 
 
 def attack_share(run: Run, snapshot: Snapshot) -> float:
@@ -180,7 +180,7 @@ def attack_share(run: Run, snapshot: Snapshot) -> float:
     spec = run.raw_spec
     pairs = len(dicts(spec.get("checkpoints"))) * len(dicts(spec.get("attacks")))
     done = sum(event["done"] / max(event["total"], 1) for event in snapshot.attacks.values())
-    return min(1.0, done / max(pairs, 1))
+    return min(1.0, float(done / max(pairs, 1)))
 
 
 def _error(result: Mapping[str, Any]) -> str:

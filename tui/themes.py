@@ -4,7 +4,7 @@ Nothing is said in colour alone; ``advtui-plain`` has none, and reads the same.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.theme import Theme
 
@@ -99,7 +99,7 @@ class Palette:
         return self.series[number % len(self.series)]
 
 
-def palette_of(app: "App[object]") -> Palette:
+def palette_of(app: "App[Any]") -> Palette:
     """The palette of the app's current theme."""
     theme = app.current_theme
     colours = app.theme_variables
@@ -108,6 +108,7 @@ def palette_of(app: "App[object]") -> Palette:
         found = colours.get(name, instead)
         return found if found.startswith("#") else instead
 
+    series: tuple[str, ...]
     if theme.name == PLAIN.name:
         series = _SERIES_PLAIN
     else:

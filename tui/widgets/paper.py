@@ -84,7 +84,8 @@ class Paper(Guarded, ScrollView, can_focus=False):
             for line in self._source(width):
                 strips.append(_strip(line))
         except Exception as error:
-            getattr(self.app, "unshown", deque()).append(error)
+            unshown: deque[Exception] = getattr(self.app, "unshown", deque())
+            unshown.append(error)
             strips.append(_strip(Text(clean(f"can't be shown: {error!r}", width))))
         return strips
 
