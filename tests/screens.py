@@ -3,11 +3,14 @@
 import asyncio
 import functools
 import time
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from textual import events
+from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_from_key
 from textual.pilot import Pilot
 
 from runs.store import Store
@@ -15,6 +18,7 @@ from tui.app import AdvtuiApp
 from tui.settings import Settings
 
 SIZES = ((80, 24), (120, 40), (200, 60))
+SHORT_S = 0.006  # longer than the screen waits anywhere for its next slice of reading
 COVERED: set[str] = set()
 """Ids of all bindings that some test presses."""
 
@@ -41,6 +45,16 @@ async def opened(
     assert foreign or not app.unshown, app.unshown
 
 
+def key_event(key: str) -> events.Key:
+    """The event of a key by its name or character."""
+    name = _character_to_key(key) if len(key) == 1 and not key.isalnum() else key
+    try:
+        character = unicodedata.lookup(_get_unicode_name_from_key(REPLACED_KEYS.get(name, name)))
+    except KeyError:
+        character = key if len(key) == 1 else None
+    return events.Key(name, character)
+
+
 class Screen:
     """The app in a test."""
 
@@ -52,8 +66,15 @@ class Screen:
         """Let everything that was caused be done."""
         while not self.app.feed.step(1.0):
             pass
-        for _ in range(2):
-            await self.pilot.pause()
+        quiet = 0
+        while quiet < 2:
+            screen = self.app.screen
+            await self.pilot._wait_for_screen()
+            await asyncio.sleep(SHORT_S)
+            screen._on_timer_update()
+            pumps = [self.app, *self.app.screen.walk_children(with_self=True)]
+            busy = screen is not self.app.screen or any(pump.message_queue_size for pump in pumps)
+            quiet = 0 if busy else quiet + 1
 
     async def press(self, *keys: str) -> None:
         """Press keys, or bindings by their ids (``runs.open``): these must be active here."""
@@ -61,7 +82,7 @@ class Screen:
             if "." in key:
                 self.pressed.add(key)
                 key = self.key_of(key)
-            await self.pilot.press(key)
+            self.app._driver.send_message(key_event(key))
             await self.settle()
 
     def key_of(self, binding_id: str) -> str:

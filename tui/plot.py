@@ -225,7 +225,7 @@ def _markers(
 
 
 def _y_labels(plot: Plot, view: View) -> dict[int, str]:
-    count = max(view.height // 4, 2)
+    count = max(view.height // 3, 3)
     values = log_ticks(view.y0, view.y1, count) if plot.log else ticks(view.y0, view.y1, count)
     labels: dict[int, str] = {}
     for value in values:

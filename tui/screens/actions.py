@@ -32,6 +32,14 @@ class RunActions(HouseScreen):
         Binding("D", "delete", "delete", id="run.delete"),
     ]
 
+    def offers(self, action: str) -> bool:
+        row = self.row
+        if row is not None and action == "stop":
+            return row.is_live
+        if row is not None and action == "resume":
+            return not row.is_live and row.state != "completed"
+        return True
+
     @property
     def row(self) -> Row | None:
         """The run that is meant."""

@@ -72,6 +72,10 @@ class HouseScreen(Guarded, Screen[None]):
     def on_screen_resume(self) -> None:
         self.redraw_frame()
 
+    def on_descendant_focus(self) -> None:
+        """Other keys work where another widget is in focus."""
+        self.call_after_refresh(self.redraw_frame)
+
     def redraw_frame(self) -> None:
         """Draw head and foot again where they have changed."""
         if self.is_ready:
@@ -101,6 +105,10 @@ class HouseScreen(Guarded, Screen[None]):
             line.append(f" {told}  ", self.palette.dim)
         return line
 
+    def offers(self, action: str) -> bool:  # noqa: ARG002
+        """Whether the foot names the key of an action now."""
+        return True
+
     def hints(self) -> list[tuple[str, str]]:
         """The keys of this screen that the foot shows, with what they do."""
         found: dict[str, tuple[str, str]] = {}
@@ -112,4 +120,5 @@ class HouseScreen(Guarded, Screen[None]):
         last = ("back", "help", "quit")
         first = [action for action in self.FOOT if action in found]
         rest = [action for action in found if action not in (*first, *last)]
-        return [found[action] for action in (*first, *rest, *last) if action in found]
+        order = [action for action in (*first, *rest, *last) if action in found]
+        return [found[action] for action in order if self.offers(action)]

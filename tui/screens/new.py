@@ -41,7 +41,7 @@ class Entry:
 
 
 LINES = (
-    Entry("what", "kind of run", "all of it, one training, an attack", options=EVERY),
+    Entry("what", "kind of run", "study: all of it", options=EVERY),
     Entry("preset", "preset", "", TRAINED, NAMES),
     Entry("mode", "mode", "adversarial, or plain", ("train",), ("robust", "baseline")),
     Entry("models", "models", "ids, names, @1, RUN:best_robust", ("attack",)),

@@ -32,7 +32,7 @@ def now_line(feed: RunFeed, state: str, error: str, width: int, palette: Palette
     glyph, colour = palette.state(state)
     line = Text.assemble((f" {glyph} {state}", colour))
     if error:
-        line.append(f"  {clean(error, width)}", palette.bad)
+        line.append(f"  {clean(error, max(width - line.cell_len - 2, 8))}", palette.bad)
         return line
     if state not in ("running", "queued"):
         return line
@@ -196,11 +196,10 @@ def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iter
         yield _load("  busy", busy, room, "", palette)
         used, total = gpu.get("memory_used"), gpu.get("memory_total")
         yield _load("  memory", _share(used, total), room, _gigabytes(used, total), palette)
-        for key, unit in (("temperature_c", "°C"), ("power_w", "W")):
+        for label, key, unit in (("  temp.", "temperature_c", "°C"), ("  power", "power_w", "W")):
             if isinstance(gpu.get(key), int | float):
                 yield Text.assemble(
-                    (f"  {key.partition('_')[0]:<10.10}  ", palette.dim),
-                    (f"{gpu[key]:.0f} {unit}", palette.text),
+                    (f"{label:<12}", palette.dim), (f"{gpu[key]:.0f} {unit}", palette.text)
                 )
 
 

@@ -52,7 +52,7 @@ def preview(house: "AdvtuiApp", row: Row, width: int) -> Iterator[Text]:
 
 def _figures(house: "AdvtuiApp", row: Row, width: int) -> Iterator[Text]:
     palette = palette_of(house)
-    where = "test" if row.on_test else "validation"
+    where = "test" if row.on_test else "val"
     if row.clean is not None or row.robust is not None:
         yield Text.assemble(
             (f"{'clean':<10}", palette.dim), (f"{percent(row.clean):>5} %", palette.text),

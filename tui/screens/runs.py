@@ -91,6 +91,11 @@ class RunsScreen(RunActions):
             left.append(f"  / {clean(self._filter, 60)}", palette.accent)
         return left, right
 
+    def hints(self) -> list[tuple[str, str]]:
+        if isinstance(self.focused, Input):
+            return [("⏎", "keep the filter"), ("esc", "clear it")]
+        return super().hints()
+
     def on_mount(self) -> None:
         self.runlist.focus()
         self.home_changed()
