@@ -7,7 +7,6 @@ nothing and knows nothing of how a run is carried out.
 import contextlib
 import os
 import re
-import secrets
 import shutil
 import time
 from collections.abc import Iterable
@@ -195,7 +194,7 @@ class Store:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             while True:
-                run = Run(self.folder / f"{stamp}-{slug}-{secrets.token_hex(2)}")
+                run = Run(self.folder / f"{stamp}-{slug}-{os.urandom(2).hex()}")
                 try:
                     run.path.mkdir()
                     break

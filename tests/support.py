@@ -24,7 +24,7 @@ class Command:
         self.env = {**os.environ, "ADVTUI_HOME": str(home), "COLUMNS": "120"}
 
     def arguments(self, *words: str) -> list[str]:
-        return [sys.executable, "-P", "-m", "tui.cli", *words]
+        return [sys.executable, "-P", "-m", "tui", *words]
 
     def __call__(self, *words: str, timeout: float = 240, **more: object) -> "Finished":
         return subprocess.run(  # type: ignore[call-overload, no-any-return]

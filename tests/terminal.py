@@ -38,7 +38,7 @@ class Terminal:
         }
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tui.cli", *words],
+            [sys.executable, "-P", "-m", "tui", *words],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -59,18 +59,23 @@ class Terminal:
         got = b""
         until = time.perf_counter() + seconds
         while (left := until - time.perf_counter()) > 0:
-            if not select.select([self._master], [], [], left)[0]:
-                break
-            try:
-                chunk = os.read(self._master, 65_536)
-            except OSError:  # the other side is closed
-                break
+            chunk = self._take(left)
             if not chunk:
                 break
             got += chunk
-        self.bytes += len(got)
-        self._stream.feed(got)
         return got
+
+    def _take(self, seconds: float = 0.05) -> bytes:
+        """What comes next; nothing where nothing comes within so many seconds."""
+        if not select.select([self._master], [], [], seconds)[0]:
+            return b""
+        try:
+            chunk = os.read(self._master, 65_536)
+        except OSError:  # the other side is closed
+            return b""
+        self.bytes += len(chunk)
+        self._stream.feed(chunk)
+        return chunk
 
     @property
     def text(self) -> str:
@@ -83,7 +88,7 @@ class Terminal:
         while not all(text in self.text for text in texts):
             assert time.perf_counter() < until, f"never saw {texts} in\n{self.text}"
             assert self.process.poll() is None or self.read(), f"it ended:\n{self.text}"
-            self.read()
+            self._take()
 
     def press(self, *keys: str) -> None:
         for key in keys:

@@ -226,7 +226,7 @@ def test_the_shell_completes_commands_options_presets_and_runs(
         "COMP_WORDS": typed,
         "COMP_CWORD": str(len(typed.split()) - 1),
     }
-    code = "import sys; sys.argv = ['advtui']; from tui.cli import main; sys.exit(main())"
+    code = "import sys; sys.argv = ['advtui']; from tui.__main__ import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], env=asked, capture_output=True, text=True, check=False
     )

@@ -117,6 +117,7 @@ FOREIGN_EVENTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["running", "attacking", "study"])
 @in_loop
 async def test_foreign_events(home: Path, what: str) -> None:

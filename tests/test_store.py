@@ -95,8 +95,8 @@ def test_a_new_run_holds_its_spec_and_nothing_else(store: Store) -> None:
 def test_runs_made_in_the_same_second_get_ids_of_their_own(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tokens = iter(["aaaa", "aaaa", "bbbb", "bbbb", "aaaa", "cccc"])
-    monkeypatch.setattr("runs.store.secrets.token_hex", lambda _: next(tokens))
+    tokens = iter([b"\xaa\xaa", b"\xaa\xaa", b"\xbb\xbb", b"\xbb\xbb", b"\xaa\xaa", b"\xcc\xcc"])
+    monkeypatch.setattr("runs.store.os.urandom", lambda _: next(tokens))
     monkeypatch.setattr("runs.store.time.time", lambda: NOW)
 
     assert [store.create(TrainSpec()).id[-4:] for _ in range(3)] == ["aaaa", "bbbb", "cccc"]

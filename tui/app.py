@@ -4,6 +4,7 @@ It imports no torch; runs are processes of their own, and whatever it shows come
 files. Leaving it stops none of them.
 """
 
+import gc
 import subprocess
 import time
 import traceback
@@ -71,6 +72,9 @@ class AdvtuiApp(Guarded, App[None]):
         self._started_here: list[subprocess.Popen[bytes]] = []
         for theme in THEMES:
             self.register_theme(theme)
+        # Set before the start: a theme that changes later has all styles parsed again.
+        known = self.settings.theme in self.available_themes
+        self.theme = self.settings.theme if known else THEMES[0].name
 
     def get_default_screen(self) -> RunsScreen:
         """Home, with what a first look brings: the first frame shows runs."""
@@ -79,16 +83,21 @@ class AdvtuiApp(Guarded, App[None]):
 
     def on_mount(self) -> None:
         problems = [self.settings.problem] if self.settings.problem else []
-        if self.settings.theme in self.available_themes:
-            self.theme = self.settings.theme
-        else:
+        if self.settings.theme not in self.available_themes:
             problems.append(f"unknown theme {self.settings.theme!r}")
-            self.theme = THEMES[0].name
         self.set_keymap(self.settings.keys)
         for problem in problems:
             self.tell(problem, "warning")
         self.set_interval(TICK_S, self._tick)
         self._look_through_home()
+        self.call_after_refresh(self._collect_garbage_again)
+
+    @staticmethod
+    def _collect_garbage_again() -> None:
+        """What the start has made stays: no collection needs to look through it."""
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
 
     # Following the home
 

@@ -99,20 +99,25 @@ def _draw_extremes(curve: Curve, view: View, lit: list[int], first: int, last: i
     xs, ys = curve.xs, curve.ys
     breaks = sorted(gap for gap in curve.gaps if first < gap < last)
     step = (view.x1 - view.x0) / max(view.columns - 1, 1)
-    begin = first
-    joined: tuple[int, float] | None = None
+    rows = view.rows
+    begin, before, left_at = first, -2, 0
     for column in range(view.columns):
-        edge = view.x0 + (column + 0.5) * step
-        end = bisect_left(xs, edge, begin, last)
+        end = bisect_left(xs, view.x0 + (column + 0.5) * step, begin, last)
         if end == begin:
             continue
         values = ys[begin:end]
-        low, high = min(values), max(values)
+        low, high = view.row(min(values)), view.row(max(values))
         broken = bool(breaks) and bisect_right(breaks, end - 1) > bisect_left(breaks, begin)
-        if joined is not None and not broken:
-            _line(lit, (joined[0], view.row(joined[1])), (column, view.row(values[0])), view.rows)
-        _vertical(lit, column, view.row(low), view.row(high), view.rows)
-        joined, begin = (column, ys[end - 1]), end
+        if before >= 0 and not broken:
+            entered = view.row(values[0])
+            if before == column - 1:  # each column is lit as far as half of the way
+                half = math.floor((left_at + entered) / 2 + 0.5)
+                _vertical(lit, before, min(left_at, half), max(left_at, half), rows)
+                low, high = min(low, half), max(high, half)
+            else:
+                _line(lit, (before, left_at), (column, entered), rows)
+        _vertical(lit, column, low, high, rows)
+        begin, before, left_at = end, column, view.row(values[-1])
 
 
 def _line(lit: list[int], one: tuple[int, int], two: tuple[int, int], rows: int) -> None:
@@ -130,22 +135,32 @@ def _line(lit: list[int], one: tuple[int, int], two: tuple[int, int], rows: int)
 
 
 def _vertical(lit: list[int], column: int, low: int, high: int, rows: int) -> None:
-    low, high = max(low, 0), min(high, rows - 1)
-    if 0 <= column < len(lit) and low <= high:
-        lit[column] |= ((1 << (high - low + 1)) - 1) << low
+    if low < 0:
+        low = 0
+    if high >= rows:
+        high = rows - 1
+    if low <= high and 0 <= column < len(lit):
+        lit[column] |= (2 << high) - (1 << low)
 
 
 def cells(lit: Sequence[int], height: int) -> list[list[int]]:
     """Rows of cells from above, each the offset of its braille pattern from U+2800."""
     grid = []
+    any_lit = 0
+    for column in lit:
+        any_lit |= column
+    pairs = list(zip(lit[::2], lit[1::2], strict=True))
     for row in range(height):
         shift = (height - 1 - row) * DOTS_Y
-        grid.append(
-            [
-                _LEFT_OF[left >> shift & 15] | _RIGHT_OF[right >> shift & 15]
-                for left, right in zip(lit[::2], lit[1::2], strict=True)
-            ]
-        )
+        if any_lit >> shift & 15:
+            grid.append(
+                [
+                    _LEFT_OF[left >> shift & 15] | _RIGHT_OF[right >> shift & 15]
+                    for left, right in pairs
+                ]
+            )
+        else:
+            grid.append([0] * len(pairs))
     return grid
 
 

@@ -8,7 +8,6 @@ osc9 = true               # a desktop notification, where the terminal knows OSC
 """
 
 import os
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,10 +35,12 @@ def settings_path() -> Path:
 def read_settings(path: Path | None = None) -> Settings:
     """The settings; the defaults where the file is absent or a value of the wrong type."""
     path = path or settings_path()
+    if not path.exists():
+        return Settings()
+    import tomllib
+
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Settings()
     except (OSError, ValueError) as error:
         return Settings(problem=f"{path}: {error}")
     wrong: list[str] = []

@@ -72,9 +72,9 @@ class HouseScreen(Guarded, Screen[None]):
     def on_screen_resume(self) -> None:
         self.redraw_frame()
 
-    def on_descendant_focus(self) -> None:
-        """Other keys work where another widget is in focus."""
-        self.call_after_refresh(self.redraw_frame)
+    def on_mount(self) -> None:
+        # Other keys work where another widget is in focus, or has something to clear.
+        self.bindings_updated_signal.subscribe(self, lambda _: self.redraw_frame())
 
     def redraw_frame(self) -> None:
         """Draw head and foot again where they have changed."""
@@ -117,7 +117,7 @@ class HouseScreen(Guarded, Screen[None]):
             if binding.show and not binding.system and active.enabled and binding.description:
                 shown = (self.app.get_key_display(binding), binding.description)
                 found.setdefault(binding.action.partition("(")[0], shown)
-        last = ("back", "help", "quit")
+        last = ("clear", "back", "help", "quit")
         first = [action for action in self.FOOT if action in found]
         rest = [action for action in found if action not in (*first, *last)]
         order = [action for action in (*first, *rest, *last) if action in found]

@@ -31,7 +31,7 @@ class CurvesPane(Guarded, Widget, can_focus=True):
         Binding("comma", "pan(-0.25)", "pan left", show=False, id="curves.pan-left"),
         Binding("full_stop", "pan(0.25)", "pan right", show=False, id="curves.pan-right"),
         Binding("0", "whole", "show all", show=False, id="curves.whole"),
-        Binding("escape", "clear", "clear crosshair and zoom", show=False, id="curves.clear"),
+        Binding("escape", "clear", "clear", id="curves.clear"),
     ]
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -81,6 +81,7 @@ class CurvesPane(Guarded, Widget, can_focus=True):
             chart = self.query_one(f"#chart-{kind.name}", Chart)
             if chart.display:
                 chart.plot = self._plot(kind, number)
+        self.refresh_bindings()  # whether escape clears something
 
     def _plot(self, kind: ChartKind, number: int) -> Plot:
         marks = {}

@@ -180,7 +180,7 @@ class RunScreen(RunActions):
         self.query_one("#tabs", TabLine).show(self._tab_line)
         if self.query_one("#side").display:
             for number in range(3):
-                self._redraw_side(number)
+                self.query_one(f"#side-{number}", Paper).redraw()
         name = TABS[self._page]
         if name == "curves":
             self._show_curves(force=force)
@@ -292,13 +292,6 @@ class RunScreen(RunActions):
             yield Text()
 
         return lines
-
-    def _redraw_side(self, number: int) -> None:
-        paper = self.query_one(f"#side-{number}", Paper)
-        paper.redraw()
-        wanted = max(paper.virtual_size.height, 1)
-        if paper.styles.height is None or paper.styles.height.value != wanted:
-            paper.styles.height = wanted
 
     # Keys
 

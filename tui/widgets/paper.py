@@ -56,16 +56,16 @@ class Paper(Guarded, ScrollView, can_focus=False):
 
     def redraw(self) -> None:
         """Ask the source again, and refresh the lines that differ."""
-        width = self.scrollable_content_region.width
-        if width <= 0:
+        if self.scrollable_content_region.width <= 0:
             return
-        strips = self._strips_at(width)
-        if len(strips) > self.size.height and not self.show_vertical_scrollbar:
-            strips = self._strips_at(width - 1)  # the scrollbar's room
-        before, self._strips = self._strips, strips
+        before, width = self._strips, self._width
+        self._read()
+        strips = self._strips
+        height = self.styles.height
+        asked = len(strips) > self.size.height or (height is not None and height.is_auto)
+        # Where all of it has room there is nothing to scroll, and no second layout for it.
+        self.virtual_size = Size(self._width, len(strips)) if asked else Size(0, 0)
         if len(before) != len(strips) or width != self._width:
-            self._width = width
-            self.virtual_size = Size(width, len(strips))
             self.refresh()
             return
         top = self.scroll_offset.y
@@ -76,6 +76,12 @@ class Paper(Guarded, ScrollView, can_focus=False):
         ]
         if changed:
             self.refresh(*changed)
+
+    def _read(self) -> None:
+        self._width = self.scrollable_content_region.width
+        self._strips = self._strips_at(self._width)
+        if len(self._strips) > self.size.height and not self.show_vertical_scrollbar:
+            self._strips = self._strips_at(self._width - 1)  # the scrollbar's room
 
     def _strips_at(self, width: int) -> list[Strip]:
         """The source's lines; where a foreign file breaks it, a line that says so."""
@@ -97,6 +103,11 @@ class Paper(Guarded, ScrollView, can_focus=False):
 
     def on_unmount(self) -> None:
         self.app.theme_changed_signal.unsubscribe(self)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        if self._width < 0 < self.scrollable_content_region.width:
+            self._read()  # the first frame comes before the first resize, and is complete
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """The line at ``y`` cells below the widget's top."""

@@ -106,7 +106,7 @@ class RunList(Guarded, ScrollView, can_focus=True):
             at = places[before.parent or ""]
         else:
             at = min(self._at, max(len(rows) - 1, 0))
-        self.virtual_size = Size(self.size.width, len(rows) + 1)
+        self._measure()
         if before is None or self._at != at:
             self._at = at
             self._follow_cursor()
@@ -114,10 +114,17 @@ class RunList(Guarded, ScrollView, can_focus=True):
             self.post_message(self.Moved())
         self._redraw()
 
+    def _measure(self) -> None:
+        lines = len(self._rows) + 1
+        self.virtual_size = Size(0, lines if lines > self.size.height > 0 else 0)
+
+    def _draw(self) -> None:
+        self._strips = [self._draw_line(y) for y in range(self.size.height)]
+
     def _redraw(self) -> None:
         """Draw what is seen, and send to the terminal the lines that differ."""
         before = self._strips
-        self._strips = [self._draw_line(y) for y in range(self.size.height)]
+        self._draw()
         if len(before) != len(self._strips):
             self.refresh()
             return
@@ -140,11 +147,16 @@ class RunList(Guarded, ScrollView, can_focus=True):
         self._redraw()
 
     def on_resize(self) -> None:
-        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self._measure()
         self._follow_cursor()
         self._redraw()
 
     # Drawing
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        if not self._strips:
+            self._draw()  # the first frame comes before the first resize, and is complete
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """The line at ``y`` cells below the top; the first is the head and stays."""

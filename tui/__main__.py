@@ -1,0 +1,68 @@
+"""Where ``advtui`` begins: the screen or a command, and what every one of them ends with."""
+
+import gc
+import os
+import sys
+
+
+def main() -> int:
+    """Run the command; every error ends in one sentence on stderr and a fitting exit code."""
+    if "--debug" in sys.argv:  # wherever it stands, also behind the command
+        sys.argv = [word for word in sys.argv if word != "--debug"]
+        os.environ["ADVTUI_DEBUG"] = "1"
+    try:
+        code = _carry_out()
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        return _reader_gone()
+    except SystemExit:
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # Typer's answer to a closed pipe
+            return _reader_gone()
+        raise
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if os.environ.get("ADVTUI_DEBUG"):
+            raise
+        return _explain(error)
+
+
+def _carry_out() -> object:
+    completing = "_ADVTUI_COMPLETE" in os.environ  # the shell asks Typer for words
+    if len(sys.argv) == 1 and not completing:  # the screen; Typer would be a sixth of its start
+        gc.disable()  # until the first frame, which leaves nothing to collect
+        from tui.app import open_app
+
+        open_app(None)
+        return 0
+    from tui.cli import app
+
+    return app(standalone_mode=False)
+
+
+def _reader_gone() -> int:
+    """Nobody reads on: be quiet. A run that was followed goes on."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
+
+
+def _explain(error: Exception) -> int:
+    from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
+    from tui.text import clean
+
+    if isinstance(error, UserError):
+        message, code = str(error), error.exit_code
+    elif hasattr(error, "format_message"):  # a wrong option or argument, in Typer's words
+        message, code = error.format_message(), int(getattr(error, "exit_code", 2))
+    elif type(error).__name__ == "Abort":
+        message, code = "aborted", EXIT_INTERRUPTED
+    else:
+        message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+        code = EXIT_FAILED
+    print(f"advtui: {clean(message, 2000)}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
