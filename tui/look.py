@@ -10,13 +10,13 @@ import typer
 from rich.text import Text
 
 from runs.errors import EXIT_INTERRUPTED, UserError
-from runs.events import last_events
 from runs.formats import FORMATS
 from runs.launch import request_stop
 from runs.results import compare
 from runs.snapshot import read_snapshot
 from runs.store import LIVE, Run
 from tui.console import print_result, stdout_console, telling
+from tui.rows import last_metrics
 from tui.session import open_store, say
 from tui.tables import comparison, run_list, state_text
 from tui.text import clean, duration
@@ -39,18 +39,6 @@ def summary(run: Run) -> dict[str, Any]:
         "note": run.meta.get("note"),
         "metrics": last_metrics(run),
     }
-
-
-def last_metrics(run: Run) -> dict[str, Any]:
-    """The values of a training's last whole epoch, with ``epoch``; {} where there is none."""
-    if run.kind != "train":
-        return {}
-    if last := (run.result or {}).get("last"):
-        return dict(last)
-    for event in reversed(last_events(run.events_path, tail_bytes=65_536)):
-        if event["kind"] == "metric" and event.get("every") == "epoch":
-            return {"epoch": event["epoch"], **event["values"]}
-    return {}
 
 
 def list_runs(home: Path | None, limit: int | None, *, as_json: bool) -> None:
