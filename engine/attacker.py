@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.attacks import attack_batch
 from engine.data import Pictures, to_float
 from engine.folding import Folded
-from engine.pgd import Step
+from engine.loop import Step
 from engine.resnet import PictureClassifier
 from engine.stopping import StopSignal
 from runs.events import EventWriter

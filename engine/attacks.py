@@ -1,4 +1,4 @@
-"""One attack of an evaluation on one batch: targets, noise, PGD.
+"""One attack of an evaluation on one batch: targets, noise, the routine.
 
 Sits between the routine and those who evaluate (the attack run, the validation of a training):
 both attack in the same way.
@@ -9,9 +9,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from engine.pgd import Step, pgd
+from engine.apgd import apgd
+from engine.loop import Step
+from engine.pgd import pgd
 from engine.randomness import derive, image_generators
 from runs.spec import Attack
+
+ROUTINES = {"pgd": pgd, "apgd": apgd}
 
 
 def choose_targets(
@@ -52,15 +56,61 @@ def attack_batch(
     """Adversarial images (as :func:`engine.pgd.pgd` with ``keep="best"``) and their targets.
 
     ``logits`` are those of the clean images. The noise of an image depends on the seed and its
-    index alone.
+    index alone. With the targets ``all`` an image is aimed at one wrong class after the other, the
+    likeliest first, until it is taken for one of them; its target is the last that was tried.
     """
+    noise = image_generators(seed, "start", indices) if attack.pgd.random_start else None
+    if attack.targets == "all":
+        return _towards_all(model, images, labels, attack, logits, noise, on_step)
     targets = (
         None
         if attack.targets is None
         else choose_targets(attack.targets, labels, logits, indices, seed)
     )
-    noise = image_generators(seed, "start", indices) if attack.pgd.random_start else None
-    adversarial = pgd(
+    routine = ROUTINES[attack.method]
+    adversarial = routine(
         model, images, labels, attack.pgd, targets=targets, generator=noise, on_step=on_step
     )
     return adversarial, targets
+
+
+def _towards_all(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    attack: Attack,
+    logits: Tensor,
+    noise: list[torch.Generator] | None,
+    on_step: Callable[[Step], object] | None,
+) -> tuple[Tensor, Tensor]:
+    wrong = logits.scatter(1, labels[:, None], -torch.inf).argsort(dim=1, descending=True)
+    classes = min(attack.target_classes or logits.shape[1], logits.shape[1] - 1)
+    points, targets = images.clone(), wrong[:, 0].clone()
+    left = torch.arange(len(images), device=images.device)
+    for rank in range(classes):
+        if len(left) == 0:
+            break
+        aims = wrong[left, rank]
+        fooled = torch.zeros(len(left), dtype=torch.bool, device=images.device)
+
+        def note(
+            step: Step, fooled: Tensor = fooled, places: Tensor = left, rank: int = rank
+        ) -> None:
+            fooled[step.indices] |= step.fooled
+            if on_step:  # until the last class is tried none of those left is done with
+                last = rank == classes - 1
+                seen = places[step.indices] if last else places
+                on_step(step._replace(images=images[seen], indices=seen))
+
+        points[left] = ROUTINES[attack.method](
+            model,
+            images[left],
+            labels[left],
+            attack.pgd,
+            targets=aims,
+            generator=None if noise is None else [noise[n] for n in left.tolist()],
+            on_step=note,
+        )
+        targets[left] = aims
+        left = left[~fooled]
+    return points, targets

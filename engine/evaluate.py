@@ -96,8 +96,10 @@ def threat_model(spec: AttackSpec, n: int, precision: str) -> dict[str, Any]:
         "attacks": [
             {
                 "name": attack.name,
-                "text": attack.pgd.describe(),
+                "text": attack.describe(),
+                "method": attack.method,
                 "targets": attack.targets,
+                "target_classes": attack.target_classes,
                 **attack.pgd.model_dump(mode="json"),
             }
             for attack in spec.attacks

@@ -70,6 +70,13 @@ class L2:
         return (images + delta * _spread(shrink, delta)).clamp_(0, 1)
 
 
+def unit_l1(gradient: Tensor) -> Tensor:
+    """Each image's gradient divided by the sum of its magnitudes; 0 where it is no number."""
+    gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
+    size = gradient.abs().flatten(1).sum(dim=1)
+    return gradient / _spread(size.clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
+
+
 GEOMETRIES: dict[str, Geometry] = {"linf": LInf(), "l2": L2()}
 
 

@@ -29,8 +29,9 @@ def parse_budget(text: str | int | float) -> float:
 
 
 def format_budget(value: float) -> str:
-    """A budget as :func:`parse_budget` reads it back: in 255ths where these are whole."""
-    of_255 = round(value * 255)
-    if 0 < of_255 <= 255 and math.isclose(value * 255, of_255, rel_tol=1e-6):
-        return f"{of_255}/255"
+    """A budget as :func:`parse_budget` reads it back: in 255ths, unless a short decimal is it."""
+    of_255 = round(value * 255, 1)
+    is_short = of_255 != int(of_255) and float(f"{value:.3g}") == value
+    if 0 < of_255 <= 255 and not is_short and math.isclose(value * 255, of_255, rel_tol=1e-6):
+        return f"{of_255:g}/255"
     return f"{value:.6g}"

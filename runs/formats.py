@@ -43,7 +43,19 @@ def cells(value: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def column_title(name: str) -> str:
     """``pgd-targeted`` as ``Targeted`` where the family is the table's own, else as it stands."""
-    return name.removeprefix("pgd-").replace("-", " ").capitalize()
+    known = _TITLES.get(name)
+    return known or name.removeprefix("pgd-").replace("-", " ").capitalize()
+
+
+_TITLES = {
+    "fgsm": "FGSM",
+    "mi-fgsm": "MI-FGSM",
+    "pgd-dlr": "DLR",
+    "apgd-ce": "APGD-CE",
+    "apgd-dlr": "APGD-DLR",
+    "apgd-targeted": "APGD-T",
+    "autoattack": "AutoAttack",
+}
 
 
 def footnotes(data: Table) -> list[str]:
@@ -52,6 +64,8 @@ def footnotes(data: Table) -> list[str]:
     lines = [f"{threat['data']}, test split, n = {threat['n']}, seed {threat['seed']}"]
     for attack in threat["attacks"]:
         aim = f"targets: {attack['targets']}" if attack["targets"] else "untargeted"
+        if attack.get("target_classes"):
+            aim += f" (of the {attack['target_classes']} likeliest)"
         lines.append(f"{attack['name']}: {attack['text']}, {aim}")
     lines.append(CAPTION)
     return lines

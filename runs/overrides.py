@@ -12,7 +12,7 @@ from typing import Any, overload
 
 from runs.budgets import parse_budget
 from runs.errors import UserError
-from runs.spec import AttackSpec, StudySpec, TrainSpec, parse_spec
+from runs.spec import Attack, AttackSpec, StudySpec, TrainSpec, parse_spec
 
 THREAT = ("norm", "eps")
 OWN = ("step_size", "steps", "restarts", "loss")
@@ -78,24 +78,26 @@ def _put(fields: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 def _own_pgds(fields: dict[str, Any]) -> list[dict[str, Any]]:
-    match fields["kind"]:
-        case "train":
-            return [fields["attack"]]
-        case "attack":
-            return [attack["pgd"] for attack in fields["attacks"]]
-        case _:
-            return [attack["pgd"] for attack in fields["attack"]["attacks"]]
+    if fields["kind"] == "train":
+        return [fields["attack"]]
+    # FGSM is one step of length ε, whatever the others do.
+    return [
+        attack["pgd"] for attack in _attacks(fields) if not Attack.model_validate(attack).is_fgsm
+    ]
 
 
 def _all_pgds(fields: dict[str, Any]) -> list[dict[str, Any]]:
-    match fields["kind"]:
-        case "train":
-            return [fields["attack"], fields["validation"]]
-        case "attack":
-            return _own_pgds(fields)
-        case _:
-            trainings = [_all_pgds(fields["baseline"]), _all_pgds(fields["robust"])]
-            return [*trainings[0], *trainings[1], *_own_pgds(fields)]
+    if fields["kind"] == "train":
+        return [fields["attack"], fields["validation"]]
+    evaluation = [attack["pgd"] for attack in _attacks(fields)]
+    if fields["kind"] == "attack":
+        return evaluation
+    return [*_all_pgds(fields["baseline"]), *_all_pgds(fields["robust"]), *evaluation]
+
+
+def _attacks(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    evaluation = fields if fields["kind"] == "attack" else fields["attack"]
+    return list(evaluation["attacks"])
 
 
 def _change_pgd(pgd: dict[str, Any], changes: Mapping[str, Any]) -> None:

@@ -25,8 +25,8 @@ from runs.jsonfiles import RUN_HEADER
 
 Budget = Annotated[float, BeforeValidator(parse_budget), Field(ge=0)]
 Norm = Literal["linf", "l2"]
-AttackLoss = Literal["ce", "margin"]
-TargetRule = Literal["random", "least-likely", "next", "runner-up"]
+AttackLoss = Literal["ce", "margin", "dlr"]
+TargetRule = Literal["random", "least-likely", "next", "runner-up", "all"]
 DataName = Literal["cifar100", "cifar10", "digits"]
 Mode = Literal["baseline", "robust"]
 Recipe = Literal["standard", "pgd-at", "mixed"]
@@ -41,7 +41,12 @@ class Spec(BaseModel):
 
 
 class PGD(Spec):
-    """Projected gradient descent (Madry et al. 2018, section 2.1) with a fixed step."""
+    """Projected gradient descent (Madry et al. 2018, section 2.1) and its family.
+
+    One step of length ε from the image itself is FGSM (Goodfellow et al. 2015); momentum makes it
+    MI-FGSM (Dong et al. 2018). APGD (Croce & Hein 2020) takes norm, budget, steps, restarts and
+    loss from here, and finds its step size and momentum itself.
+    """
 
     norm: Norm = Field("linf", description="norm of the perturbation: linf or l2")
     eps: Budget = Field(8 / 255, description="budget ε, in pixels of [0, 1]")
@@ -49,7 +54,13 @@ class PGD(Spec):
     steps: int = Field(10, ge=1, le=100_000, description="gradient steps per restart")
     restarts: int = Field(1, ge=1, le=1_000, description="independent random starts")
     random_start: bool = Field(True, description="begin at a random point of the ε-ball")
-    loss: AttackLoss = Field("ce", description="what the attack climbs: ce or margin (CW)")
+    loss: AttackLoss = Field("ce", description="what the attack climbs: ce, margin (CW) or dlr")
+    step_schedule: Literal["fixed", "cosine"] = Field(
+        "fixed", description="cosine: the step falls to 0 in half a cosine over each restart"
+    )
+    momentum: float = Field(
+        0.0, ge=0, le=10, description="decay of the accumulated gradient; 1: MI-FGSM, 0: none"
+    )
     craft_mode: Literal["eval", "train"] = Field(
         "eval", description="mode of the model while attacking; train has no active set"
     )
@@ -70,22 +81,67 @@ class PGD(Spec):
 
     def describe(self) -> str:
         """``PGD-20, L∞, ε = 8/255, step 2/255, 1 restart, random start, cross-entropy``."""
-        norm = {"linf": "L∞", "l2": "L2"}[self.norm]
-        loss = {"ce": "cross-entropy", "margin": "margin (CW)"}[self.loss]
+        cosine = ", falling as a cosine" if self.step_schedule == "cosine" else ""
+        momentum = f", momentum {self.momentum:g}" if self.momentum else ""
         start = "random start" if self.random_start else "start at the image"
-        restarts = "1 restart" if self.restarts == 1 else f"{self.restarts} restarts"
         return (
-            f"PGD-{self.steps}, {norm}, ε = {format_budget(self.eps)}, "
-            f"step {format_budget(self.step_size)}, {restarts}, {start}, {loss}"
+            f"PGD-{self.steps}, {self.budget}, step {format_budget(self.step_size)}{cosine}"
+            f"{momentum}, {self.effort(start)}"
         )
+
+    @property
+    def budget(self) -> str:
+        """``L∞, ε = 8/255``."""
+        return f"{ {'linf': 'L∞', 'l2': 'L2'}[self.norm] }, ε = {format_budget(self.eps)}"
+
+    def effort(self, start: str) -> str:
+        """``1 restart, random start, cross-entropy``."""
+        restarts = "1 restart" if self.restarts == 1 else f"{self.restarts} restarts"
+        return f"{restarts}, {start}, {self.loss_words}"
+
+    @property
+    def loss_words(self) -> str:
+        """``cross-entropy``."""
+        return {"ce": "cross-entropy", "margin": "margin (CW)", "dlr": "DLR"}[self.loss]
 
 
 class Attack(Spec):
-    """One attack of an evaluation: a PGD with a name, targeted or not."""
+    """One attack of an evaluation, with a name; targeted or not."""
 
     name: str = Field(min_length=1, max_length=60, description="key in the result")
+    method: Literal["pgd", "apgd"] = Field(
+        "pgd", description="pgd, or apgd: Auto-PGD, which finds its step size itself"
+    )
     pgd: PGD = Field(description="norm, budget, steps")
     targets: TargetRule | None = Field(None, description="target rule; none: untargeted")
+    target_classes: int | None = Field(
+        None, ge=1, description="targets all: only so many of the likeliest wrong classes"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.target_classes is not None and self.targets != "all":
+            raise ValueError("target_classes needs the target rule all")
+        if self.method == "apgd" and (self.pgd.momentum or self.pgd.step_schedule != "fixed"):
+            raise ValueError("APGD finds step size and momentum itself: set neither")
+        return self
+
+    def describe(self) -> str:
+        """What was done, in the field's words; whom it aims at stands in ``targets``."""
+        pgd = self.pgd
+        if self.method == "apgd":
+            start = "random start" if pgd.random_start else "start at the image"
+            return f"APGD-{pgd.steps}, {pgd.budget}, {pgd.effort(start)}"
+        if self.is_fgsm:
+            return f"FGSM, {pgd.budget}, {pgd.loss_words}"
+        return pgd.describe()
+
+    @property
+    def is_fgsm(self) -> bool:
+        """One step of length ε from the image itself (Goodfellow et al. 2015)."""
+        pgd = self.pgd
+        once = self.method == "pgd" and pgd.steps == 1 and not pgd.random_start
+        return once and not pgd.momentum and pgd.step_size == pgd.eps
 
 
 def standard_attacks(pgd: PGD) -> tuple[Attack, ...]:

@@ -176,3 +176,90 @@ def test_no_image_is_no_work(targets: str | None) -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_targets_of_no_image_are_int64_too(rule: str) -> None:
     assert choose(rule, []).dtype == torch.int64
+
+
+# --- the targets "all" -----------------------------------------------------------------------
+
+
+def test_all_targets_tries_the_likeliest_wrong_class_first_and_stops_when_taken_for_one() -> None:
+    places = list(range(20))
+    with torch.no_grad():
+        logits = network()(IMAGES)
+    ranked = logits.scatter(1, LABELS[:, None], -torch.inf).argsort(dim=1, descending=True)
+    found, aims = run_attack(places, targets="all", eps=0.02)
+    assert aims is not None
+    with torch.no_grad():
+        taken_for = network()(found).argmax(dim=1)
+    reached = taken_for == aims
+    assert 0 < int(reached.sum()) < 20
+    for n in places:
+        tried = ranked[n, : CLASSES - 1].tolist()
+        if not reached[n]:
+            assert int(aims[n]) == tried[-1]  # every wrong class was tried
+            continue
+        for earlier in tried[: tried.index(int(aims[n]))]:
+            missed = _one_target(n, earlier, eps=0.02)
+            with torch.no_grad():
+                assert int(network()(missed).argmax()) != earlier
+
+
+def _one_target(place: int, target: int, **pgd: Any) -> Tensor:
+    """One image towards one class, from its image: what a random start adds is another matter."""
+    from engine.pgd import pgd as routine
+
+    setting = PGD(**{"eps": 0.01, "step_size": 0.004, "steps": 3, "random_start": False, **pgd})
+    aim = torch.tensor([target])
+    return routine(
+        network(), IMAGES[place : place + 1], LABELS[place : place + 1], setting, targets=aim
+    )
+
+
+def test_all_targets_is_the_strongest_rule_and_fewer_classes_are_weaker() -> None:
+    def reached(rule: str, limit: int | None = None) -> Tensor:
+        net = network()
+        with torch.no_grad():
+            logits = net(IMAGES)
+        setting = PGD(eps=0.02, step_size=0.004, steps=8, random_start=False)
+        found, aims = attack_batch(
+            net, IMAGES, LABELS, list(range(20)),
+            Attack(name="a", pgd=setting, targets=rule, target_classes=limit),
+            logits=logits, seed=0,
+        )  # fmt: skip
+        with torch.no_grad():
+            return net(found).argmax(dim=1) == aims
+
+    every = reached("all")
+    assert (reached("all", 1) == reached("runner-up")).all()
+    for rule in RULES:
+        assert (reached(rule) <= every).all()
+    assert (reached("all", 3) <= every).all()
+
+
+def test_all_targets_tells_each_image_once_as_done() -> None:
+    left: list[int] = []
+    net = network()
+    with torch.no_grad():
+        logits = net(IMAGES)
+    attack_batch(
+        net, IMAGES, LABELS, list(range(20)),
+        Attack(name="a", pgd=PGD(eps=0.02, step_size=0.004, steps=3), targets="all"),
+        logits=logits, seed=0, on_step=lambda step: left.append(len(step.images)),
+    )  # fmt: skip
+    assert left == sorted(left, reverse=True)  # a bar that only ever fills
+    assert left[0] == 20
+
+
+@pytest.mark.parametrize("targets", [None, "random", "all"])
+def test_apgd_is_an_attack_like_any_other(targets: str | None) -> None:
+    net = network()
+    with torch.no_grad():
+        logits = net(IMAGES)
+    found, aims = attack_batch(
+        net, IMAGES, LABELS, list(range(20)),
+        Attack(name="a", method="apgd", pgd=PGD(eps=0.02, steps=10), targets=targets),
+        logits=logits, seed=0,
+    )  # fmt: skip
+    assert float((found - IMAGES).abs().max()) <= 0.02 + 1e-9
+    assert (aims is None) == (targets is None)
+    with torch.no_grad():
+        assert (net(found).argmax(dim=1) != LABELS).any()

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from engine.losses import cross_entropy, fools, margin, objective
+from engine.losses import cross_entropy, dlr, dlr_targeted, fools, margin, objective
 
 LOGITS = torch.tensor(
     [[2.0, -1.0, 0.5, 0.0], [0.0, 3.0, 1.0, -2.0], [1.0, 1.0, 1.0, 1.0]], dtype=torch.float64
@@ -75,3 +75,69 @@ def test_half_precision_logits_are_judged_in_float32(name: str, dtype: torch.dty
 
 def test_double_precision_stays_double() -> None:
     assert objective("ce", LOGITS, LABELS, None).dtype is torch.float64
+
+
+# DLR
+
+
+def dlr_by_hand(row: list[float], label: int) -> float:
+    ordered = sorted(row, reverse=True)
+    return -(row[label] - max(z for j, z in enumerate(row) if j != label)) / (
+        ordered[0] - ordered[2]
+    )
+
+
+def dlr_targeted_by_hand(row: list[float], label: int, target: int) -> float:
+    ordered = sorted(row, reverse=True)
+    return -(row[label] - row[target]) / (ordered[0] - (ordered[2] + ordered[3]) / 2)
+
+
+def test_dlr_is_equations_6_and_7_of_its_paper() -> None:
+    rng = torch.Generator().manual_seed(5)
+    logits = torch.randn(40, 7, generator=rng, dtype=torch.float64)
+    labels = torch.randint(7, (40,), generator=rng)
+    targets = (labels + 1 + torch.randint(6, (40,), generator=rng)) % 7
+    rows = logits.tolist()
+    untargeted = [dlr_by_hand(*pair) for pair in zip(rows, labels.tolist(), strict=True)]
+    aimed = [
+        dlr_targeted_by_hand(*three)
+        for three in zip(rows, labels.tolist(), targets.tolist(), strict=True)
+    ]
+    assert objective("dlr", logits, labels, None).tolist() == pytest.approx(untargeted)
+    assert objective("dlr", logits, labels, targets).tolist() == pytest.approx(aimed)
+    # Whatever scales and shifts the logits, the loss stays: what makes it hard to hide from.
+    torch.testing.assert_close(dlr(1e4 * logits - 7, labels), dlr(logits, labels))
+    torch.testing.assert_close(
+        dlr_targeted(1e4 * logits - 7, labels, targets), dlr_targeted(logits, labels, targets)
+    )
+
+
+def test_dlr_of_equal_logits_is_a_number() -> None:
+    level = torch.zeros(2, 5)
+    assert dlr(level, torch.tensor([0, 1])).isfinite().all()
+    assert dlr_targeted(level, torch.tensor([0, 1]), torch.tensor([1, 2])).isfinite().all()
+
+
+def test_dlr_with_too_few_classes_is_refused() -> None:
+    two, three = torch.zeros(1, 2), torch.zeros(1, 3)
+    label, target = torch.tensor([0]), torch.tensor([1])
+    with pytest.raises(ValueError, match="at least 3 classes, here are 2"):
+        dlr(two, label)
+    with pytest.raises(ValueError, match="at least 4 classes, here are 3"):
+        dlr_targeted(three, label, target)
+
+
+def test_dlr_agrees_with_its_authors_code() -> None:
+    base = pytest.importorskip(
+        "pyautoattack.autopgd_base", reason="not installed: pip install 'advtui[autoattack]'"
+    )
+    rng = torch.Generator().manual_seed(6)
+    logits = torch.randn(50, 9, generator=rng)
+    labels = torch.randint(9, (50,), generator=rng)
+    attack = base.APGDAttack(None, eps=0.1, device="cpu")
+    torch.testing.assert_close(dlr(logits, labels), attack.dlr_loss(logits, labels))
+    aimed = base.APGDAttack_targeted(None, eps=0.1, device="cpu")
+    aimed.y_target = targets = (labels + 3) % 9
+    torch.testing.assert_close(
+        dlr_targeted(logits, labels, targets), aimed.dlr_loss_targeted(logits, labels)
+    )

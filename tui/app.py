@@ -5,6 +5,7 @@ files. Leaving it stops none of them.
 """
 
 import gc
+import signal
 import subprocess
 import time
 import traceback
@@ -259,6 +260,8 @@ def open_app(home: Path | None) -> None:
             "the screen needs a terminal; in a pipe use a command: advtui --help lists them"
         )
     app = AdvtuiApp(Store(home.expanduser() if home else None))
+    # Whatever nohup says: a screen without its terminal is of no use to anybody.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     app.run()
     if app.return_code:
         sys.exit(app.return_code)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from runs.attacks import named_attack
 from runs.errors import NotFoundError, UserError
 from runs.overrides import override
 from runs.presets import preset as named_preset
@@ -87,10 +88,10 @@ def attack_spec(
     assert isinstance(base, AttackSpec)
     if references:
         base = base.model_copy(update={"checkpoints": references})
-    chosen = [attack for attack in base.attacks if not attacks or attack.name in attacks]
-    known = [attack.name for attack in base.attacks]
-    for unknown in (attack for attack in attacks or () if attack not in known):
-        raise UserError(f"unknown attack {unknown!r}: there are {', '.join(known)}")
+    there = {attack.name: attack for attack in base.attacks}
+    pgd = base.attacks[-1].pgd
+    wanted = dict.fromkeys(attacks or there)
+    chosen = [there.get(name) or named_attack(name, pgd) for name in wanted]
     if targets is not None:
         chosen = [
             attack.model_copy(update={"targets": targets}) if attack.targets else attack

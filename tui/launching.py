@@ -123,11 +123,14 @@ def attack(
     attacks: Annotated[
         list[str] | None,
         typer.Option(
-            "--attack", help="pgd-targeted or pgd-untargeted; repeatable (default: both)."
+            "--attack",
+            help="pgd-targeted, pgd-untargeted, pgd-margin, pgd-dlr, fgsm, mi-fgsm, apgd-ce, "
+            "apgd-dlr or apgd-targeted; repeatable (default: the first two).",
+            autocompletion=o.complete_attack,
         ),
     ] = None,
     targets: Annotated[
-        str | None, typer.Option(help="Target rule: random, least-likely, next or runner-up.")
+        str | None, typer.Option(help="Target rule: random, least-likely, next, runner-up or all.")
     ] = None,
     preset: o.Preset = None,
     config: o.Config = None,

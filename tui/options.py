@@ -28,6 +28,13 @@ def complete_preset(incomplete: str) -> list[tuple[str, str]]:
     return [(name, describe(name)) for name in NAMES if name.startswith(incomplete)]
 
 
+def complete_attack(incomplete: str) -> list[tuple[str, str]]:
+    """Names of attacks, for the shell."""
+    from runs.attacks import NAMES
+
+    return [(name, told) for name, told in NAMES.items() if name.startswith(incomplete)]
+
+
 Home = Annotated[
     Path | None,
     typer.Option(help="Folder of the runs (default: $ADVTUI_HOME, else the user's data folder)."),
@@ -92,7 +99,7 @@ Eps = Annotated[
 StepSize = Annotated[str | None, typer.Option(help="Length of a step, e.g. 2/255.")]
 Steps = Annotated[int | None, typer.Option(help="Steps of PGD.")]
 Restarts = Annotated[int | None, typer.Option(help="Random restarts.")]
-Loss = Annotated[str | None, typer.Option(help="ce or margin (CW).")]
+Loss = Annotated[str | None, typer.Option(help="ce, margin (CW) or dlr.")]
 Limit = Annotated[int | None, typer.Option(help="Evaluate this many test images only.")]
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]

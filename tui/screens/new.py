@@ -64,7 +64,7 @@ LINES = (
     Entry("step_size", "step size", "follows ε by itself"),
     Entry("steps", "steps", "of PGD"),
     Entry("restarts", "restarts", "random starts"),
-    Entry("loss", "attack loss", "cross-entropy, or margin (CW)", options=("", "ce", "margin")),
+    Entry("loss", "attack loss", "cross-entropy, margin, DLR", options=("", "ce", "margin", "dlr")),
     Entry("limit", "test images", "evaluate so many only", ("study", "attack")),
     Entry("seed", "seed", ""),
     Entry("device", "device", "auto, cpu, cuda or cuda:N"),
@@ -242,7 +242,7 @@ class NewScreen(HouseScreen):
     def _attack_told(self) -> str:
         assert isinstance(self._spec, AttackSpec)
         rows = ", ".join(reference.label for reference in self._spec.checkpoints)
-        return clean(f"{rows}: {self._spec.attacks[0].pgd.describe()}", 400)
+        return clean(f"{rows}: {self._spec.attacks[0].describe()}", 400)
 
     def on_choice_changed(self) -> None:
         self._changed()

@@ -1,0 +1,99 @@
+"""What PGD and APGD share: the images still attacked, the best points, the model as found."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Step(NamedTuple):
+    """What ``on_step`` is told: the points xᵗ that have just been looked at."""
+
+    restart: int
+    step: int
+    """t: 0 is the start, ``spec.steps`` the last point."""
+    images: Tensor
+    """(M, 3, H, W): xᵗ of the images still attacked."""
+    indices: Tensor
+    """(M,): their places in the batch."""
+    loss: Tensor
+    """(M,): what the attack climbs, at xᵗ."""
+    fooled: Tensor
+    """(M,) bool: which of them fool the model at xᵗ."""
+
+
+class Batch(NamedTuple):
+    """The images still attacked."""
+
+    indices: Tensor
+    images: Tensor
+    labels: Tensor
+    targets: Tensor | None
+
+    @classmethod
+    def whole(cls, images: Tensor, labels: Tensor, targets: Tensor | None) -> "Batch":
+        """All images of a batch."""
+        return cls(torch.arange(len(images), device=images.device), images, labels, targets)
+
+    def only(self, stay: Tensor) -> "Batch":
+        """Those where ``stay``, (M,) bool, is true."""
+        targets = None if self.targets is None else self.targets[stay]
+        return Batch(self.indices[stay], self.images[stay], self.labels[stay], targets)
+
+
+class Best:
+    """For each image the first point that fools the model, else the one of highest loss."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.points = images.clone()
+        self.loss = images.new_full(
+            (len(images),), -torch.inf, dtype=torch.promote_types(images.dtype, torch.float32)
+        )
+        self.fooled = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+
+    def see(
+        self, points: Tensor, indices: Tensor, loss: Tensor, fooled: Tensor, *, whole: bool
+    ) -> None:
+        """Look at one point of each image of ``indices``; ``whole``: these are all of them."""
+        loss = loss.to(self.loss.dtype)
+        before = self.fooled if whole else self.fooled[indices]
+        highest = self.loss if whole else self.loss[indices]
+        better = ~before & (fooled | (loss > highest))
+        if whole:  # fixed shapes: nothing here waits for the device
+            mask = better.view(-1, *[1] * (points.dim() - 1))
+            self.points = torch.where(mask, points, self.points)
+            self.loss = torch.where(better, loss, highest)
+            self.fooled = before | fooled
+        else:
+            chosen = indices[better]
+            self.points[chosen] = points[better]
+            self.loss[chosen] = loss[better]
+            self.fooled[indices] = before | fooled
+
+
+@contextmanager
+def as_found(model: nn.Module, mode: str) -> Iterator[None]:
+    """The model in ``mode`` with frozen parameters; afterwards everything as it was before."""
+    modules = [(module, module.training) for module in model.modules()]
+    frozen = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    # In train mode BatchNorm moves its statistics and dropout draws from the global state.
+    moving = mode == "train"
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()] if moving else []
+    # A GPU's state is kept in train mode only: reading it waits for the GPU.
+    devices = {p.device.index for p in model.parameters() if moving and p.device.type == "cuda"}
+    try:
+        model.train(moving)
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        with torch.random.fork_rng(devices=sorted(devices)):
+            yield
+    finally:
+        for module, was_training in modules:
+            module.training = was_training
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)

@@ -1,0 +1,55 @@
+"""Attacks by name, as ``--attack`` takes them: each is a threat model's own member of a family."""
+
+from runs.errors import UserError
+from runs.spec import PGD, Attack
+
+NAMES = {
+    "pgd-targeted": "PGD-20 towards random targets",
+    "pgd-untargeted": "PGD-20",
+    "pgd-margin": "PGD-20 on the margin loss (Carlini & Wagner)",
+    "pgd-dlr": "PGD-20 on the DLR loss",
+    "fgsm": "one step of length ε",
+    "mi-fgsm": "10 steps of ε/10 with momentum 1",
+    "apgd-ce": "Auto-PGD, 100 steps, cross-entropy",
+    "apgd-dlr": "Auto-PGD, 100 steps, DLR loss",
+    "apgd-targeted": "Auto-PGD, 100 steps, targeted DLR loss, the 9 likeliest wrong classes",
+}
+APGD_STEPS = 100  # AutoAttack's
+LIKELIEST = 9
+
+
+def named_attack(name: str, pgd: PGD) -> Attack:
+    """The attack of a name, under the norm, budget and step size of ``pgd``.
+
+    Raises:
+        UserError: there is no attack of that name.
+    """
+
+    def changed(**changes: object) -> PGD:
+        return PGD(**{**pgd.model_dump(), **changes})
+
+    match name:
+        case "pgd-targeted":
+            return Attack(name=name, pgd=pgd, targets="random")
+        case "pgd-untargeted":
+            return Attack(name=name, pgd=pgd)
+        case "pgd-margin" | "pgd-dlr":
+            return Attack(name=name, pgd=changed(loss=name.removeprefix("pgd-")))
+        case "fgsm":
+            once = changed(steps=1, step_size=pgd.eps, restarts=1, random_start=False)
+            return Attack(name=name, pgd=once)
+        case "mi-fgsm":
+            steps = changed(
+                steps=10, step_size=pgd.eps / 10, momentum=1.0, restarts=1, random_start=False
+            )
+            return Attack(name=name, pgd=steps)
+        case "apgd-ce" | "apgd-dlr":
+            search = changed(steps=APGD_STEPS, loss=name.removeprefix("apgd-"))
+            return Attack(name=name, method="apgd", pgd=search)
+        case "apgd-targeted":
+            search = changed(steps=APGD_STEPS, loss="dlr")
+            return Attack(
+                name=name, method="apgd", pgd=search, targets="all", target_classes=LIKELIEST
+            )
+        case _:
+            raise UserError(f"unknown attack {name!r}: there are {', '.join(NAMES)}")
