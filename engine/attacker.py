@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.attacks import attack_batch
+from engine.autoattack import STAGES, AutoAttack
 from engine.data import Pictures, to_float
 from engine.folding import Folded
 from engine.loop import Step
@@ -66,11 +67,26 @@ class Attacker:
 
     def attack(self, attack: Attack) -> dict[str, Any]:
         """Attack all images that are correct when clean; returns tally and observations."""
-        tally = Tally(correct=len(self._right))
-        extremes = {"largest": 0.0, "lowest": 1.0, "highest": 0.0}
-        as_found = True
+        tally, seen = Tally(correct=len(self._right)), _Seen(attack.pgd.norm)
         began = time.monotonic()
         report = _AttackReport(self._events, self.label, attack.name, tally)
+        before = [module.training for module in self._attacked.modules()]
+        if attack.method == "autoattack":
+            self._stage_by_stage(attack, tally, seen)
+        else:
+            self._batch_by_batch(attack, tally, seen, report)
+        as_found = before == [module.training for module in self._attacked.modules()]
+        tally.seconds = time.monotonic() - began
+        cell = {
+            "tally": asdict(tally),
+            "observed": {"eps": attack.pgd.eps, "as_found": as_found, **seen.extremes},
+        }
+        report.finish(cell)
+        return cell
+
+    def _batch_by_batch(
+        self, attack: Attack, tally: Tally, seen: "_Seen", report: "_AttackReport"
+    ) -> None:
         done = 0
         for cut in self._batches(self._right):
             images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
@@ -79,30 +95,47 @@ class Attacker:
                 self._stop.check()
                 report.step(done, batch, len(step.images))
 
-            before = [module.training for module in self._attacked.modules()]
             adversarial, targets = self._craft(cut, attack, on_step)
             predicted = self._look(adversarial).argmax(dim=1)
             robust = predicted == labels
             succeeded = ~robust if targets is None else predicted == targets
             tally.successes += int(succeeded.sum())
             tally.robust += int(robust.sum())
-            delta = (adversarial - images).flatten(1)
-            order = torch.inf if attack.pgd.norm == "linf" else 2
-            lengths = torch.linalg.vector_norm(delta, ord=order, dim=1).nan_to_num(torch.inf)
-            pixels = adversarial.nan_to_num(nan=torch.inf)  # no number is no pixel
-            extremes["largest"] = max(extremes["largest"], float(lengths.max()))
-            extremes["lowest"] = min(extremes["lowest"], float(pixels.min()))
-            extremes["highest"] = max(extremes["highest"], float(pixels.max()))
-            as_found &= before == [m.training for m in self._attacked.modules()]
+            seen.see(images, adversarial)
             done += len(labels)
             report.step(done, 0, 0)
-        tally.seconds = time.monotonic() - began
-        cell = {
-            "tally": asdict(tally),
-            "observed": {"eps": attack.pgd.eps, "as_found": as_found, **extremes},
-        }
-        report.finish(cell)
-        return cell
+
+    def _stage_by_stage(self, attack: Attack, tally: Tally, seen: "_Seen") -> None:
+        """AutoAttack: each stage on the images that have withstood those before it.
+
+        On the model itself, and in float32, as its authors evaluate.
+        """
+        authors = self._authors(attack)
+        left = self._right
+        for stage in STAGES:
+            stage_tally = Tally(correct=len(left))
+            report = _AttackReport(self._events, self.label, f"{attack.name} {stage}", stage_tally)
+            stay, done = [], 0
+            for cut in self._batches(left):
+                self._stop.check()
+                images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
+                adversarial = authors.attack(stage, images, labels)
+                with torch.no_grad():
+                    robust = self.model(adversarial).argmax(dim=1) == labels
+                seen.see(images, adversarial)
+                stay.append(cut[robust])
+                stage_tally.successes += int((~robust).sum())
+                done += len(labels)
+                report.step(done, 0, 0)
+            left = torch.cat(stay) if stay else left
+            stage_tally.robust = len(left)
+            report.finish(None)
+        tally.robust = len(left)
+        tally.successes = tally.correct - tally.robust
+
+    def _authors(self, attack: Attack) -> AutoAttack:
+        pgd, device = attack.pgd, self.test.images.device
+        return AutoAttack(self.model, pgd.norm, pgd.eps, self.spec.seed, device)
 
     def example(self, attack: Attack, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Adversarial images for the places ``chosen``, the model's logits there, targets."""
@@ -112,6 +145,8 @@ class Attacker:
     def _craft(
         self, places: Tensor, attack: Attack, on_step: Callable[[Step], object] | None = None
     ) -> tuple[Tensor, Tensor | None]:
+        if attack.method == "autoattack":
+            return self._by_authors(places, attack), None
         with self._autocast():
             return attack_batch(
                 self._attacked,
@@ -123,6 +158,17 @@ class Attacker:
                 seed=self.spec.seed,
                 on_step=on_step,
             )
+
+    def _by_authors(self, places: Tensor, attack: Attack) -> Tensor:
+        authors = self._authors(attack)
+        points, labels = to_float(self.test.images[places]), self.test.labels[places]
+        robust = self._look(points).argmax(dim=1) == labels
+        for stage in STAGES:
+            if robust.any():
+                found = authors.attack(stage, points[robust], labels[robust])
+                points[robust] = found
+                robust = self._look(points).argmax(dim=1) == labels
+        return points
 
     def _look(self, images: Tensor) -> Tensor:
         with torch.no_grad(), self._autocast():
@@ -137,6 +183,23 @@ class Attacker:
     def _batches(self, places: Tensor) -> Iterator[Tensor]:
         places = places.to(self.test.images.device)
         return iter(torch.split(places, self.spec.batch_size) if len(places) else ())
+
+
+class _Seen:
+    """Extremes of what an attack returns."""
+
+    def __init__(self, norm: str) -> None:
+        self._order = torch.inf if norm == "linf" else 2
+        self.extremes = {"largest": 0.0, "lowest": 1.0, "highest": 0.0}
+
+    def see(self, images: Tensor, adversarial: Tensor) -> None:
+        delta = (adversarial - images).flatten(1)
+        lengths = torch.linalg.vector_norm(delta, ord=self._order, dim=1).nan_to_num(torch.inf)
+        pixels = adversarial.nan_to_num(nan=torch.inf)  # no number is no pixel
+        now = self.extremes
+        now["largest"] = max(now["largest"], float(lengths.max()))
+        now["lowest"] = min(now["lowest"], float(pixels.min()))
+        now["highest"] = max(now["highest"], float(pixels.max()))
 
 
 class _AttackReport:
@@ -155,8 +218,9 @@ class _AttackReport:
             left = batch - still  # out of the active set: fooled
             self._write(done + left, self._tally.successes + left)
 
-    def finish(self, cell: dict[str, Any]) -> None:
-        self._write(self._tally.correct, self._tally.successes, cell=cell)
+    def finish(self, cell: dict[str, Any] | None) -> None:
+        more = {} if cell is None else {"cell": cell}
+        self._write(self._tally.correct, self._tally.successes, **more)
 
     def _write(self, done: int, successes: int, **more: Any) -> None:
         seconds = max(time.monotonic() - self._began, 1e-9)

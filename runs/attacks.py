@@ -13,6 +13,7 @@ NAMES = {
     "apgd-ce": "Auto-PGD, 100 steps, cross-entropy",
     "apgd-dlr": "Auto-PGD, 100 steps, DLR loss",
     "apgd-targeted": "Auto-PGD, 100 steps, targeted DLR loss, the 9 likeliest wrong classes",
+    "autoattack": "the standard AutoAttack, by its authors' own code",
 }
 APGD_STEPS = 100  # AutoAttack's
 LIKELIEST = 9
@@ -51,5 +52,7 @@ def named_attack(name: str, pgd: PGD) -> Attack:
             return Attack(
                 name=name, method="apgd", pgd=search, targets="all", target_classes=LIKELIEST
             )
+        case "autoattack":
+            return Attack(name=name, method="autoattack", pgd=pgd)
         case _:
             raise UserError(f"unknown attack {name!r}: there are {', '.join(NAMES)}")

@@ -109,8 +109,10 @@ class Attack(Spec):
     """One attack of an evaluation, with a name; targeted or not."""
 
     name: str = Field(min_length=1, max_length=60, description="key in the result")
-    method: Literal["pgd", "apgd"] = Field(
-        "pgd", description="pgd, or apgd: Auto-PGD, which finds its step size itself"
+    method: Literal["pgd", "apgd", "autoattack"] = Field(
+        "pgd",
+        description="pgd; apgd: Auto-PGD, which finds its step size itself; autoattack: the "
+        "standard AutoAttack, which takes norm and budget alone",
     )
     pgd: PGD = Field(description="norm, budget, steps")
     targets: TargetRule | None = Field(None, description="target rule; none: untargeted")
@@ -124,6 +126,8 @@ class Attack(Spec):
             raise ValueError("target_classes needs the target rule all")
         if self.method == "apgd" and (self.pgd.momentum or self.pgd.step_schedule != "fixed"):
             raise ValueError("APGD finds step size and momentum itself: set neither")
+        if self.method == "autoattack" and self.targets is not None:
+            raise ValueError("AutoAttack is untargeted: set no targets")
         return self
 
     def describe(self) -> str:
@@ -132,6 +136,8 @@ class Attack(Spec):
         if self.method == "apgd":
             start = "random start" if pgd.random_start else "start at the image"
             return f"APGD-{pgd.steps}, {pgd.budget}, {pgd.effort(start)}"
+        if self.method == "autoattack":
+            return f"AutoAttack standard (APGD-CE, APGD-T, FAB-T, Square), {pgd.budget}"
         if self.is_fgsm:
             return f"FGSM, {pgd.budget}, {pgd.loss_words}"
         return pgd.describe()

@@ -40,7 +40,10 @@ async def through_every_page(screen: Screen, run_id: str) -> None:
     await screen.press("escape")
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+EACH = [pytest.param(text, marks=pytest.mark.slow, id=str(n)) for n, text in enumerate(HOSTILE)]
+
+
+@pytest.mark.parametrize("text", [pytest.param("".join(HOSTILE), id="all"), *EACH])
 def test_hostile_words_everywhere(home: Path, text: str) -> None:
     fixed = FixedHome(home, time.time())
     spec = preset("demo").child("robust").model_copy(update={"name": text})

@@ -125,7 +125,7 @@ def attack(
         typer.Option(
             "--attack",
             help="pgd-targeted, pgd-untargeted, pgd-margin, pgd-dlr, fgsm, mi-fgsm, apgd-ce, "
-            "apgd-dlr or apgd-targeted; repeatable (default: the first two).",
+            "apgd-dlr, apgd-targeted or autoattack; repeatable (default: the first two).",
             autocompletion=o.complete_attack,
         ),
     ] = None,

@@ -3,7 +3,8 @@
 from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -31,7 +32,26 @@ def plain_table(*columns: tuple[str, str]) -> Table:
 
 
 def comparison(data: dict[str, Any]) -> RenderableType:
-    """The comparison table, each figure over its interval, with its footnotes."""
+    """The comparison table, each figure over its interval, with its footnotes.
+
+    A column pair an attack where that has room, else a line an attack.
+    """
+    notes = [Text(clean(note, 1000), style="dim") for note in footnotes(data)]
+    return Group(_Fitting(_wide(data), _long(data)), *notes)
+
+
+class _Fitting:
+    """The first renderable where it has room, else the second."""
+
+    def __init__(self, first: Table, second: Table) -> None:
+        self._first, self._second = first, second
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        needed = Measurement.get(console, options.update(max_width=10_000), self._first).minimum
+        yield self._first if needed <= options.max_width else self._second
+
+
+def _wide(data: dict[str, Any]) -> Table:
     names = attack_names(data)
     table = plain_table(("model", "left"), ("accuracy\n%", "right"))
     for name in names:
@@ -45,10 +65,7 @@ def comparison(data: dict[str, Any]) -> RenderableType:
         ]
         for name in names:
             found = cells(row["attacks"][name]) if name in row["attacks"] else []
-            for kind, bounds in (
-                ("success_rate", "success_ci95"),
-                ("robust_accuracy", "robust_ci95"),
-            ):
+            for kind, bounds in _KINDS:
                 parts = []
                 for cell in found:
                     if len(found) > 1:
@@ -56,8 +73,37 @@ def comparison(data: dict[str, Any]) -> RenderableType:
                     parts.append(_figure(cell[kind], cell[bounds]))
                 line.append(Text("\n").join(parts) if parts else Text("–"))
         table.add_row(*line)
-    notes = [Text(clean(note, 1000), style="dim") for note in footnotes(data)]
-    return Group(table, *notes)
+    return table
+
+
+_KINDS = (("success_rate", "success_ci95"), ("robust_accuracy", "robust_ci95"))
+
+
+def _long(data: dict[str, Any]) -> Table:
+    table = plain_table(
+        ("model", "left"), ("attack", "left"), ("success %", "right"), ("robust %", "right")
+    )
+    for row in data["rows"]:
+        model = Text(clean(row["model"], 40))
+        table.add_row(
+            model, Text("none", style="dim"), "", _beside(row["accuracy"], row["accuracy_ci95"])
+        )
+        for name in row["attacks"]:
+            found = cells(row["attacks"][name])
+            for cell in found:
+                title = clean(column_title(name), 24)
+                if len(found) > 1:
+                    title += f", ε {format_budget(cell['eps'])}"
+                figures = [_beside(cell[kind], cell[bounds]) for kind, bounds in _KINDS]
+                table.add_row("", Text(title), *figures)
+    return table
+
+
+def _beside(value: float | None, bounds: list[float] | None) -> Text:
+    figure = Text(percent(value))
+    if bounds:
+        figure.append(f"  {f'{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}':>10}", style="dim")
+    return figure
 
 
 def _figure(value: float | None, bounds: list[float] | None) -> Text:

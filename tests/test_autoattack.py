@@ -1,0 +1,118 @@
+"""AutoAttack through us is AutoAttack by itself, image by image; with a bar for each stage."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.attacker import Attacker
+from engine.autoattack import STAGES
+from engine.data import Pictures
+from engine.resnet import PictureClassifier
+from engine.stopping import StopSignal
+from runs.attacks import named_attack
+from runs.errors import UserError
+from runs.events import EventReader, EventWriter
+from runs.spec import PGD, AttackSpec, TrainSpec
+from runs.store import Store
+
+COUNT, CLASSES = 40, 11
+EPS = {"linf": 0.5 / 255, "l2": 0.1}
+
+
+def model() -> PictureClassifier:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        net = nn.Sequential(
+            nn.Conv2d(3, 6, 5, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 49, CLASSES)
+        )
+    return PictureClassifier(net, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)).eval()
+
+
+def pictures() -> Pictures:
+    """Images that the model classifies correctly, but for every tenth."""
+    images = torch.randint(
+        256, (COUNT, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(3)
+    )
+    with torch.no_grad():
+        labels = model()(images / 255).argmax(dim=1)
+    labels[::10] = (labels[::10] + 1) % CLASSES
+    return Pictures(images, labels, torch.arange(COUNT))
+
+
+def attacker(home: Path, batch_size: int = 16) -> tuple[Attacker, Path]:
+    run = Store(home).create(TrainSpec())
+    spec = AttackSpec(seed=5, batch_size=batch_size)
+    events = EventWriter(run.events_path)
+    one = Attacker(model(), "Best clean", pictures(), spec, None, events, StopSignal(run))
+    one.clean()
+    return one, run.events_path
+
+
+def by_itself(norm: str, batch_size: int = 16) -> Tensor:
+    """Which images withstand their own evaluation of all of them."""
+    authors = pytest.importorskip(
+        "pyautoattack", reason="not installed: pip install 'advtui[autoattack]'"
+    )
+    whole, net = pictures(), model()
+    with torch.random.fork_rng(devices=[]):
+        adversarial, _ = authors.AutoAttack(
+            net,
+            norm={"linf": "Linf", "l2": "L2"}[norm],
+            eps=EPS[norm],
+            seed=5,
+            device="cpu",
+        ).run_standard_evaluation(whole.images / 255, whole.labels, batch_size=batch_size)
+    with torch.no_grad():
+        return net(adversarial).argmax(dim=1) == whole.labels
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_it_withstands_the_same_images_as_by_itself(norm: str, home: Path) -> None:
+    expected = by_itself(norm)
+    one, events = attacker(home)
+    cell = one.attack(named_attack("autoattack", PGD(norm=norm, eps=EPS[norm])))
+    tally = cell["tally"]
+    assert tally["correct"] == COUNT - 4
+    assert 0 < tally["robust"] < tally["correct"]
+    assert tally["robust"] == int(expected.sum())
+    assert tally["successes"] == tally["correct"] - tally["robust"]
+    observed = cell["observed"]
+    assert observed["as_found"]
+    assert observed["largest"] <= EPS[norm] + 1e-6
+    assert 0 <= observed["lowest"] <= observed["highest"] <= 1
+
+    told = [event for event in EventReader(events).new() if event["kind"] == "attack"]
+    last = {event["attack"]: event for event in told}
+    assert list(last) == [*(f"autoattack {stage}" for stage in STAGES), "autoattack"]
+    left = tally["correct"]
+    for stage in STAGES:
+        event = last[f"autoattack {stage}"]
+        assert event["done"] == event["total"] == left
+        left -= event["successes"]
+    assert left == tally["robust"]
+    assert last["autoattack"]["successes"] == tally["successes"]
+
+
+def test_its_examples_are_its_own(home: Path) -> None:
+    pytest.importorskip("pyautoattack", reason="not installed: pip install 'advtui[autoattack]'")
+    one, _ = attacker(home)
+    chosen = one._right[:6]
+    attack = named_attack("autoattack", PGD(eps=2 / 255))
+    adversarial, logits, targets = one.example(attack, chosen)
+    assert targets is None
+    assert (logits.argmax(dim=1) != pictures().labels[chosen]).all()
+    clean = pictures().images[chosen] / 255
+    assert 0 < float((adversarial - clean).abs().max()) <= 2 / 255 + 1e-6
+
+
+def test_without_the_package_it_says_how_to_get_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyautoattack", None)
+    one, _ = attacker(home)
+    with pytest.raises(UserError, match=r"pip install 'advtui\[autoattack\]'"):
+        one.attack(named_attack("autoattack", PGD()))
