@@ -52,6 +52,9 @@ class Attacker:
         self.model, self.label, self.test, self.spec = model, label, test, spec
         self._attacked = Folded(model).network
         self.logits = torch.empty(0)
+        self.attacked: dict[str, Tensor] = {}
+        """By attack, int64 (N,): the predictions on the adversarial images, of an image that is
+        wrong when clean that on the clean one."""
         self._dtype, self._events, self._stop = dtype, events, stop
         self._right = torch.empty(0)
 
@@ -70,6 +73,7 @@ class Attacker:
         tally, seen = Tally(correct=len(self._right)), _Seen(attack.pgd.norm)
         began = time.monotonic()
         report = _AttackReport(self._events, self.label, attack.name, tally)
+        self.attacked[attack.name] = self.logits.argmax(dim=1)
         before = [module.training for module in self._attacked.modules()]
         if attack.method == "autoattack":
             self._stage_by_stage(attack, tally, seen)
@@ -97,6 +101,7 @@ class Attacker:
 
             adversarial, targets = self._craft(cut, attack, on_step)
             predicted = self._look(adversarial).argmax(dim=1)
+            self.attacked[attack.name][cut] = predicted
             robust = predicted == labels
             succeeded = ~robust if targets is None else predicted == targets
             tally.successes += int(succeeded.sum())
@@ -121,7 +126,9 @@ class Attacker:
                 images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
                 adversarial = authors.attack(stage, images, labels)
                 with torch.no_grad():
-                    robust = self.model(adversarial).argmax(dim=1) == labels
+                    predicted = self.model(adversarial).argmax(dim=1)
+                self.attacked[attack.name][cut] = predicted
+                robust = predicted == labels
                 seen.see(images, adversarial)
                 stay.append(cut[robust])
                 stage_tally.successes += int((~robust).sum())

@@ -4,19 +4,24 @@ For each checkpoint: the clean accuracy, then each attack on the images that are
 correctly when clean (the others can be neither a success nor robust).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from engine.attacker import Attacker, Tally
 from engine.checkpoints import load_model
-from engine.data import balanced, load
+from engine.data import Pictures, balanced, load
 from engine.devices import autocast_dtype
 from engine.examples import keep_examples
 from engine.sanity import Observed, attack_checks
 from engine.stopping import StopSignal
 from runs.datasets import DATASETS
+from runs.errors import NotFoundError
 from runs.events import EventWriter
+from runs.outcomes import FILE as OUTCOMES
+from runs.outcomes import Outcomes, compare_pairs
 from runs.results import attack_cell, row, table
 from runs.snapshot import read_snapshot
 from runs.spec import AttackSpec
@@ -44,16 +49,21 @@ def evaluate(
         for key, event in read_snapshot(run).attacks.items()
         if event.get("cell") is not None
     }
+    outcomes = _outcomes(run, test, splits.classes)
     rows, observed, models = [], [], []
     for reference in spec.checkpoints:
         model, _ = load_model(run.home / reference.file, classes=len(splits.classes))
         attacker = Attacker(model.to(device), reference.label, test, spec, dtype, events, stop)
         correct = attacker.clean()
+        outcomes.clean[reference.label] = _int16(attacker.logits.argmax(dim=1))
         cells: dict[str, Any] = {}
         for attack in spec.attacks:
-            done = finished.get((reference.label, attack.name))
+            pair = (reference.label, attack.name)
+            done = finished.get(pair) if pair in outcomes.attacked else None
             if done is None:
                 done = attacker.attack(attack)
+                outcomes.attacked[pair] = _int16(attacker.attacked[attack.name])
+                outcomes.save(run.path / OUTCOMES)
             observed.append(Observed(reference.label, attack.name, **done["observed"]))
             tally = Tally(**done["tally"])
             cells[attack.name] = attack_cell(
@@ -72,6 +82,7 @@ def evaluate(
                 n=len(test),
                 correct=correct,
                 attacks=cells,
+                evaluation=run.id,
             )
         )
         models.append(attacker)
@@ -80,9 +91,24 @@ def evaluate(
         keep_examples(run.path / "examples.npz", models, spec, splits.classes)
     return {
         **table(threat_model(spec, len(test), precision), rows),
+        "paired": compare_pairs(run.path.parent, rows),
         "sanity": attack_checks(observed, rows),
         "precision": precision,
     }
+
+
+def _outcomes(run: Run, test: Pictures, classes: Sequence[str]) -> Outcomes:
+    """What an earlier attempt has left, or what is still empty."""
+    fresh = Outcomes(_int16(test.labels), test.indices.numpy(force=True), classes)
+    try:
+        kept = Outcomes.load(run.path / OUTCOMES)
+    except NotFoundError:
+        return fresh
+    return kept if np.array_equal(kept.indices, fresh.indices) else fresh
+
+
+def _int16(predictions: torch.Tensor) -> "np.ndarray[Any, np.dtype[np.int16]]":
+    return predictions.to(torch.int16).numpy(force=True)
 
 
 def threat_model(spec: AttackSpec, n: int, precision: str) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def carry_out_study(
     return {
         "threat_model": result["threat_model"],
         "rows": result["rows"],
+        "paired": result.get("paired", []),
         "sanity": result.get("sanity", []),
         "children": {role: child.id for role, child in done.items()},
     }

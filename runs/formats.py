@@ -68,7 +68,35 @@ def footnotes(data: Table) -> list[str]:
             aim += f" (of the {attack['target_classes']} likeliest)"
         lines.append(f"{attack['name']}: {attack['text']}, {aim}")
     lines.append(CAPTION)
-    return lines
+    return [*lines, *pair_notes(data)]
+
+
+def pair_notes(data: Table) -> list[str]:
+    """Who is more robust than whom, and whether chance could have done it: a sentence a pair.
+
+    Under the attack that leaves least; the others stand in the JSON.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    left: dict[str, int] = {}
+    for row in data["rows"]:
+        for name, cell in _flat(row):
+            left[name] = left.get(name, 0) + cell["robust_k"]
+    for pair in sorted(data.get("paired", ()), key=lambda pair: left.get(pair["attack"], 0)):
+        found.setdefault((min(pair["one"], pair["other"]), max(pair["one"], pair["other"])), pair)
+    return [
+        f"{pair['one']} is {100 * pair['difference']:.1f} points ({_signed(pair['ci95'][0])} to "
+        f"{_signed(pair['ci95'][1])}) more robust than {pair['other']} under {pair['attack']}, "
+        f"p {_p(pair['p'])} (McNemar's exact test)"
+        for pair in found.values()
+    ]
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:.1f}".replace("-", "−")
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def as_markdown(data: Table) -> str:

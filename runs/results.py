@@ -1,34 +1,15 @@
 """What came of an evaluation: counts, rates with intervals, and the comparison table as data."""
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from runs.errors import NotFoundError, UserError
+from runs.outcomes import compare_pairs
+from runs.statistics import rate, wilson
 from runs.store import CHECKPOINTS, Run, Store
 
 Row = dict[str, Any]
 """One model of the table; see :func:`row`."""
-
-Z95 = 1.959963984540054
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float] | None:
-    """The 95 % score interval of a proportion (Wilson 1927); None for no trials."""
-    if trials == 0:
-        return None
-    share = successes / trials
-    z2 = Z95**2 / trials
-    centre = (share + z2 / 2) / (1 + z2)
-    half = Z95 / (1 + z2) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials))
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == trials else min(1.0, centre + half)
-    return low, high
-
-
-def rate(successes: int, trials: int) -> float | None:
-    """successes / trials; None for no trials."""
-    return successes / trials if trials else None
 
 
 def attack_cell(
@@ -58,9 +39,20 @@ def attack_cell(
 
 
 def row(
-    *, model: str, run: str, checkpoint: str, n: int, correct: int, attacks: dict[str, Any]
+    *,
+    model: str,
+    run: str,
+    checkpoint: str,
+    n: int,
+    correct: int,
+    attacks: dict[str, Any],
+    evaluation: str | None = None,
 ) -> Row:
-    """One model of the comparison table: clean accuracy and its attacks by name."""
+    """One model of the comparison table: clean accuracy and its attacks by name.
+
+    ``evaluation`` is the id of the attack run that has counted, and keeps the outcomes of single
+    images.
+    """
     return {
         "model": model,
         "run": run,
@@ -70,6 +62,7 @@ def row(
         "accuracy": rate(correct, n),
         "accuracy_ci95": wilson(correct, n),
         "attacks": attacks,
+        "evaluation": evaluation,
     }
 
 
@@ -81,6 +74,9 @@ def table(threat_model: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
 def compare(store: Store, words: Iterable[str]) -> dict[str, Any]:
     """The table of the runs named: a study stands for its rows, an attack run for its own, a
     train run for its best checkpoints' latest attacks, ``RUN:checkpoint`` for that one.
+
+    ``paired`` holds what the outcomes of single images tell of each two rows
+    (:func:`runs.outcomes.compare_pairs`).
 
     Raises:
         NotFoundError: a run doesn't exist or has not been attacked.
@@ -109,7 +105,8 @@ def compare(store: Store, words: Iterable[str]) -> dict[str, Any]:
     for _, part in parts:
         for one in part["rows"]:
             rows.setdefault((one["run"], one["checkpoint"]), one)
-    return table(first["threat_model"], list(rows.values()))
+    data = table(first["threat_model"], list(rows.values()))
+    return {**data, "paired": compare_pairs(store.folder, data["rows"])}
 
 
 def _difference(one: dict[str, Any], other: dict[str, Any]) -> str | None:

@@ -76,6 +76,7 @@ def test_a_row_has_the_documented_keys() -> None:
         "accuracy": 0.75,
         "accuracy_ci95": wilson(150, 200),
         "attacks": {},
+        "evaluation": None,
     }
 
 

@@ -1,5 +1,6 @@
 """Commands that look at runs and manage them."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,6 +60,32 @@ def compare(
     from tui.look import compare_runs
 
     compare_runs(words, home, "json" if as_json else format_)
+
+
+def classes(
+    run: o.RunWord,
+    model: Annotated[str | None, typer.Option(help="A row of the table, e.g. 'Baseline'.")] = None,
+    attack: Annotated[str | None, typer.Option(help="An attack of the table.")] = None,
+    as_json: o.Json = False,
+    home: o.Home = None,
+) -> None:
+    """Where a model breaks: each class's accuracy and success rate, and what it becomes."""
+    from tui.evidence import show_classes
+
+    show_classes(run, home, model, attack, as_json=as_json)
+
+
+def examples(
+    run: o.RunWord,
+    model: Annotated[str | None, typer.Option(help="A row of the table, e.g. 'Baseline'.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Images.")] = 1,
+    png: Annotated[Path | None, typer.Option(help="Write them into this file instead.")] = None,
+    home: o.Home = None,
+) -> None:
+    """Adversarial pictures: clean, amplified perturbation, adversarial, under each attack."""
+    from tui.evidence import show_examples
+
+    show_examples(run, home, model, count, png)
 
 
 def stop(words: o.RunWords, home: o.Home = None) -> None:

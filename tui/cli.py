@@ -53,6 +53,7 @@ def options(
 for command in (
     *(launching.study, launching.train, launching.attack, launching.resume),
     *(browsing.runs, browsing.show, browsing.watch, browsing.logs, browsing.compare),
+    *(browsing.classes, browsing.examples),
     *(browsing.stop, browsing.tag, browsing.rm, browsing.doctor),
 ):
     app.command()(command)
