@@ -69,76 +69,102 @@ class Attacker:
         return len(self._right)
 
     def attack(self, attack: Attack) -> dict[str, Any]:
-        """Attack all images that are correct when clean; returns tally and observations."""
-        tally, seen = Tally(correct=len(self._right)), _Seen(attack.pgd.norm)
-        began = time.monotonic()
-        report = _AttackReport(self._events, self.label, attack.name, tally)
-        self.attacked[attack.name] = self.logits.argmax(dim=1)
+        """Attack all images that are correct when clean, at each ε of the spec, from below.
+
+        An image that is fooled at one ε is so at all larger ones; the others begin there from the
+        points found below: no figure is weaker than the one before it.
+
+        Returns:
+            ``levels``: ε, tally and observations, at each ε.
+        """
+        levels = [
+            _Level(level, self.spec.level_name(level), Tally(correct=len(self._right)), self)
+            for level in self.spec.levels(attack)
+        ]
+        for level in levels:
+            self.attacked[level.name] = self.logits.argmax(dim=1)
         before = [module.training for module in self._attacked.modules()]
         if attack.method == "autoattack":
-            self._stage_by_stage(attack, tally, seen)
+            self._stage_by_stage(levels)
         else:
-            self._batch_by_batch(attack, tally, seen, report)
+            self._batch_by_batch(levels)
         as_found = before == [module.training for module in self._attacked.modules()]
-        tally.seconds = time.monotonic() - began
-        cell = {
-            "tally": asdict(tally),
-            "observed": {"eps": attack.pgd.eps, "as_found": as_found, **seen.extremes},
-        }
-        report.finish(cell)
+        if len(levels) > 1:
+            for level in levels:
+                level.report.finish(None)
+        cell = {"levels": [level.told(as_found) for level in levels]}
+        _AttackReport(self._events, self.label, attack.name, levels[-1].tally).finish(cell)
         return cell
 
-    def _batch_by_batch(
-        self, attack: Attack, tally: Tally, seen: "_Seen", report: "_AttackReport"
-    ) -> None:
-        done = 0
+    def _batch_by_batch(self, levels: "list[_Level]") -> None:
         for cut in self._batches(self._right):
             images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
+            points, predicted = images, labels.clone()
+            left = torch.ones_like(labels, dtype=torch.bool)
+            for n, level in enumerate(levels):
+                begins = time.monotonic()
 
-            def on_step(step: Step, done: int = done, batch: int = len(labels)) -> None:
-                self._stop.check()
-                report.step(done, batch, len(step.images))
+                def on_step(step: Step, level: _Level = level, batch: int = len(labels)) -> None:
+                    self._stop.check()
+                    level.report.step(level.done, batch, len(step.images))
 
-            adversarial, targets = self._craft(cut, attack, on_step)
-            predicted = self._look(adversarial).argmax(dim=1)
-            self.attacked[attack.name][cut] = predicted
-            robust = predicted == labels
-            succeeded = ~robust if targets is None else predicted == targets
-            tally.successes += int(succeeded.sum())
-            tally.robust += int(robust.sum())
-            seen.see(images, adversarial)
-            done += len(labels)
-            report.step(done, 0, 0)
+                found, targets = points[left], None
+                if len(found) and level.attack.pgd.eps > 0:
+                    start = found if n else None
+                    found, targets = self._craft(cut[left], level.attack, on_step, start=start)
+                now = self._look(found).argmax(dim=1)
+                level.seen.see(images[left], found)
+                # What is wrong below is wrong here: a point of the smaller ball lies in this one.
+                wrong = predicted[left] != labels[left]
+                now = torch.where(wrong & (now == labels[left]), predicted[left], now)
+                reached = now != labels[left] if targets is None else now == targets
+                points = points.clone()
+                points[left], predicted[left] = found, now
+                left = left.masked_scatter(left, ~reached)
+                self.attacked[level.name][cut] = predicted
+                level.count(
+                    images=len(labels),
+                    successes=int((~left).sum()),
+                    robust=int((predicted == labels).sum()),
+                    seconds=time.monotonic() - begins,
+                )
 
-    def _stage_by_stage(self, attack: Attack, tally: Tally, seen: "_Seen") -> None:
+    def _stage_by_stage(self, levels: "list[_Level]") -> None:
         """AutoAttack: each stage on the images that have withstood those before it.
 
         On the model itself, and in float32, as its authors evaluate.
         """
-        authors = self._authors(attack)
         left = self._right
-        for stage in STAGES:
-            stage_tally = Tally(correct=len(left))
-            report = _AttackReport(self._events, self.label, f"{attack.name} {stage}", stage_tally)
-            stay, done = [], 0
-            for cut in self._batches(left):
-                self._stop.check()
-                images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
-                adversarial = authors.attack(stage, images, labels)
-                with torch.no_grad():
-                    predicted = self.model(adversarial).argmax(dim=1)
-                self.attacked[attack.name][cut] = predicted
-                robust = predicted == labels
-                seen.see(images, adversarial)
-                stay.append(cut[robust])
-                stage_tally.successes += int((~robust).sum())
-                done += len(labels)
-                report.step(done, 0, 0)
-            left = torch.cat(stay) if stay else left
-            stage_tally.robust = len(left)
-            report.finish(None)
-        tally.robust = len(left)
-        tally.successes = tally.correct - tally.robust
+        predicted = self.logits.argmax(dim=1)
+        for level in levels:
+            begins = time.monotonic()
+            authors = self._authors(level.attack) if level.attack.pgd.eps > 0 else None
+            for stage in STAGES if authors else ():
+                tally = Tally(correct=len(left))
+                report = _AttackReport(self._events, self.label, f"{level.name} {stage}", tally)
+                stay, done = [], 0
+                for cut in self._batches(left):
+                    self._stop.check()
+                    images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
+                    assert authors is not None
+                    adversarial = authors.attack(stage, images, labels)
+                    with torch.no_grad():
+                        predicted[cut] = self.model(adversarial).argmax(dim=1)
+                    robust = predicted[cut] == labels
+                    level.seen.see(images, adversarial)
+                    stay.append(cut[robust])
+                    tally.successes += int((~robust).sum())
+                    done += len(labels)
+                    report.step(done, 0, 0)
+                left = torch.cat(stay) if stay else left
+                report.finish(None)
+            self.attacked[level.name] = predicted.clone()
+            level.count(
+                images=len(self._right),
+                successes=len(self._right) - len(left),
+                robust=len(left),
+                seconds=time.monotonic() - begins,
+            )
 
     def _authors(self, attack: Attack) -> AutoAttack:
         pgd, device = attack.pgd, self.test.images.device
@@ -150,7 +176,11 @@ class Attacker:
         return adversarial, self._look(adversarial), targets
 
     def _craft(
-        self, places: Tensor, attack: Attack, on_step: Callable[[Step], object] | None = None
+        self,
+        places: Tensor,
+        attack: Attack,
+        on_step: Callable[[Step], object] | None = None,
+        start: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         if attack.method == "autoattack":
             return self._by_authors(places, attack), None
@@ -163,6 +193,7 @@ class Attacker:
                 attack,
                 logits=self.logits[places],
                 seed=self.spec.seed,
+                start=start,
                 on_step=on_step,
             )
 
@@ -192,6 +223,29 @@ class Attacker:
         return iter(torch.split(places, self.spec.batch_size) if len(places) else ())
 
 
+class _Level:
+    """One attack at one ε: its counts, extremes and bar."""
+
+    def __init__(self, attack: Attack, name: str, tally: Tally, attacker: Attacker) -> None:
+        self.attack, self.name, self.tally = attack, name, tally
+        self.seen = _Seen(attack.pgd.norm)
+        self.report = _AttackReport(attacker._events, attacker.label, name, tally)
+        self.done = 0
+
+    def count(self, *, images: int, successes: int, robust: int, seconds: float) -> None:
+        """A batch is through."""
+        self.done += images
+        self.tally.successes += successes
+        self.tally.robust += robust
+        self.tally.seconds += seconds
+        self.report.step(self.done, 0, 0)
+
+    def told(self, as_found: bool) -> dict[str, Any]:
+        eps = self.attack.pgd.eps
+        observed = {"eps": eps, "as_found": as_found, **self.seen.extremes}
+        return {"eps": eps, "tally": asdict(self.tally), "observed": observed}
+
+
 class _Seen:
     """Extremes of what an attack returns."""
 
@@ -200,6 +254,8 @@ class _Seen:
         self.extremes = {"largest": 0.0, "lowest": 1.0, "highest": 0.0}
 
     def see(self, images: Tensor, adversarial: Tensor) -> None:
+        if len(images) == 0:
+            return
         delta = (adversarial - images).flatten(1)
         lengths = torch.linalg.vector_norm(delta, ord=self._order, dim=1).nan_to_num(torch.inf)
         pixels = adversarial.nan_to_num(nan=torch.inf)  # no number is no pixel

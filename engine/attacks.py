@@ -51,17 +51,19 @@ def attack_batch(
     *,
     logits: Tensor,
     seed: int,
+    start: Tensor | None = None,
     on_step: Callable[[Step], object] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Adversarial images (as :func:`engine.pgd.pgd` with ``keep="best"``) and their targets.
 
     ``logits`` are those of the clean images. The noise of an image depends on the seed and its
-    index alone. With the targets ``all`` an image is aimed at one wrong class after the other, the
+    index alone; ``start``, of the shape of ``images``, is where the first restart begins instead.
+    With the targets ``all`` an image is aimed at one wrong class after the other, the
     likeliest first, until it is taken for one of them; its target is the last that was tried.
     """
     noise = image_generators(seed, "start", indices) if attack.pgd.random_start else None
     if attack.targets == "all":
-        return _towards_all(model, images, labels, attack, logits, noise, on_step)
+        return _towards_all(model, images, labels, attack, logits, noise, start, on_step)
     targets = (
         None
         if attack.targets is None
@@ -69,7 +71,14 @@ def attack_batch(
     )
     routine = ROUTINES[attack.method]
     adversarial = routine(
-        model, images, labels, attack.pgd, targets=targets, generator=noise, on_step=on_step
+        model,
+        images,
+        labels,
+        attack.pgd,
+        targets=targets,
+        generator=noise,
+        start=start,
+        on_step=on_step,
     )
     return adversarial, targets
 
@@ -81,6 +90,7 @@ def _towards_all(
     attack: Attack,
     logits: Tensor,
     noise: list[torch.Generator] | None,
+    start: Tensor | None,
     on_step: Callable[[Step], object] | None,
 ) -> tuple[Tensor, Tensor]:
     wrong = logits.scatter(1, labels[:, None], -torch.inf).argsort(dim=1, descending=True)
@@ -109,6 +119,7 @@ def _towards_all(
             attack.pgd,
             targets=aims,
             generator=None if noise is None else [noise[n] for n in left.tolist()],
+            start=None if start is None else start[left],
             on_step=note,
         )
         targets[left] = aims

@@ -58,22 +58,29 @@ def evaluate(
         outcomes.clean[reference.label] = _int16(attacker.logits.argmax(dim=1))
         cells: dict[str, Any] = {}
         for attack in spec.attacks:
-            pair = (reference.label, attack.name)
-            done = finished.get(pair) if pair in outcomes.attacked else None
+            names = [spec.level_name(level) for level in spec.levels(attack)]
+            known = all((reference.label, name) in outcomes.attacked for name in names)
+            done = finished.get((reference.label, attack.name)) if known else None
             if done is None:
                 done = attacker.attack(attack)
-                outcomes.attacked[pair] = _int16(attacker.attacked[attack.name])
+                for name in names:
+                    outcomes.attacked[reference.label, name] = _int16(attacker.attacked[name])
                 outcomes.save(run.path / OUTCOMES)
-            observed.append(Observed(reference.label, attack.name, **done["observed"]))
-            tally = Tally(**done["tally"])
-            cells[attack.name] = attack_cell(
-                eps=attack.pgd.eps,
-                n=len(test),
-                correct=tally.correct,
-                successes=tally.successes,
-                robust=tally.robust,
-                seconds=tally.seconds,
-            )
+            values = []
+            for level in done["levels"]:
+                observed.append(Observed(reference.label, attack.name, **level["observed"]))
+                tally = Tally(**level["tally"])
+                values.append(
+                    attack_cell(
+                        eps=level["eps"],
+                        n=len(test),
+                        correct=tally.correct,
+                        successes=tally.successes,
+                        robust=tally.robust,
+                        seconds=tally.seconds,
+                    )
+                )
+            cells[attack.name] = values if spec.epsilons else values[0]
         rows.append(
             row(
                 model=reference.label,
@@ -95,6 +102,11 @@ def evaluate(
         "sanity": attack_checks(observed, rows),
         "precision": precision,
     }
+
+
+_CURVE = (
+    "; here at each ε shown, the step the same share of it, from the points found at the ε below"
+)
 
 
 def _outcomes(run: Run, test: Pictures, classes: Sequence[str]) -> Outcomes:
@@ -119,10 +131,11 @@ def threat_model(spec: AttackSpec, n: int, precision: str) -> dict[str, Any]:
         "n": n,
         "seed": spec.seed,
         "precision": precision,
+        **({"epsilons": list(spec.epsilons)} if spec.epsilons else {}),
         "attacks": [
             {
                 "name": attack.name,
-                "text": attack.describe(),
+                "text": attack.describe() + (_CURVE if spec.epsilons else ""),
                 "method": attack.method,
                 "targets": attack.targets,
                 "target_classes": attack.target_classes,

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runs.formats import cells
+
 ROUNDING = 1e-6
 """Largest rounding of float32 pixels in [0, 1] that is not held against a budget."""
 
@@ -67,10 +69,14 @@ def attack_checks(
 
 def _never_stronger(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     gaps = [
-        row["attacks"]["pgd-targeted"]["success_rate"]
-        - row["attacks"]["pgd-untargeted"]["success_rate"]
+        targeted["success_rate"] - untargeted["success_rate"]
         for row in rows
         if {"pgd-targeted", "pgd-untargeted"} <= row["attacks"].keys() and row["correct_k"]
+        for targeted, untargeted in zip(
+            cells(row["attacks"]["pgd-targeted"]),
+            cells(row["attacks"]["pgd-untargeted"]),
+            strict=True,
+        )
     ]
     if not gaps:
         return []

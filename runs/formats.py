@@ -74,14 +74,10 @@ def footnotes(data: Table) -> list[str]:
 def pair_notes(data: Table) -> list[str]:
     """Who is more robust than whom, and whether chance could have done it: a sentence a pair.
 
-    Under the attack that leaves least; the others stand in the JSON.
+    Under the attack that leaves least of both, but something; the others stand in the JSON.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    left: dict[str, int] = {}
-    for row in data["rows"]:
-        for name, cell in _flat(row):
-            left[name] = left.get(name, 0) + cell["robust_k"]
-    for pair in sorted(data.get("paired", ()), key=lambda pair: left.get(pair["attack"], 0)):
+    for pair in sorted(data.get("paired", ()), key=_strength):
         found.setdefault((min(pair["one"], pair["other"]), max(pair["one"], pair["other"])), pair)
     return [
         f"{pair['one']} is {100 * pair['difference']:.1f} points ({_signed(pair['ci95'][0])} to "
@@ -89,6 +85,11 @@ def pair_notes(data: Table) -> list[str]:
         f"p {_p(pair['p'])} (McNemar's exact test)"
         for pair in found.values()
     ]
+
+
+def _strength(pair: dict[str, Any]) -> tuple[bool, int]:
+    left = pair.get("withstood", 0)
+    return left == 0, left
 
 
 def _signed(share: float) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runs.budgets import format_budget
 from runs.errors import NotFoundError
 from runs.statistics import paired, rate, wilson
 
@@ -143,7 +144,8 @@ def compare_pairs(folder: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str
 
     Returns:
         :func:`runs.statistics.paired` of the images that each withstands, with ``attack``, ``one``
-        and ``other``, the models' names; the more robust one first.
+        and ``other``, the models' names, the more robust one first, and ``withstood``, the images
+        that either of them withstands.
     """
     read: dict[str, Outcomes | None] = {}
     for row in rows:
@@ -159,7 +161,7 @@ def compare_pairs(folder: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str
             one, other = (read.get(each.get("evaluation") or "") for each in (row, before))
             if one is None or other is None or not _same_images(one, other):
                 continue
-            for attack in row["attacks"]:
+            for attack in level_names(row):
                 withstood = one.withstood(row["model"], attack)
                 other_withstood = other.withstood(before["model"], attack)
                 if withstood is None or other_withstood is None:
@@ -173,10 +175,20 @@ def compare_pairs(folder: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str
                         "attack": attack,
                         "one": names[0],
                         "other": names[1],
+                        "withstood": int((withstood | other_withstood).sum()),
                         **paired(withstood, other_withstood),
                     }
                 )
     return found
+
+
+def level_names(row: dict[str, Any]) -> list[str]:
+    """The names under which a row's outcomes are kept: an attack's, with several ε one for each."""
+    names = []
+    for attack, value in row["attacks"].items():
+        several = value if isinstance(value, list) else []
+        names += [f"{attack} ε {format_budget(cell['eps'])}" for cell in several] or [attack]
+    return names
 
 
 def _same_images(one: Outcomes, other: Outcomes) -> bool:

@@ -240,6 +240,9 @@ class AttackSpec(Job):
     attacks: tuple[Attack, ...] = Field(
         standard_attacks(EVALUATION_PGD), description="a column each, at least one"
     )
+    epsilons: tuple[Budget, ...] = Field(
+        (), description="evaluate each attack at all of these budgets; none: at its own"
+    )
     limit: int | None = Field(
         None, ge=1, description="evaluate this many test images only, equally many a class"
     )
@@ -254,7 +257,28 @@ class AttackSpec(Job):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two attacks are called {name!r}: names must differ")
+        if list(self.epsilons) != sorted(set(self.epsilons)):
+            raise ValueError("epsilons must ascend: each begins at the points found below it")
+        for attack in self.attacks:
+            for level in self.levels(attack):
+                PGD.model_validate(level.pgd.model_dump())  # an ε out of range is told
         return self
+
+    def levels(self, attack: Attack) -> tuple[Attack, ...]:
+        """The attack at each ε, its step the same share of ε."""
+        if not self.epsilons:
+            return (attack,)
+        share = attack.pgd.step_size / attack.pgd.eps if attack.pgd.eps else 0.25
+        return tuple(
+            attack.model_copy(
+                update={"pgd": attack.pgd.model_copy(update={"eps": eps, "step_size": share * eps})}
+            )
+            for eps in self.epsilons
+        )
+
+    def level_name(self, level: Attack) -> str:
+        """``pgd-untargeted``, with several ε ``pgd-untargeted ε 8/255``."""
+        return f"{level.name} ε {format_budget(level.pgd.eps)}" if self.epsilons else level.name
 
 
 class StudySpec(Job):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runs.attacks import named_attack
+from runs.budgets import parse_budget
 from runs.errors import NotFoundError, UserError
 from runs.overrides import override
 from runs.presets import preset as named_preset
@@ -98,7 +99,18 @@ def attack_spec(
             for attack in chosen
         ]
     base = base.model_copy(update={"attacks": tuple(chosen)})
+    if "," in str(flags.get("eps", "")):
+        flags = {**flags, "epsilons": _epsilons(str(flags["eps"]))}
+        del flags["eps"]
     return override(base, {**flags, **_parse_sets(sets)})
+
+
+def _epsilons(text: str) -> list[float]:
+    """``0,1/255,8/255`` as budgets, in ascending order."""
+    try:
+        return sorted({parse_budget(part.strip()) for part in text.split(",") if part.strip()})
+    except ValueError as error:
+        raise UserError(f"--eps: {error}") from None
 
 
 def _inherited(runs: Sequence[Run], flags: dict[str, Any]) -> AttackSpec:

@@ -139,7 +139,10 @@ def attack(
     data_dir: o.DataDir = None,
     seed: o.Seed = None,
     norm: o.Norm = None,
-    eps: o.Eps = None,
+    eps: Annotated[
+        str | None,
+        typer.Option(help="Budget, e.g. 8/255; several for a curve: 0,1/255,2/255,4/255,8/255."),
+    ] = None,
     step_size: o.StepSize = None,
     steps: o.Steps = None,
     restarts: o.Restarts = None,

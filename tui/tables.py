@@ -34,10 +34,12 @@ def plain_table(*columns: tuple[str, str]) -> Table:
 def comparison(data: dict[str, Any]) -> RenderableType:
     """The comparison table, each figure over its interval, with its footnotes.
 
-    A column pair an attack where that has room, else a line an attack.
+    A column pair an attack where that has room, else, or with several ε, a line each.
     """
     notes = [Text(clean(note, 1000), style="dim") for note in footnotes(data)]
-    return Group(_Fitting(_wide(data), _long(data)), *notes)
+    several = any(len(cells(v)) > 1 for row in data["rows"] for v in row["attacks"].values())
+    table = _long(data) if several else _Fitting(_wide(data), _long(data))
+    return Group(table, *notes)
 
 
 class _Fitting:
@@ -66,12 +68,7 @@ def _wide(data: dict[str, Any]) -> Table:
         for name in names:
             found = cells(row["attacks"][name]) if name in row["attacks"] else []
             for kind, bounds in _KINDS:
-                parts = []
-                for cell in found:
-                    if len(found) > 1:
-                        parts.append(Text(f"ε {format_budget(cell['eps'])}", style="dim"))
-                    parts.append(_figure(cell[kind], cell[bounds]))
-                line.append(Text("\n").join(parts) if parts else Text("–"))
+                line.append(_figure(found[0][kind], found[0][bounds]) if found else Text("–"))
         table.add_row(*line)
     return table
 
