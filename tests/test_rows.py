@@ -1,8 +1,15 @@
 """The list of runs as data: filter, order, folds."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from tui.rows import COLUMNS, Row, arrange, matching, parse_filter
+from runs.attacks import named_attack
+from runs.snapshot import Snapshot
+from runs.spec import PGD, AttackSpec, CheckpointRef
+from runs.store import Store
+from tui.rows import COLUMNS, Row, arrange, attack_share, matching, parse_filter
 
 BASE = Row("20260101-000000-baseline-0001", kind="train", mode="baseline", data="cifar100",
            state="completed", created=100, clean=0.62, robust=0.0)  # fmt: skip
@@ -82,3 +89,32 @@ def test_every_column_orders_and_turns_round(by: str) -> None:
 def test_best_robust_first() -> None:
     rows = [BASE, Row("x", state="completed", robust=0.3), Row("y", state="lost")]
     assert [row.id for row, _ in arrange(rows, by="robust")] == ["x", BASE.id, "y"]
+
+
+@pytest.mark.parametrize(
+    ("names", "epsilons", "done", "share"),
+    [
+        (["pgd-untargeted", "fgsm"], (), {}, 0.0),
+        (["pgd-untargeted", "fgsm"], (), {"pgd-untargeted": 10}, 0.5),
+        (["pgd-untargeted", "fgsm"], (), {"pgd-untargeted": 10, "fgsm": 5}, 0.75),
+        (["autoattack"], (), {"autoattack apgd-ce": 10, "autoattack apgd-t": 5}, 0.375),
+        (["autoattack"], (), {"autoattack apgd-ce": 10, "autoattack": 10}, 1.0),
+        (["pgd-untargeted"], (0.0, 0.01), {"pgd-untargeted ε 0": 10}, 0.5),
+    ],
+)
+def test_the_share_of_an_attack_run_counts_stages_and_levels_as_parts(
+    tmp_path: Path, names: list[str], epsilons: Any, done: dict[str, int], share: float
+) -> None:
+    spec = AttackSpec(
+        checkpoints=(CheckpointRef(run="R", checkpoint="last", label="M"),),
+        attacks=tuple(named_attack(name, PGD()) for name in names),
+        epsilons=epsilons,
+    )
+    run = Store(tmp_path).create(spec)
+    snapshot = Snapshot()
+    for attack, count in done.items():
+        snapshot.apply(
+            {"v": 1, "t": 1.0, "kind": "attack", "model": "M", "attack": attack, "done": count,
+             "total": 10, "successes": 0, "rate": 1.0}
+        )  # fmt: skip
+    assert attack_share(run, snapshot) == pytest.approx(share)

@@ -178,9 +178,29 @@ def training_share(snapshot: Snapshot) -> float:
 def attack_share(run: Run, snapshot: Snapshot) -> float:
     """Share of an attack run that is done, every model × attack counting alike; in [0, 1]."""
     spec = run.raw_spec
-    pairs = len(dicts(spec.get("checkpoints"))) * len(dicts(spec.get("attacks")))
-    done = sum(event["done"] / max(event["total"], 1) for event in snapshot.attacks.values())
-    return min(1.0, float(done / max(pairs, 1)))
+    labels = [str(one.get("label")) for one in dicts(spec.get("checkpoints"))]
+    attacks = dicts(spec.get("attacks"))
+    epsilons = spec.get("epsilons")
+    levels = len(epsilons) if isinstance(epsilons, list) and epsilons else 1
+    shares = [
+        _pair_share(snapshot, label, attack, levels) for label in labels for attack in attacks
+    ]
+    return min(1.0, sum(shares) / max(len(shares), 1))
+
+
+def _pair_share(snapshot: Snapshot, label: str, attack: Mapping[str, Any], levels: int) -> float:
+    """By its own event, else by those of its parts: an ε of a curve, a stage of AutoAttack."""
+    name = str(attack.get("name"))
+    own = snapshot.attacks.get((label, name))
+    if own is not None:
+        return float(own["done"] / max(own["total"], 1))
+    parts = [
+        event["done"] / max(event["total"], 1)
+        for (model, part), event in snapshot.attacks.items()
+        if model == label and part.startswith(f"{name} ")
+    ]
+    expected = levels * (4 if attack.get("method") == "autoattack" else 1)
+    return float(sum(parts)) / max(expected, len(parts))
 
 
 def _error(result: Mapping[str, Any]) -> str:
