@@ -38,7 +38,11 @@ def without_names(rows: list[dict]) -> list[dict]:
     """Everything of a table but run ids and seconds."""
     return [
         {
-            **{key: value for key, value in row.items() if key not in ("run", "evaluation", "attacks")},
+            **{
+                key: value
+                for key, value in row.items()
+                if key not in ("run", "evaluation", "attacks")
+            },
             "attacks": {
                 name: {key: value for key, value in cell.items() if key != "seconds"}
                 for name, cell in row["attacks"].items()
