@@ -20,9 +20,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engine.loop import Batch, Best, Step, as_found
+from engine.loop import Batch, Best, Step, as_found, check_arguments, first_points
 from engine.losses import fools, objective
-from engine.norms import GEOMETRIES, Noise
+from engine.norms import GEOMETRIES, Noise, spread
 from runs.spec import PGD
 
 ALPHA = 0.75
@@ -47,10 +47,7 @@ def apgd(
     Of ``spec`` it takes norm, ε, steps, restarts, start and loss. A random start is uniform in the
     ball, while the authors' code begins on its border.
     """
-    if len(labels) != len(images) or (targets is not None and len(targets) != len(images)):
-        raise ValueError("images, labels and targets must have the same length")
-    if spec.random_start and generator is None:
-        raise ValueError("a random start needs a generator")
+    check_arguments(images, labels, targets, spec, generator)
     if len(images) == 0:
         return images.detach().clone()
     geometry = GEOMETRIES[spec.norm]
@@ -75,12 +72,7 @@ def apgd(
             return loss, gradient, fooled
 
         for restart in range(spec.restarts):
-            points = images
-            if start is not None and restart == 0:
-                points = geometry.project(start.detach().to(images), images, spec.eps)
-            elif spec.random_start:
-                assert generator is not None
-                points = geometry.random_start(images, spec.eps, generator)
+            points = first_points(images, spec, generator, start, restart)
             batch = Batch.whole(images, labels, targets)
             if spec.active_set:
                 batch, points = batch.only(~tracker.fooled), points[~tracker.fooled]
@@ -94,7 +86,7 @@ def apgd(
                     batch, search = batch.only(~fooled), search.only(~fooled)
                 if len(search.points) == 0:
                     break
-                size = search.size.view(-1, *[1] * (images.dim() - 1))
+                size = spread(search.size, images)
                 ahead = geometry.project(
                     search.points + size * geometry.direction(search.gradient),
                     batch.images,
@@ -199,4 +191,4 @@ class _Search(NamedTuple):
 
 
 def _where(chosen: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    return torch.where(chosen.view(-1, *[1] * (one.dim() - 1)), one, other)
+    return torch.where(spread(chosen, one), one, other)

@@ -81,6 +81,9 @@ class Attacker:
             _Level(level, self.spec.level_name(level), Tally(correct=len(self._right)), self)
             for level in self.spec.levels(attack)
         ]
+        report = levels[0].report
+        if len(levels) > 1:
+            report = _AttackReport(self._events, self.label, attack.name, levels[-1].tally)
         for level in levels:
             self.attacked[level.name] = self.logits.argmax(dim=1)
         before = [module.training for module in self._attacked.modules()]
@@ -93,7 +96,7 @@ class Attacker:
             for level in levels:
                 level.report.finish(None)
         cell = {"levels": [level.told(as_found) for level in levels]}
-        _AttackReport(self._events, self.label, attack.name, levels[-1].tally).finish(cell)
+        report.finish(cell)
         return cell
 
     def _batch_by_batch(self, levels: "list[_Level]") -> None:

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.loop import as_found
+from runs.attacks import AUTOATTACK_STAGES
 from runs.errors import UserError
 
-STAGES = ("apgd-ce", "apgd-t", "fab-t", "square")
+STAGES = AUTOATTACK_STAGES
 
 
 class AutoAttack:

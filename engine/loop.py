@@ -7,6 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from engine.norms import GEOMETRIES, Noise, spread
+from runs.spec import PGD
+
 
 class Step(NamedTuple):
     """What ``on_step`` is told: the points xᵗ that have just been looked at."""
@@ -22,6 +25,36 @@ class Step(NamedTuple):
     """(M,): what the attack climbs, at xᵗ."""
     fooled: Tensor
     """(M,) bool: which of them fool the model at xᵗ."""
+
+
+def check_arguments(
+    images: Tensor, labels: Tensor, targets: Tensor | None, spec: PGD, generator: Noise | None
+) -> None:
+    """What an attack can't begin with.
+
+    Raises:
+        ValueError: a random start without a generator, or shapes that don't fit.
+    """
+    if len(labels) != len(images) or (targets is not None and len(targets) != len(images)):
+        raise ValueError("images, labels and targets must have the same length")
+    if spec.random_start and generator is None:
+        raise ValueError("a random start needs a generator")
+
+
+def first_points(
+    images: Tensor, spec: PGD, generator: Noise | None, start: Tensor | None, restart: int
+) -> Tensor:
+    """x⁰ of all images, (N, 3, H, W): the given start, a random point of the ball, or the image.
+
+    Drawn at full shape, before any image leaves.
+    """
+    geometry = GEOMETRIES[spec.norm]
+    if start is not None and restart == 0:
+        return geometry.project(start.detach().to(images), images, spec.eps)
+    if spec.random_start:
+        assert generator is not None
+        return geometry.random_start(images, spec.eps, generator)
+    return images
 
 
 class Batch(NamedTuple):
@@ -62,8 +95,7 @@ class Best:
         highest = self.loss if whole else self.loss[indices]
         better = ~before & (fooled | (loss > highest))
         if whole:  # fixed shapes: nothing here waits for the device
-            mask = better.view(-1, *[1] * (points.dim() - 1))
-            self.points = torch.where(mask, points, self.points)
+            self.points = torch.where(spread(better, points), points, self.points)
             self.loss = torch.where(better, loss, highest)
             self.fooled = before | fooled
         else:

@@ -50,7 +50,7 @@ class L2:
         gauss = self.direction(_draw(torch.randn, images, noise))
         dimensions = math.prod(images.shape[1:])
         radius = _draw(torch.rand, images.flatten(1)[:, :1], noise) ** (1 / dimensions)
-        return (images + eps * _spread(radius.flatten(), images) * gauss).clamp_(0, 1)
+        return (images + eps * spread(radius.flatten(), images) * gauss).clamp_(0, 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
         # A gradient that is no number points nowhere, as its sign does under L∞.
@@ -58,29 +58,29 @@ class L2:
         tiny = torch.finfo(gradient.dtype).tiny
         # First to a largest entry of 1: squares of very small or large gradients leave float32.
         largest = gradient.abs().flatten(1).amax(dim=1).clamp_min(tiny)
-        scaled = gradient / _spread(largest, gradient)
+        scaled = gradient / spread(largest, gradient)
         length = scaled.flatten(1).norm(dim=1)
-        return scaled / _spread(length.clamp_min(tiny), gradient)
+        return scaled / spread(length.clamp_min(tiny), gradient)
 
     def project(self, points: Tensor, images: Tensor, eps: float) -> Tensor:
         delta = points - images
         length = delta.flatten(1).norm(dim=1)
         shrink = (eps / length.clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1)
         # Clipping moves each pixel towards the image, so the ball is not left again.
-        return (images + delta * _spread(shrink, delta)).clamp_(0, 1)
+        return (images + delta * spread(shrink, delta)).clamp_(0, 1)
 
 
 def unit_l1(gradient: Tensor) -> Tensor:
     """Each image's gradient divided by the sum of its magnitudes; 0 where it is no number."""
     gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
     size = gradient.abs().flatten(1).sum(dim=1)
-    return gradient / _spread(size.clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
+    return gradient / spread(size.clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
 
 
 GEOMETRIES: dict[str, Geometry] = {"linf": LInf(), "l2": L2()}
 
 
-def _spread(values: Tensor, like: Tensor) -> Tensor:
+def spread(values: Tensor, like: Tensor) -> Tensor:
     """One value an image, shaped to multiply ``like``."""
     return values.view(-1, *[1] * (like.dim() - 1))
 

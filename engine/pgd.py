@@ -19,7 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from engine.loop import Batch, Best, Step, as_found
+from engine.loop import Batch, Best, Step, as_found, check_arguments, first_points
 from engine.losses import fools, objective
 from engine.norms import GEOMETRIES, Noise, unit_l1
 from runs.spec import PGD
@@ -60,10 +60,7 @@ def pgd(
     Raises:
         ValueError: a random start without a generator, or shapes that don't fit.
     """
-    if len(labels) != len(images) or (targets is not None and len(targets) != len(images)):
-        raise ValueError("images, labels and targets must have the same length")
-    if spec.random_start and generator is None:
-        raise ValueError("a random start needs a generator")
+    check_arguments(images, labels, targets, spec, generator)
     if len(images) == 0:
         return images.detach().clone()
     geometry = GEOMETRIES[spec.norm]
@@ -77,12 +74,7 @@ def pgd(
         points = images
 
         for restart in range(spec.restarts):
-            points = images
-            if start is not None and restart == 0:
-                points = geometry.project(start.detach().to(images), images, spec.eps)
-            elif spec.random_start:  # drawn at full shape, before any image leaves
-                assert generator is not None
-                points = geometry.random_start(images, spec.eps, generator)
+            points = first_points(images, spec, generator, start, restart)
             batch = Batch.whole(images, labels, targets)
             if shrinking and tracker is not None:
                 batch, points = batch.only(~tracker.fooled), points[~tracker.fooled]

@@ -1,7 +1,7 @@
 """Attacks by name, as ``--attack`` takes them: each is a threat model's own member of a family."""
 
 from runs.errors import UserError
-from runs.spec import PGD, Attack
+from runs.spec import PGD, Attack, standard_attacks
 
 NAMES = {
     "pgd-targeted": "PGD-20 towards random targets",
@@ -17,6 +17,8 @@ NAMES = {
 }
 APGD_STEPS = 100  # AutoAttack's
 LIKELIEST = 9
+AUTOATTACK_STAGES = ("apgd-ce", "apgd-t", "fab-t", "square")
+"""AutoAttack's four attacks, in their order, by their authors' names."""
 
 
 def named_attack(name: str, pgd: PGD) -> Attack:
@@ -30,10 +32,8 @@ def named_attack(name: str, pgd: PGD) -> Attack:
         return PGD(**{**pgd.model_dump(), **changes})
 
     match name:
-        case "pgd-targeted":
-            return Attack(name=name, pgd=pgd, targets="random")
-        case "pgd-untargeted":
-            return Attack(name=name, pgd=pgd)
+        case "pgd-targeted" | "pgd-untargeted":
+            return next(attack for attack in standard_attacks(pgd) if attack.name == name)
         case "pgd-margin" | "pgd-dlr":
             return Attack(name=name, pgd=changed(loss=name.removeprefix("pgd-")))
         case "fgsm":

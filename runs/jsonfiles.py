@@ -3,8 +3,10 @@
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 RUN_HEADER = "run"
 """Key under which a run's spec.json keeps id, creation time and parent; not part of the spec."""
@@ -22,12 +24,19 @@ def plain(value: Any) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write beside ``path``, flush, and move into place: readers see the old file or the new."""
+    """Write an object; readers see the old file or the new."""
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+    with replacing(path) as stream:
+        stream.write(f"{text}\n".encode())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A stream beside ``path`` that is flushed and moved into place; on an error it is dropped."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("w", encoding="utf-8") as stream:
-            json.dump(plain(value), stream, indent=2, ensure_ascii=False)
-            stream.write("\n")
+        with beside.open("wb") as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(beside, path)

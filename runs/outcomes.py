@@ -4,7 +4,6 @@ An attack run keeps it in ``outcomes.npz``, and everything that rates alone can'
 from it: where a model breaks, and whether one model withstands more than another.
 """
 
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runs.budgets import format_budget
 from runs.errors import NotFoundError
+from runs.jsonfiles import replacing
 from runs.statistics import paired, rate, wilson
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ class Outcomes:
         import numpy as np
 
         pairs = list(self.attacked)
-        half = path.with_suffix(".tmp")
-        with half.open("wb") as stream:
+        with replacing(path) as stream:
             np.savez_compressed(
                 stream,
                 labels=self.labels,
@@ -66,7 +65,6 @@ class Outcomes:
                 pairs=np.array(pairs, dtype=np.str_).reshape(-1, 2),
                 attacked=np.array(list(self.attacked.values()), dtype=np.int16),
             )
-        os.replace(half, path)
 
     @classmethod
     def load(cls, path: Path) -> "Outcomes":

@@ -1,6 +1,7 @@
 """Several ε: each from the points found below, never weaker; as data and in the table."""
 
 import itertools
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,14 @@ def curve(home: Path, name: str, epsilons: tuple[float, ...] = EPSILONS) -> tupl
     events = EventWriter(run.events_path)
     attacker = Attacker(model(), "M", pictures(), spec, None, events, StopSignal(run))
     attacker.clean()
+    began = time.monotonic()
     told = attacker.attack(spec.attacks[0])
+    seconds = time.monotonic() - began
     events.close()
-    return told, attacker, [e for e in EventReader(run.events_path).new() if e["kind"] == "attack"]
+    told_on_the_way = [e for e in EventReader(run.events_path).new() if e["kind"] == "attack"]
+    last = told_on_the_way[-1]
+    assert last["rate"] <= 2 * last["total"] / seconds  # of all of it, not of its end
+    return told, attacker, told_on_the_way
 
 
 @pytest.mark.parametrize("name", ["pgd-untargeted", "pgd-targeted", "fgsm", "apgd-ce"])

@@ -17,7 +17,7 @@ from tui.console import stdout_console
 from tui.pictures import Attacked, Example, Examples, half_blocks
 from tui.session import open_store, say
 from tui.tables import plain_table
-from tui.text import clean
+from tui.text import clean, percent
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -95,16 +95,12 @@ def _class_table(found: Sequence[dict[str, Any]]) -> Table:
         table.add_row(
             Text(clean(one["class"], 24)),
             str(one["n"]),
-            _percent(one["accuracy"]),
-            _percent(one["broken_rate"]),
-            _percent(one["robust_accuracy"]),
+            percent(one["accuracy"]),
+            percent(one["broken_rate"]),
+            percent(one["robust_accuracy"]),
             Text(becomes, style="dim"),
         )
     return table
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f}"
 
 
 # Pictures
