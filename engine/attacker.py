@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from engine.attacks import attack_batch
-from engine.autoattack import STAGES, AutoAttack
+from engine.autoattack import AutoAttack
 from engine.data import Pictures, to_float
 from engine.folding import Folded
 from engine.loop import Step
 from engine.resnet import PictureClassifier
 from engine.stopping import StopSignal
+from runs.attacks import AUTOATTACK_STAGES
 from runs.events import EventWriter
 from runs.spec import Attack, AttackSpec
 
@@ -142,7 +143,7 @@ class Attacker:
         for level in levels:
             begins = time.monotonic()
             authors = self._authors(level.attack) if level.attack.pgd.eps > 0 else None
-            for stage in STAGES if authors else ():
+            for stage in AUTOATTACK_STAGES if authors else ():
                 tally = Tally(correct=len(left))
                 report = _AttackReport(self._events, self.label, f"{level.name} {stage}", tally)
                 stay, done = [], 0
@@ -204,7 +205,7 @@ class Attacker:
         authors = self._authors(attack)
         points, labels = to_float(self.test.images[places]), self.test.labels[places]
         robust = self._look(points).argmax(dim=1) == labels
-        for stage in STAGES:
+        for stage in AUTOATTACK_STAGES:
             if robust.any():
                 found = authors.attack(stage, points[robust], labels[robust])
                 points[robust] = found

@@ -14,10 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.loop import as_found
-from runs.attacks import AUTOATTACK_STAGES
 from runs.errors import UserError
-
-STAGES = AUTOATTACK_STAGES
 
 
 class AutoAttack:
@@ -53,7 +50,7 @@ class AutoAttack:
         )
 
     def attack(self, stage: str, images: Tensor, labels: Tensor) -> Tensor:
-        """Adversarial images by one of the :data:`STAGES`, for images that are still robust."""
+        """One of :data:`runs.attacks.AUTOATTACK_STAGES`, on images that are still robust."""
         self._authors.attacks_to_run = [stage]
         with (
             _quiet(),

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.attacker import Attacker
-from engine.autoattack import STAGES
 from engine.data import Pictures
 from engine.resnet import PictureClassifier
 from engine.stopping import StopSignal
-from runs.attacks import named_attack
+from runs.attacks import AUTOATTACK_STAGES, named_attack
 from runs.errors import UserError
 from runs.events import EventReader, EventWriter
 from runs.spec import PGD, AttackSpec, TrainSpec
@@ -75,21 +74,22 @@ def test_it_withstands_the_same_images_as_by_itself(norm: str, home: Path) -> No
     expected = by_itself(norm)
     one, events = attacker(home)
     cell = one.attack(named_attack("autoattack", PGD(norm=norm, eps=EPS[norm])))
-    tally = cell["tally"]
+    (level,) = cell["levels"]
+    tally = level["tally"]
     assert tally["correct"] == COUNT - 4
     assert 0 < tally["robust"] < tally["correct"]
     assert tally["robust"] == int(expected.sum())
     assert tally["successes"] == tally["correct"] - tally["robust"]
-    observed = cell["observed"]
+    observed = level["observed"]
     assert observed["as_found"]
     assert observed["largest"] <= EPS[norm] + 1e-6
     assert 0 <= observed["lowest"] <= observed["highest"] <= 1
 
     told = [event for event in EventReader(events).new() if event["kind"] == "attack"]
     last = {event["attack"]: event for event in told}
-    assert list(last) == [*(f"autoattack {stage}" for stage in STAGES), "autoattack"]
+    assert list(last) == [*(f"autoattack {stage}" for stage in AUTOATTACK_STAGES), "autoattack"]
     left = tally["correct"]
-    for stage in STAGES:
+    for stage in AUTOATTACK_STAGES:
         event = last[f"autoattack {stage}"]
         assert event["done"] == event["total"] == left
         left -= event["successes"]

@@ -1,12 +1,13 @@
 """What an attack run has kept of single images: its pictures, and where each class breaks."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.segment import Segment, Segments
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +15,7 @@ from runs.errors import NotFoundError, UserError
 from runs.outcomes import FILE, Outcomes, per_class
 from runs.store import Run, Store
 from tui.console import stdout_console
-from tui.pictures import Attacked, Example, Examples, half_blocks
+from tui.pictures import GAP, WIDTH, Attacked, Example, Examples, Panel, beside, half_blocks
 from tui.session import open_store, say
 from tui.tables import plain_table
 from tui.text import clean, percent
@@ -22,7 +23,6 @@ from tui.text import clean, percent
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SIDE, GAP = 32, 2
 SCALE = 4
 """Pixels of a written picture for each pixel of an image."""
 
@@ -164,37 +164,26 @@ def _print_example(console: Console, model: str, example: Example) -> None:
         Text(clean(f"test image {example.index}, a {example.label}, as seen by {model}", 200)),
         style="bold",
     )
-    across = max((console.width + GAP) // (SIDE + GAP), 1)
-    pictures, told = _pictures_of(example), captions(example)
-    for begin in range(0, len(pictures), across):
-        row = slice(begin, begin + across)
-        for line in zip(*told[row], strict=True):
-            text = Text()
-            for part in line:
-                cell = Text(clean(part, SIDE))
-                cell.truncate(SIDE, pad=True)
-                text.append_text(cell)
-                text.append(" " * GAP)
-            text.rstrip()
-            console.print(text)
-        for segments in _lines([half_blocks(picture) for picture in pictures[row]]):
-            console.print(Segments([*segments, Segment.line()]), end="")
+    across = max((console.width + GAP) // (WIDTH + GAP), 1)
+    panels: list[Panel] = [
+        ([Text(clean(part, WIDTH)) for part in told], half_blocks(picture))
+        for told, picture in zip(captions(example), _pictures_of(example), strict=True)
+    ]
+    for begin in range(0, len(panels), across):
+        for line in beside(panels[begin : begin + across], Style.null()):
+            if isinstance(line, Text):
+                line.rstrip()
+                console.print(line)
+            else:
+                console.print(Segments([*line, Segment.line()]), end="")
     console.print()
-
-
-def _lines(pictures: Sequence[list[list[Segment]]]) -> Iterator[list[Segment]]:
-    for parts in zip(*pictures, strict=True):
-        line: list[Segment] = []
-        for part in parts:
-            line += [*part, Segment(" " * GAP)]
-        yield line
 
 
 def _picture(shown: Sequence[tuple[str, Example]]) -> "Image":
     """All examples below each other, each a row of clean, perturbation, adversarial…"""
     from PIL import Image, ImageDraw
 
-    side, gap, text = SIDE * SCALE, 12, 14
+    side, gap, text = WIDTH * SCALE, 12, 14
     across = max(len(_pictures_of(example)) for _, example in shown)
     row = side + 3 * text + 2 * gap
     sheet = Image.new("RGB", (across * (side + gap) + gap, len(shown) * row + gap), "white")

@@ -3,6 +3,7 @@
 Reads ``examples.npz``; NumPy is imported when the first picture is looked at.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,16 @@ from typing import Any
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 
 from runs.errors import NotFoundError
 
 HALF = "▀"
+WIDTH, GAP = 32, 2
+"""Cells of a picture, and between two."""
+
+Panel = tuple[list[Text], list[list[Segment]]]
+"""Lines over a picture, and the picture's own."""
 _ARRAYS = (
     *("images", "labels", "indices", "adversarial", "targets", "classes"),
     *("clean_predictions", "clean_confidences", "predictions", "confidences"),
@@ -132,3 +139,23 @@ def half_blocks(pixels: Any) -> list[list[Segment]]:
             ]
         )
     return lines
+
+
+def beside(panels: Sequence[Panel], base: Style) -> Iterator[Text | list[Segment]]:
+    """Panels side by side: their captions, then their pictures."""
+    captions = max((len(caption) for caption, _ in panels), default=0)
+    for n in range(captions):
+        line = Text()
+        for caption, _ in panels:
+            text = caption[n].copy() if n < len(caption) else Text()
+            text.truncate(WIDTH, pad=True)
+            line.append_text(text)
+            line.append(" " * GAP)
+        yield line
+    blank, gap = Segment(" " * WIDTH, base), Segment(" " * GAP, base)
+    for n in range(max((len(picture) for _, picture in panels), default=0)):
+        segments: list[Segment] = []
+        for _, picture in panels:
+            segments += picture[n] if n < len(picture) else [blank]
+            segments.append(gap)
+        yield segments

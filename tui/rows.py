@@ -199,7 +199,11 @@ def _pair_share(snapshot: Snapshot, label: str, attack: Mapping[str, Any], level
         for (model, part), event in snapshot.attacks.items()
         if model == label and part.startswith(f"{name} ")
     ]
-    expected = levels * (4 if attack.get("method") == "autoattack" else 1)
+    expected = levels
+    if attack.get("method") == "autoattack":
+        from runs.attacks import AUTOATTACK_STAGES  # brings pydantic, which a list does not need
+
+        expected *= len(AUTOATTACK_STAGES)
     return float(sum(parts)) / max(expected, len(parts))
 
 

@@ -1,23 +1,17 @@
 """The pictures of an attack run: clean, perturbation, adversarial; targeted beside untargeted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from rich.segment import Segment
-from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from runs.errors import NotFoundError
-from tui.pictures import Attacked, Example, Examples, half_blocks
+from tui.pictures import GAP, WIDTH, Attacked, Example, Examples, Panel, beside, half_blocks
 from tui.text import clean
 from tui.themes import palette_of
 from tui.widgets.paper import Line, Paper, wrapped
-
-WIDTH, GAP = 32, 2
-
-Panel = tuple[list[Text], list[list[Segment]]]
 
 
 class ExamplesPane(Paper, can_focus=True):
@@ -73,7 +67,7 @@ class ExamplesPane(Paper, can_focus=True):
             (clean(examples.models[model], 40), palette.title),
         )
         for row in self._arranged(example, width):
-            yield from _beside(row, self.rich_style)
+            yield from beside(row, self.rich_style)
 
     def _arranged(self, example: Example, width: int) -> list[list[Panel]]:
         own = self._clean(example)
@@ -135,23 +129,3 @@ class ExamplesPane(Paper, can_focus=True):
 
 def _nothing() -> Panel:
     return [], []
-
-
-def _beside(panels: Sequence[Panel], base: Style) -> Iterator[Line]:
-    """Panels side by side: their captions, then their pictures."""
-    captions = max((len(caption) for caption, _ in panels), default=0)
-    for n in range(captions):
-        line = Text()
-        for caption, _ in panels:
-            text = caption[n].copy() if n < len(caption) else Text()
-            text.truncate(WIDTH, pad=True)
-            line.append_text(text)
-            line.append(" " * GAP)
-        yield line
-    blank, gap = Segment(" " * WIDTH, base), Segment(" " * GAP, base)
-    for n in range(max((len(picture) for _, picture in panels), default=0)):
-        segments: list[Segment] = []
-        for _, picture in panels:
-            segments += picture[n] if n < len(picture) else [blank]
-            segments.append(gap)
-        yield segments
