@@ -87,11 +87,14 @@ def load(name: str, home: Path, data_dir: str | None) -> DataSplits:
         official = source(folder, train=train, download=False)
         images = torch.from_numpy(official.data).permute(0, 3, 1, 2).contiguous()
         splits.append(_pictures(images, torch.tensor(official.targets)))
-    mean, std = {
-        "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-        "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    }[name]
-    return DataSplits(splits[0], splits[1], tuple(official.classes), mean, std, flips=True)
+    return DataSplits(splits[0], splits[1], tuple(official.classes), *_scale(name), flips=True)
+
+
+def _scale(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    dataset = DATASETS[name]
+    assert dataset.mean is not None
+    assert dataset.std is not None
+    return dataset.mean, dataset.std
 
 
 def _pictures(images: Tensor, labels: Tensor) -> Pictures:
@@ -114,9 +117,8 @@ def _digits() -> DataSplits:
     return DataSplits(
         _pictures(images[train], pictures.labels[train]),
         _pictures(images[test], pictures.labels[test]),
-        classes=tuple(str(digit) for digit in range(10)),
-        mean=(0.305, 0.305, 0.305),
-        std=(0.324, 0.324, 0.324),
+        tuple(str(digit) for digit in range(10)),
+        *_scale("digits"),
         flips=False,
     )
 
@@ -149,16 +151,25 @@ def split_validation(
 
 
 def balanced(pictures: Pictures, limit: int) -> Pictures:
-    """The first ``limit`` images in class order 0, 1, …, 0, 1, …: nearly equally many a class."""
+    """``limit`` images, nearly equally many a class; :func:`balanced_places` says which."""
     if limit >= len(pictures):
         return pictures
+    places = balanced_places(pictures.labels.cpu(), limit)
+    return pictures.subset(places.to(pictures.labels.device))
+
+
+def balanced_places(labels: Tensor, limit: int) -> Tensor:
+    """The first ``limit`` places in class order 0, 1, …, 0, 1, …; ascending, int64 (limit,).
+
+    ``labels`` int64 (N,); with no more than ``limit`` of them these are all places.
+    """
     seen: dict[int, int] = {}
     turn = []
-    for label in pictures.labels.tolist():
+    for label in labels.tolist():
         turn.append(seen.get(label, 0))
         seen[label] = turn[-1] + 1
-    order = np.lexsort((pictures.labels.numpy(force=True), np.array(turn)))
-    return pictures.subset(torch.from_numpy(np.sort(order[:limit])).to(pictures.labels.device))
+    order = np.lexsort((labels.numpy(), np.array(turn)))
+    return torch.from_numpy(np.sort(order[:limit]))
 
 
 def to_float(images: Tensor) -> Tensor:

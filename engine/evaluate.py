@@ -4,27 +4,32 @@ For each checkpoint: the clean accuracy, then each attack on the images that are
 correctly when clean (the others can be neither a success nor robust).
 """
 
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from engine.attacker import Attacker, Tally
+from engine.attacker import REPORT_EVERY_S, Attacker, Tally
 from engine.checkpoints import load_model
 from engine.data import Pictures, balanced, load
 from engine.devices import autocast_dtype
 from engine.examples import keep_examples
+from engine.folders import read_folder
+from engine.own_model import load_own, source
+from engine.resnet import PictureClassifier
 from engine.sanity import Observed, attack_checks
 from engine.stopping import StopSignal
-from runs.datasets import DATASETS
+from runs.datasets import DATASETS, dataset_of
 from runs.errors import NotFoundError
 from runs.events import EventWriter
 from runs.outcomes import FILE as OUTCOMES
 from runs.outcomes import Outcomes, compare_pairs
 from runs.results import attack_cell, row, table
 from runs.snapshot import read_snapshot
-from runs.spec import AttackSpec
+from runs.spec import AttackSpec, CheckpointRef, ModelRef
 from runs.store import Run
 
 
@@ -40,8 +45,7 @@ def evaluate(
         StopRequested: a stop was asked for.
         NotFoundError, UserError: a checkpoint is missing, damaged, or of other classes.
     """
-    splits = load(spec.data, run.home, spec.data_dir)
-    test = splits.test if spec.limit is None else balanced(splits.test, spec.limit)
+    test, classes = _test_pictures(run, spec, events, stop)
     test = test.to(device)
     dtype = autocast_dtype(spec.precision, device)
     finished = {
@@ -49,10 +53,10 @@ def evaluate(
         for key, event in read_snapshot(run).attacks.items()
         if event.get("cell") is not None
     }
-    outcomes = _outcomes(run, test, splits.classes)
+    outcomes = _outcomes(run, test, classes)
     rows, observed, models = [], [], []
-    for reference in spec.checkpoints:
-        model, _ = load_model(run.home / reference.file, classes=len(splits.classes))
+    for reference in spec.references:
+        model = load_reference(reference, run, len(classes), _size(test))
         attacker = Attacker(model.to(device), reference.label, test, spec, dtype, events, stop)
         correct = attacker.clean()
         outcomes.clean[reference.label] = _int16(attacker.logits.argmax(dim=1))
@@ -84,8 +88,7 @@ def evaluate(
         rows.append(
             row(
                 model=reference.label,
-                run=reference.run,
-                checkpoint=reference.checkpoint,
+                **_origin(reference),
                 n=len(test),
                 correct=correct,
                 attacks=cells,
@@ -95,13 +98,65 @@ def evaluate(
         models.append(attacker)
     precision = "fp32" if dtype is None else "bf16"
     if spec.examples:
-        keep_examples(run.path / "examples.npz", models, spec, splits.classes)
+        keep_examples(run.path / "examples.npz", models, spec, classes)
     return {
         **table(threat_model(spec, len(test), precision), rows),
         "paired": compare_pairs(run.path.parent, rows),
         "sanity": attack_checks(observed, rows),
         "precision": precision,
     }
+
+
+def load_reference(
+    reference: CheckpointRef | ModelRef, run: Run, classes: int, size: tuple[int, int]
+) -> PictureClassifier:
+    """The network that a reference names, in eval mode on the CPU.
+
+    Args:
+        reference: a checkpoint of the run's home, or a user's own network.
+        run: the attack run.
+        classes: how many the data set has.
+        size: height and width of its pictures, in pixels.
+
+    Raises:
+        NotFoundError, UserError: it is missing, damaged, or does not fit.
+    """
+    if isinstance(reference, ModelRef):
+        return load_own(reference, classes=classes, size=size)
+    return load_model(run.home / reference.file, classes=classes)[0]
+
+
+def _size(pictures: Pictures) -> tuple[int, int]:
+    _, _, height, width = pictures.images.shape
+    return height, width
+
+
+def _origin(reference: CheckpointRef | ModelRef) -> dict[str, Any]:
+    if isinstance(reference, ModelRef):
+        return {"run": None, "checkpoint": None, "source": source(reference)}
+    return {"run": reference.run, "checkpoint": reference.checkpoint}
+
+
+def _test_pictures(
+    run: Run, spec: AttackSpec, events: EventWriter, stop: StopSignal
+) -> tuple[Pictures, tuple[str, ...]]:
+    """The pictures that are attacked, on the CPU, and the names of the classes."""
+    if spec.data in DATASETS:
+        splits = load(spec.data, run.home, spec.data_dir)
+        test = splits.test if spec.limit is None else balanced(splits.test, spec.limit)
+        return test, splits.classes
+    told = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal told
+        stop.check()
+        if time.monotonic() - told >= REPORT_EVERY_S or done == total:
+            told = time.monotonic()
+            events.write(
+                "progress", task="reading", done=done, total=total, unit="images", rate=None
+            )
+
+    return read_folder(Path(spec.data), resize=spec.resize, limit=spec.limit, progress=report)
 
 
 _CURVE = (
@@ -126,8 +181,9 @@ def _int16(predictions: torch.Tensor) -> "np.ndarray[Any, np.dtype[np.int16]]":
 def threat_model(spec: AttackSpec, n: int, precision: str) -> dict[str, Any]:
     """What stands under the table."""
     return {
-        "data": DATASETS[spec.data].title,
-        "split": "test",
+        "data": dataset_of(spec.data).title,
+        "split": "test" if spec.data in DATASETS else None,
+        **({"resize": spec.resize} if spec.resize else {}),
         "n": n,
         "seed": spec.seed,
         "precision": precision,

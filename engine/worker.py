@@ -7,18 +7,19 @@ import os
 import platform
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
 
-from engine.checkpoints import load_model
 from engine.data import ensure_data
 from engine.devices import autocast_dtype, describe, resolve, take_turn
-from engine.evaluate import evaluate
+from engine.evaluate import evaluate, load_reference
+from engine.folders import picture_size
 from engine.stopping import StopSignal
 from engine.training import resume_point, train
-from runs.datasets import DATASETS
+from runs.datasets import DATASETS, dataset_of
 from runs.events import EventWriter
 from runs.spec import AttackSpec, TrainSpec
 from runs.store import Run
@@ -52,8 +53,11 @@ def carry_out(
     else:
         # To refuse what doesn't fit. Read again when it is our turn: while we are queued, the
         # training that we attack may replace its best checkpoints.
-        for reference in spec.checkpoints:
-            load_model(run.home / reference.file, classes=DATASETS[spec.data].classes)
+        size = (32, 32)
+        if spec.data not in DATASETS:
+            size = picture_size(Path(spec.data), spec.resize)
+        for reference in spec.references:
+            load_reference(reference, run, dataset_of(spec.data).classes, size)
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
 

@@ -1,10 +1,12 @@
-"""The data sets by name: their classes, their files, and whether those files are there and whole.
+"""The data sets: their classes, their files, and whether those files are there and whole.
 
-Looks at files only; loading them is the engine's business. The MD5s are those that torchvision
-checks (``torchvision.datasets.CIFAR10`` and ``CIFAR100``).
+A data set has a name, or is a folder of class folders, known by its absolute path. Looks at
+files only; loading them is the engine's business. The MD5s are those that torchvision checks
+(``torchvision.datasets.CIFAR10`` and ``CIFAR100``).
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,10 @@ class Dataset:
     name: str
     title: str
     classes: int
-    train_images: int
+    train_images: int = 0
+    mean: tuple[float, float, float] | None = None
+    """Of each channel, in pixels of [0, 1]; with ``std`` its usual normalisation."""
+    std: tuple[float, float, float] | None = None
     folder: str | None = None  # below the data folder; none: comes with a package
     md5: tuple[tuple[str, str], ...] = ()
 
@@ -31,6 +36,8 @@ DATASETS = {
             title="CIFAR-100",
             classes=100,
             train_images=50_000,
+            mean=(0.5071, 0.4865, 0.4409),
+            std=(0.2673, 0.2564, 0.2762),
             folder="cifar-100-python",
             md5=(
                 ("train", "16019d7e3df5f24257cddd939b257f8d"),
@@ -43,6 +50,8 @@ DATASETS = {
             title="CIFAR-10",
             classes=10,
             train_images=50_000,
+            mean=(0.4914, 0.4822, 0.4465),
+            std=(0.2470, 0.2435, 0.2616),
             folder="cifar-10-batches-py",
             md5=(
                 ("data_batch_1", "c99cafc152244af753f735de768cd75f"),
@@ -54,11 +63,55 @@ DATASETS = {
                 ("batches.meta", "5ff9c542aee3614f3951f8cda6e48888"),
             ),
         ),
-        Dataset(name="digits", title="digits (scikit-learn)", classes=10, train_images=1_437),
+        Dataset(
+            name="digits",
+            title="digits (scikit-learn)",
+            classes=10,
+            train_images=1_437,
+            mean=(0.305, 0.305, 0.305),
+            std=(0.324, 0.324, 0.324),
+        ),
     )
 }
 
 ALTERNATIVES = "name a folder that holds it with --data-dir, or try --preset demo"
+
+
+def dataset_of(data: str) -> Dataset:
+    """What is known of a named data set, or of a folder of class folders.
+
+    Raises:
+        NotFoundError: the folder is not there or holds no class folders.
+    """
+    if data in DATASETS:
+        return DATASETS[data]
+    classes = len(class_folders(Path(data)))
+    return Dataset(name=data, title=f"folder {Path(data).name}", classes=classes)
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of a folder's class folders, in the order of the classes: 0, 1, 2, …
+
+    Sorted by name; if all names are whole numbers, by number (10 comes after 9).
+
+    Raises:
+        NotFoundError: the folder is not there, or holds fewer than two folders.
+    """
+    try:
+        with os.scandir(folder) as found:
+            names = [e.name for e in found if e.is_dir() and not e.name.startswith(".")]
+    except OSError as error:
+        raise NotFoundError(f"data folder {folder} can't be read: {error.strerror}") from None
+    if len(names) < 2:
+        raise NotFoundError(
+            f"{folder} is no folder of class folders: each class needs a folder of its own, and "
+            f"it holds {len(names)}"
+        )
+    return sorted(names, key=int if all(map(_is_number, names)) else None)
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
 
 
 def data_folder(home: Path, data_dir: str | None) -> Path:
@@ -78,7 +131,7 @@ def check_data(name: str, home: Path, data_dir: str | None) -> bool:
     Raises:
         NotFoundError: a folder named by the user lacks the data set, or a file is damaged.
     """
-    dataset = DATASETS[name]
+    dataset = dataset_of(name)
     if dataset.folder is None:
         return True
     folder = data_folder(home, data_dir)

@@ -61,7 +61,12 @@ _TITLES = {
 def footnotes(data: Table) -> list[str]:
     """What stands under every table: data, n, each attack's threat model, the definitions."""
     threat = data["threat_model"]
-    lines = [f"{threat['data']}, test split, n = {threat['n']}, seed {threat['seed']}"]
+    split = f", {threat['split']} split" if threat["split"] else ""
+    resize = f", resized to {threat['resize']}×{threat['resize']}" if threat.get("resize") else ""
+    lines = [f"{threat['data']}{split}{resize}, n = {threat['n']}, seed {threat['seed']}"]
+    lines += [
+        f"{row['model']}: {_source(row['source'])}" for row in data["rows"] if "source" in row
+    ]
     for attack in threat["attacks"]:
         aim = f"targets: {attack['targets']}" if attack["targets"] else "untargeted"
         if attack.get("target_classes"):
@@ -69,6 +74,18 @@ def footnotes(data: Table) -> list[str]:
         lines.append(f"{attack['name']}: {attack['text']}, {aim}")
     lines.append(CAPTION)
     return [*lines, *pair_notes(data)]
+
+
+def _source(source: dict[str, Any]) -> str:
+    """``nets.wide:make with wide.safetensors (SHA-256 3fa9…), expects (x − mean) / std with …``."""
+    told = str(source["factory"])
+    if source["weights"]:
+        file = re.split(r"[/\\]", source["weights"])[-1]
+        told += f" with {file} (SHA-256 {source['sha256'][:16]}…)"
+    if source["mean"]:
+        mean, std = (" ".join(f"{v:g}" for v in source[key]) for key in ("mean", "std"))
+        told += f", normalised input (mean {mean}, std {std})"
+    return told
 
 
 def pair_notes(data: Table) -> list[str]:

@@ -41,17 +41,19 @@ def attack_cell(
 def row(
     *,
     model: str,
-    run: str,
-    checkpoint: str,
+    run: str | None,
+    checkpoint: str | None,
     n: int,
     correct: int,
     attacks: dict[str, Any],
     evaluation: str | None = None,
+    source: dict[str, Any] | None = None,
 ) -> Row:
     """One model of the comparison table: clean accuracy and its attacks by name.
 
     ``evaluation`` is the id of the attack run that has counted, and keeps the outcomes of single
-    images.
+    images. ``source`` tells of a network that advtui did not train, which has neither ``run`` nor
+    ``checkpoint``: its factory, weights, their SHA-256, the normalisation that it expects.
     """
     return {
         "model": model,
@@ -63,6 +65,7 @@ def row(
         "accuracy_ci95": wilson(correct, n),
         "attacks": attacks,
         "evaluation": evaluation,
+        **({} if source is None else {"source": source}),
     }
 
 
@@ -104,7 +107,9 @@ def compare(store: Store, words: Iterable[str]) -> dict[str, Any]:
     rows: dict[tuple[str, str], Row] = {}
     for _, part in parts:
         for one in part["rows"]:
-            rows.setdefault((one["run"], one["checkpoint"]), one)
+            # A network of other making is its label in the run that has attacked it.
+            identity = (one["run"] or one["evaluation"], one["checkpoint"] or one["model"])
+            rows.setdefault(identity, one)
     data = table(first["threat_model"], list(rows.values()))
     return {**data, "paired": compare_pairs(store.folder, data["rows"])}
 

@@ -7,9 +7,11 @@ every budget is in those units.
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -28,6 +30,18 @@ Norm = Literal["linf", "l2"]
 AttackLoss = Literal["ce", "margin", "dlr"]
 TargetRule = Literal["random", "least-likely", "next", "runner-up", "all"]
 DataName = Literal["cifar100", "cifar10", "digits"]
+
+
+def _named_or_folder(data: str) -> str:
+    if data not in get_args(DataName) and not PurePath(data).is_absolute():
+        known = ", ".join(get_args(DataName))
+        raise ValueError(f"{data!r} is neither {known} nor the absolute path of a folder")
+    return data
+
+
+Data = Annotated[str, AfterValidator(_named_or_folder)]
+"""A named data set, or the absolute path of a folder of class folders."""
+Channels = tuple[float, float, float]
 Mode = Literal["baseline", "robust"]
 Recipe = Literal["standard", "pgd-at", "mixed"]
 Precision = Literal["auto", "bf16", "fp32"]
@@ -170,7 +184,7 @@ class Job(Spec):
     precision: Precision = Field("auto", description="auto: bf16 autocast where hardware has it")
     share: bool = Field(False, description="do not wait for other runs on the same device")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
-    data: DataName = Field("cifar100", description="data set")
+    data: Data = Field("cifar100", description="data set, or a folder of class folders")
     data_dir: str | None = Field(None, description="folder that holds the data set's own folder")
 
 
@@ -178,6 +192,7 @@ class TrainSpec(Job):
     """One training run of a ResNet-18, plain (baseline) or adversarial (robust)."""
 
     kind: Literal["train"] = "train"
+    data: DataName = Field("cifar100", description="data set")
     mode: Mode = Field("robust", description="baseline: clean images; robust: adversarial ones")
     recipe: Recipe = Field("pgd-at", description="standard (baseline), pgd-at or mixed (robust)")
     mixed_clean: float = Field(1 / 3, ge=0, le=1, description="mixed: share of clean images")
@@ -232,11 +247,43 @@ class CheckpointRef(Spec):
         return f"runs/{self.run}/checkpoints/{self.checkpoint}.ckpt"
 
 
+class ModelRef(Spec):
+    """A network that advtui did not train, with the label of its row in the table.
+
+    It maps RGB pictures, (N, 3, H, W), to logits, (N, classes).
+    """
+
+    factory: str = Field(
+        pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$",
+        description="package.module:name of what makes the network, called without arguments",
+    )
+    folder: str | None = Field(
+        None, description="folder in which the module is looked for, after everything else"
+    )
+    weights: str | None = Field(
+        None, description="safetensors file, or a state dict; none: what the factory has made"
+    )
+    mean: Channels | None = Field(
+        None, description="of the normalised input that it expects, by channel, of [0, 1]"
+    )
+    std: Channels | None = Field(None, description="with mean: (pixel − mean) / std")
+    label: str = Field(min_length=1, max_length=300, description="name of the row")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std go together: say both or neither")
+        if self.std is not None and not all(0 < value < float("inf") for value in self.std):
+            raise ValueError("std must be above 0 in every channel")
+        return self
+
+
 class AttackSpec(Job):
-    """Attack checkpoints on the test split, and count."""
+    """Attack checkpoints, or a user's own networks, on the test split, and count."""
 
     kind: Literal["attack"] = "attack"
     checkpoints: tuple[CheckpointRef, ...] = Field((), description="what is attacked, a row each")
+    models: tuple[ModelRef, ...] = Field((), description="networks of other making, a row each")
     attacks: tuple[Attack, ...] = Field(
         standard_attacks(EVALUATION_PGD), description="a column each, at least one"
     )
@@ -245,6 +292,12 @@ class AttackSpec(Job):
     )
     limit: int | None = Field(
         None, ge=1, description="evaluate this many test images only, equally many a class"
+    )
+    resize: int | None = Field(
+        None,
+        ge=8,
+        le=1024,
+        description="a folder's pictures: shorter side to this length, then the square centre",
     )
     batch_size: int = Field(512, ge=1, le=65_536, description="images attacked at once")
     examples: int = Field(12, ge=0, le=256, description="pictures kept for viewing")
@@ -257,12 +310,23 @@ class AttackSpec(Job):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two attacks are called {name!r}: names must differ")
+        labels = [reference.label for reference in self.references]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"two rows are called {label!r}: labels must differ")
+        if self.resize is not None and self.data in get_args(DataName):
+            raise ValueError(f"resize is for folders: the pictures of {self.data} are 32×32")
         if list(self.epsilons) != sorted(set(self.epsilons)):
             raise ValueError("epsilons must ascend: each begins at the points found below it")
         for attack in self.attacks:
             for level in self.levels(attack):
                 PGD.model_validate(level.pgd.model_dump())  # an ε out of range is told
         return self
+
+    @property
+    def references(self) -> "tuple[CheckpointRef | ModelRef, ...]":
+        """What is attacked, in the order of the rows."""
+        return (*self.checkpoints, *self.models)
 
     def levels(self, attack: Attack) -> tuple[Attack, ...]:
         """The attack at each ε, its step the same share of ε."""
@@ -288,6 +352,7 @@ class StudySpec(Job):
     """
 
     kind: Literal["study"] = "study"
+    data: DataName = Field("cifar100", description="data set")
     baseline: TrainSpec = Field(description="the plain training")
     robust: TrainSpec = Field(description="the adversarial training")
     attack: AttackSpec = Field(description="the attacks of the table")
@@ -364,5 +429,5 @@ def _path_and_reason(item: dict[str, Any]) -> tuple[str, str]:
 
 
 def _field_names() -> set[str]:
-    kinds = (PGD, Attack, CheckpointRef, TrainSpec, AttackSpec, StudySpec)
+    kinds = (PGD, Attack, CheckpointRef, ModelRef, TrainSpec, AttackSpec, StudySpec)
     return {name for kind in kinds for name in kind.model_fields}

@@ -3,8 +3,9 @@
 import json
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from runs.attacks import named_attack
@@ -23,6 +24,7 @@ from runs.spec import (
     standard_attacks,
 )
 from runs.store import Run, Store
+from tui.own_model import data_set, own_model
 from tui.session import say
 
 
@@ -70,8 +72,11 @@ def attack_spec(
     config: Path | None,
     sets: Sequence[str] | None,
     flags: dict[str, Any],
+    own: Mapping[str, Any] = MappingProxyType({}),
 ) -> AttackSpec:
     """The spec of ``advtui attack``: the words' checkpoints under their own threat model.
+
+    ``own`` holds ``model``, ``weights`` and ``normalised`` of a user's own network.
 
     Raises:
         NotFoundError: a run or checkpoint doesn't exist.
@@ -79,16 +84,21 @@ def attack_spec(
     """
     base = _from_config(config, "attack")
     references, runs = _references(store, words)
-    if base is None and not references:
+    for flag in ("weights", "normalised"):
+        if own.get(flag) and not own.get("model"):
+            raise UserError(f"--{flag} needs --model: say whose")
+    if base is None and not references and not own.get("model"):
         raise UserError("name at least one trained run to attack, e.g. advtui attack @1")
     if base is None:
         base = _inherited(runs, flags) if preset is None else named_preset(preset).attack
-        first = runs[0].spec
-        assert isinstance(first, TrainSpec)
+        first = runs[0].spec if runs else base
         base = base.model_copy(update={"data": first.data, "data_dir": first.data_dir})
     assert isinstance(base, AttackSpec)
     if references:
         base = base.model_copy(update={"checkpoints": references})
+    if "data" in flags:
+        flags = {**flags, "data": data_set(flags["data"])}
+    base = _with_own(base, own, flags.get("data", base.data))
     there = {attack.name: attack for attack in base.attacks}
     pgd = base.attacks[-1].pgd
     wanted = dict.fromkeys(attacks or there)
@@ -103,6 +113,13 @@ def attack_spec(
         flags = {**flags, "epsilons": _epsilons(str(flags["eps"]))}
         del flags["eps"]
     return override(base, {**flags, **_parse_sets(sets)})
+
+
+def _with_own(base: AttackSpec, own: Mapping[str, Any], data: str) -> AttackSpec:
+    if not own.get("model"):
+        return base
+    model = own_model(own["model"], own.get("weights"), own.get("normalised"), data)
+    return base.model_copy(update={"models": (model,)})
 
 
 def _epsilons(text: str) -> list[float]:
@@ -124,6 +141,8 @@ def _inherited(runs: Sequence[Run], flags: dict[str, Any]) -> AttackSpec:
         raise UserError(
             "the runs were trained for different threat models: say --norm and --eps for all"
         )
+    if not threats:
+        return AttackSpec()
     norm, eps, step_size = threats.pop()
     pgd = EVALUATION_PGD.model_copy(update={"norm": norm, "eps": eps, "step_size": step_size})
     return AttackSpec(attacks=standard_attacks(pgd))

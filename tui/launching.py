@@ -1,5 +1,6 @@
 """Commands that start runs: study, train, attack, resume."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -132,6 +133,34 @@ def attack(
     targets: Annotated[
         str | None, typer.Option(help="Target rule: random, least-likely, next, runner-up or all.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PACKAGE.MODULE:FACTORY",
+            help="A network of your own: what makes it, called without arguments. The package is "
+            "looked for in the present folder too.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its weights: safetensors, or a state dict."),
+    ] = None,
+    normalised: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MEAN,…:STD,…",
+            help="It expects (pixel − mean) / std, pixels in [0, 1]; or cifar10, cifar100, "
+            "imagenet, data (the data set's own).",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="cifar100, cifar10, digits, or a folder of class folders."),
+    ] = None,
+    resize: Annotated[
+        int | None,
+        typer.Option(help="A folder's pictures: shorter side to this, then the square centre."),
+    ] = None,
     preset: o.Preset = None,
     config: o.Config = None,
     name: o.Name = None,
@@ -159,7 +188,7 @@ def attack(
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """Attack trained models on the test split and print the table.
+    """Attack trained models, or a network of your own, on the test split and print the table.
 
     The threat model is that of the run attacked, unless --preset, --config or a flag says
     otherwise.
@@ -168,7 +197,9 @@ def attack(
     from tui.session import launch, open_store
 
     flags = _flags(locals())
-    spec = attack_spec(open_store(home), words or [], attacks, targets, preset, config, sets, flags)
+    own = {"model": model, "weights": weights, "normalised": normalised}
+    store = open_store(home)
+    spec = attack_spec(store, words or [], attacks, targets, preset, config, sets, flags, own)
     launch(spec, home, tag, detach=detach, as_json=as_json)
 
 
@@ -184,6 +215,7 @@ def resume(
 _NOT_OF_THE_SPEC = (
     *("preset", "config", "tag", "sets", "detach", "as_json", "home"),  # of every command
     *("mode", "words", "attacks", "targets"),  # handled by name
+    *("model", "weights", "normalised"),
 )
 
 

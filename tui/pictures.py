@@ -127,8 +127,12 @@ def _pixels(chw: Any) -> Any:
 
 
 def half_blocks(pixels: Any) -> list[list[Segment]]:
-    """A picture (H, W, 3) in uint8 as H / 2 lines of W cells."""
+    """A picture (H, W, 3) in uint8 as lines of :data:`WIDTH` cells, two pixels in each.
+
+    CIFAR's stand there pixel by pixel; those of another size are brought to this width.
+    """
     lines = []
+    pixels = _fitting(pixels)
     for top in range(0, len(pixels), 2):
         upper = pixels[top].tolist()
         lower = pixels[min(top + 1, len(pixels) - 1)].tolist()
@@ -139,6 +143,18 @@ def half_blocks(pixels: Any) -> list[list[Segment]]:
             ]
         )
     return lines
+
+
+def _fitting(pixels: Any) -> Any:
+    height, width, _ = pixels.shape
+    if width == WIDTH:
+        return pixels
+    import numpy as np
+    from PIL import Image
+
+    how = Image.Resampling.BOX if width > WIDTH else Image.Resampling.NEAREST
+    size = (WIDTH, max(1, round(height * WIDTH / width)))
+    return np.asarray(Image.fromarray(pixels).resize(size, how))
 
 
 def beside(panels: Sequence[Panel], base: Style) -> Iterator[Text | list[Segment]]:

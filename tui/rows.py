@@ -7,6 +7,7 @@ Reads a run's files and knows nothing of screens; the filter's language is expla
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
 from runs.events import last_events
@@ -78,7 +79,7 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
         mode=clean(run.mode or "", 20),
         role=clean(run.role or "", 20),
         parent=run.parent if isinstance(run.parent, str) else None,
-        data=clean(spec.get("data") or "", 20),
+        data=clean(PurePath(str(spec.get("data") or "")).name, 20),  # a folder by its own name
         state=state,
         created=run.created,
         seconds=now - run.created if state in LIVE else number(result.get("seconds")),
@@ -178,7 +179,7 @@ def training_share(snapshot: Snapshot) -> float:
 def attack_share(run: Run, snapshot: Snapshot) -> float:
     """Share of an attack run that is done, every model × attack counting alike; in [0, 1]."""
     spec = run.raw_spec
-    labels = [str(one.get("label")) for one in dicts(spec.get("checkpoints"))]
+    labels = row_labels(spec)
     attacks = dicts(spec.get("attacks"))
     epsilons = spec.get("epsilons")
     levels = len(epsilons) if isinstance(epsilons, list) and epsilons else 1
@@ -186,6 +187,12 @@ def attack_share(run: Run, snapshot: Snapshot) -> float:
         _pair_share(snapshot, label, attack, levels) for label in labels for attack in attacks
     ]
     return min(1.0, sum(shares) / max(len(shares), 1))
+
+
+def row_labels(spec: Mapping[str, Any]) -> list[str]:
+    """Labels of what an attack run attacks, from spec.json as it stands."""
+    references = (*dicts(spec.get("checkpoints")), *dicts(spec.get("models")))
+    return [str(one.get("label")) for one in references]
 
 
 def _pair_share(snapshot: Snapshot, label: str, attack: Mapping[str, Any], levels: int) -> float:

@@ -241,7 +241,7 @@ class NewScreen(HouseScreen):
 
     def _attack_told(self) -> str:
         assert isinstance(self._spec, AttackSpec)
-        rows = ", ".join(reference.label for reference in self._spec.checkpoints)
+        rows = ", ".join(reference.label for reference in self._spec.references)
         return clean(f"{rows}: {self._spec.attacks[0].describe()}", 400)
 
     def on_choice_changed(self) -> None:

@@ -11,7 +11,7 @@ from runs.store import Run
 from tui.console import training_eta
 from tui.feed import Member, RunFeed
 from tui.logs import log_tail
-from tui.rows import dicts
+from tui.rows import dicts, row_labels
 from tui.tables import comparison, kept_checkpoints, sanity
 from tui.text import clean, duration, percent, short_ago
 from tui.themes import Palette
@@ -137,7 +137,7 @@ def _pairs(feed: RunFeed, member: Member | None) -> list[tuple[str, str]]:
     if not isinstance(spec, dict):
         return []
     attacks = [str(one.get("name")) for one in dicts(spec.get("attacks"))]
-    labels = [str(one.get("label")) for one in dicts(spec.get("checkpoints"))]
+    labels = row_labels(spec)
     if not labels and feed.run.kind == "study":
         labels = list(STUDY_ROWS)
     return [(label, attack) for label in labels for attack in attacks]

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from runs.budgets import format_budget
 from runs.events import Event, epoch_metrics
-from tui.rows import Row, dicts, number
+from tui.rows import Row, dicts, number, row_labels
 from tui.text import clean, duration, percent, short_ago
 from tui.themes import palette_of
 from tui.widgets.paper import wrapped
@@ -114,8 +114,8 @@ def facts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "attack", pgd_in_short(spec.get("attack"))
     for attack in dicts(spec.get("attacks")):
         yield "attack", f"{attack.get('name')}: {pgd_in_short(attack.get('pgd'))}"
-    for reference in dicts(spec.get("checkpoints")):
-        yield "model", f"{reference.get('label')}"
+    for label in row_labels(spec):
+        yield "model", label
     for role in ("baseline", "robust"):
         child = spec.get(role)
         if isinstance(child, dict):

@@ -1,0 +1,82 @@
+"""From ``--model``, ``--weights``, ``--normalised`` and ``--data`` to what a spec holds of them."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from runs.datasets import DATASETS, class_folders
+from runs.errors import NotFoundError, UserError
+from runs.spec import Channels, ModelRef
+
+IMAGENET: tuple[Channels, Channels] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def own_model(factory: str, weights: Path | None, normalised: str | None, data: str) -> ModelRef:
+    """The row of a user's own network; ``package`` is looked for in the present folder.
+
+    Raises:
+        UserError: ``factory`` is no ``package.module:name``, or a scale that can't be read.
+        NotFoundError: there is no such file of weights.
+    """
+    if weights is not None and not weights.expanduser().is_file():
+        raise NotFoundError(f"weights {weights} is no file that is there")
+    mean, std = (None, None) if normalised is None else scale(normalised, data)
+    name = factory.rpartition(":")[2]
+    try:
+        return ModelRef(
+            factory=factory,
+            folder=str(Path.cwd()),
+            weights=None if weights is None else str(weights.expanduser().absolute()),
+            mean=mean,
+            std=std,
+            label=name if weights is None else f"{name} ({weights.stem})",
+        )
+    except ValidationError as error:
+        if any("factory" in item["loc"] for item in error.errors()):
+            raise UserError(
+                f"--model {factory!r}: write package.module:factory, e.g. nets.wide:make"
+            ) from None
+        raise UserError(f"--normalised: {error.errors()[0]['msg']}") from None
+
+
+def scale(text: str, data: str) -> tuple[Channels, Channels]:
+    """``cifar10``, ``imagenet``, ``data`` or ``MEAN,MEAN,MEAN:STD,STD,STD`` as mean and std.
+
+    Raises:
+        UserError: it is none of these, or ``data`` and the data set has no usual scale.
+    """
+    known = {name: (dataset.mean, dataset.std) for name, dataset in DATASETS.items()}
+    mean, std = known.get(data if text == "data" else text, (None, None))
+    if mean is not None and std is not None:
+        return mean, std
+    if text == "imagenet":
+        return IMAGENET
+    if text == "data":
+        raise UserError(f"--normalised data: {data} has no usual mean and std: write them")
+    parts = [part.split(",") for part in text.split(":")]
+    try:
+        (r, g, b), (sr, sg, sb) = ([float(value) for value in part] for part in parts)
+    except ValueError:
+        names = ", ".join((*DATASETS, "imagenet", "data"))
+        raise UserError(
+            f"--normalised {text!r}: write mean and std of the three channels, in pixels of "
+            f"[0, 1], as 0.5,0.5,0.5:0.25,0.25,0.25, or one of {names}"
+        ) from None
+    return (r, g, b), (sr, sg, sb)
+
+
+def data_set(text: str) -> str:
+    """A named data set as it is, a folder of class folders by its absolute path.
+
+    Raises:
+        UserError: it is neither.
+        NotFoundError: the folder holds no class folders.
+    """
+    if text in DATASETS:
+        return text
+    folder = Path(text).expanduser().absolute()
+    if not folder.is_dir():
+        known = ", ".join(DATASETS)
+        raise UserError(f"--data {text!r} is neither {known} nor a folder of class folders")
+    class_folders(folder)
+    return str(folder)
