@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engine.loop import Batch, Best, Step, as_found, check_arguments, first_points
+from engine.loop import Batch, Best, Step, as_found, check_arguments, first_points, input_gradient
 from engine.losses import fools, objective
 from engine.norms import GEOMETRIES, Noise, spread
 from runs.spec import PGD
@@ -63,7 +63,7 @@ def apgd(
             points = points.detach().requires_grad_()
             logits = model(points)
             loss = objective(spec.loss, logits, batch.labels, batch.targets)
-            (gradient,) = torch.autograd.grad(loss.sum(), points)
+            gradient = input_gradient(loss, points)
             loss, points = loss.detach(), points.detach()
             fooled = fools(logits.detach(), batch.labels, batch.targets)
             if on_step:

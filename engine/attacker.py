@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.attacks import attack_batch
 from engine.autoattack import AutoAttack
@@ -51,7 +51,8 @@ class Attacker:
         stop: StopSignal,
     ) -> None:
         self.model, self.label, self.test, self.spec = model, label, test, spec
-        self._attacked = Folded(model).network
+        self.copy = Folded(model).network
+        """What is attacked: the same function without BatchNorm, frozen."""
         self.logits = torch.empty(0)
         self.attacked: dict[str, Tensor] = {}
         """By attack, int64 (N,): the predictions on the adversarial images, of an image that is
@@ -62,8 +63,8 @@ class Attacker:
     def clean(self) -> int:
         """Classify the clean images; returns how many are correct."""
         parts = []
-        for cut in self._batches(torch.arange(len(self.test))):
-            parts.append(self._look(to_float(self.test.images[cut])))
+        for cut in self.batches(torch.arange(len(self.test))):
+            parts.append(self.look(to_float(self.test.images[cut])))
             self._stop.check()
         self.logits = torch.cat(parts)
         self._right = (self.logits.argmax(dim=1) == self.test.labels).nonzero().flatten()
@@ -87,12 +88,12 @@ class Attacker:
             report = _AttackReport(self._events, self.label, attack.name, levels[-1].tally)
         for level in levels:
             self.attacked[level.name] = self.logits.argmax(dim=1)
-        before = [module.training for module in self._attacked.modules()]
+        before = [module.training for module in self.copy.modules()]
         if attack.method == "autoattack":
             self._stage_by_stage(levels)
         else:
             self._batch_by_batch(levels)
-        as_found = before == [module.training for module in self._attacked.modules()]
+        as_found = before == [module.training for module in self.copy.modules()]
         if len(levels) > 1:
             for level in levels:
                 level.report.finish(None)
@@ -101,7 +102,7 @@ class Attacker:
         return cell
 
     def _batch_by_batch(self, levels: "list[_Level]") -> None:
-        for cut in self._batches(self._right):
+        for cut in self.batches(self._right):
             images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
             points, predicted = images, labels.clone()
             left = torch.ones_like(labels, dtype=torch.bool)
@@ -115,8 +116,8 @@ class Attacker:
                 found, targets = points[left], None
                 if len(found) and level.attack.pgd.eps > 0:
                     start = found if n else None
-                    found, targets = self._craft(cut[left], level.attack, on_step, start=start)
-                now = self._look(found).argmax(dim=1)
+                    found, targets = self.craft(cut[left], level.attack, on_step, start=start)
+                now = self.look(found).argmax(dim=1)
                 level.seen.see(images[left], found)
                 # What is wrong below is wrong here: a point of the smaller ball lies in this one.
                 wrong = predicted[left] != labels[left]
@@ -147,7 +148,7 @@ class Attacker:
                 tally = Tally(correct=len(left))
                 report = _AttackReport(self._events, self.label, f"{level.name} {stage}", tally)
                 stay, done = [], 0
-                for cut in self._batches(left):
+                for cut in self.batches(left):
                     self._stop.check()
                     images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
                     assert authors is not None
@@ -176,21 +177,22 @@ class Attacker:
 
     def example(self, attack: Attack, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Adversarial images for the places ``chosen``, the model's logits there, targets."""
-        adversarial, targets = self._craft(chosen, attack)
-        return adversarial, self._look(adversarial), targets
+        adversarial, targets = self.craft(chosen, attack)
+        return adversarial, self.look(adversarial), targets
 
-    def _craft(
+    def craft(
         self,
         places: Tensor,
         attack: Attack,
         on_step: Callable[[Step], object] | None = None,
         start: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
+        """Adversarial images for ``places``, int64 (M,), and their targets."""
         if attack.method == "autoattack":
             return self._by_authors(places, attack), None
-        with self._autocast():
+        with self.autocast():
             return attack_batch(
-                self._attacked,
+                self.copy,
                 to_float(self.test.images[places]),
                 self.test.labels[places],
                 self.test.indices[places].tolist(),
@@ -204,25 +206,51 @@ class Attacker:
     def _by_authors(self, places: Tensor, attack: Attack) -> Tensor:
         authors = self._authors(attack)
         points, labels = to_float(self.test.images[places]), self.test.labels[places]
-        robust = self._look(points).argmax(dim=1) == labels
+        robust = self.look(points).argmax(dim=1) == labels
         for stage in AUTOATTACK_STAGES:
             if robust.any():
                 found = authors.attack(stage, points[robust], labels[robust])
                 points[robust] = found
-                robust = self._look(points).argmax(dim=1) == labels
+                robust = self.look(points).argmax(dim=1) == labels
         return points
 
-    def _look(self, images: Tensor) -> Tensor:
-        with torch.no_grad(), self._autocast():
-            logits: Tensor = self.model(images)
+    def square(self, places: Tensor, attack: Attack) -> int:
+        """How many images Square alone fools, at the norm and ε of ``attack``.
+
+        Raises:
+            UserError: AutoAttack is not installed.
+        """
+        authors = self._authors(attack)
+        images, labels = to_float(self.test.images[places]), self.test.labels[places]
+        fooled = self.look(authors.attack("square", images, labels)).argmax(dim=1) != labels
+        return int(fooled.sum())
+
+    def modules_in_train_mode(self) -> int:
+        """Of the model that counts and of the copy that is attacked."""
+        both = (*self.model.modules(), *self.copy.modules())
+        return sum(module.training for module in both)
+
+    def look(self, images: Tensor) -> Tensor:
+        """Logits float32 (M, classes) of the model that counts."""
+        return self._answers(self.model, images)
+
+    def look_at_copy(self, images: Tensor) -> Tensor:
+        """Logits float32 (M, classes) of the copy that is attacked."""
+        return self._answers(self.copy, images)
+
+    def _answers(self, network: nn.Module, images: Tensor) -> Tensor:
+        with torch.no_grad(), self.autocast():
+            logits: Tensor = network(images)
         return logits.float()
 
-    def _autocast(self) -> AbstractContextManager[object]:
+    def autocast(self) -> AbstractContextManager[object]:
+        """In the precision of this evaluation."""
         if self._dtype is None:
             return nullcontext()
         return torch.autocast(self.test.images.device.type, dtype=self._dtype)
 
-    def _batches(self, places: Tensor) -> Iterator[Tensor]:
+    def batches(self, places: Tensor) -> Iterator[Tensor]:
+        """The places in parts of the spec's batch size, on the device."""
         places = places.to(self.test.images.device)
         return iter(torch.split(places, self.spec.batch_size) if len(places) else ())
 

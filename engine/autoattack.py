@@ -17,6 +17,19 @@ from engine.loop import as_found
 from runs.errors import UserError
 
 
+def authors_code() -> Any:
+    """The authors' class.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    try:
+        from pyautoattack import AutoAttack as Authors
+    except ImportError:
+        raise UserError("AutoAttack is not installed: pip install 'advtui[autoattack]'") from None
+    return Authors
+
+
 class AutoAttack:
     """The four attacks on one model.
 
@@ -33,14 +46,8 @@ class AutoAttack:
     def __init__(
         self, model: nn.Module, norm: str, eps: float, seed: int, device: torch.device
     ) -> None:
-        try:
-            from pyautoattack import AutoAttack as Authors
-        except ImportError:
-            raise UserError(
-                "AutoAttack is not installed: pip install 'advtui[autoattack]'"
-            ) from None
         self._model = model
-        self._authors: Any = Authors(
+        self._authors: Any = authors_code()(
             model,
             norm={"linf": "Linf", "l2": "L2"}[norm],
             eps=eps,

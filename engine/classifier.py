@@ -13,6 +13,7 @@ from engine.folding import Folded
 from engine.randomness import generator
 from engine.recipes import RECIPES, Setting
 from engine.resnet import resnet18
+from runs.attacks import named_attack
 from runs.spec import Attack, TrainSpec
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -91,7 +92,7 @@ class Classifier(pl.LightningModule):
         return self._folded[0].network
 
     def on_validation_epoch_start(self) -> None:
-        names = ("loss", "images", "correct", "robust")
+        names = ("loss", "images", "correct", "fgsm", "robust")
         self._counts = {name: torch.zeros((), device=self.device) for name in names}
         self._frozen()
 
@@ -104,23 +105,26 @@ class Classifier(pl.LightningModule):
         self._counts["correct"] += right.sum()
         # An image that is wrong when clean is not robust whatever an attack does.
         chosen = right.nonzero().flatten()
-        adversarial, _ = attack_batch(
-            self._folded[0].network,
-            images[chosen],
-            labels[chosen],
-            indices[chosen].tolist(),
-            Attack(name="validation", pgd=self.spec.validation),
-            logits=logits[chosen],
-            seed=self.spec.seed,
-        )
-        if len(chosen):
+        attack = Attack(name="validation", pgd=self.spec.validation)
+        fgsm = named_attack("fgsm", self.spec.validation)  # tells catastrophic overfitting
+        for name, one in (("robust", attack), ("fgsm", fgsm)) if len(chosen) else ():
+            adversarial, _ = attack_batch(
+                self._folded[0].network,
+                images[chosen],
+                labels[chosen],
+                indices[chosen].tolist(),
+                one,
+                logits=logits[chosen],
+                seed=self.spec.seed,
+            )
             still = self.network(adversarial).argmax(dim=1) == labels[chosen]
-            self._counts["robust"] += still.sum()
+            self._counts[name] += still.sum()
 
     def on_validation_epoch_end(self) -> None:
         images = self._counts["images"]
         self.log("val_loss", self._counts["loss"] / images)
         self.log("val_accuracy", self._counts["correct"] / images)
+        self.log("val_fgsm_accuracy", self._counts["fgsm"] / images)
         self.log("val_robust_accuracy", self._counts["robust"] / images)
 
     def configure_optimizers(self) -> Any:

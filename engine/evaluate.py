@@ -19,8 +19,9 @@ from engine.devices import autocast_dtype
 from engine.examples import keep_examples
 from engine.folders import read_folder
 from engine.own_model import load_own, source
+from engine.panel import sanity_panel
 from engine.resnet import PictureClassifier
-from engine.sanity import Observed, attack_checks
+from engine.sanity import Observed
 from engine.stopping import StopSignal
 from runs.datasets import DATASETS, dataset_of
 from runs.errors import NotFoundError
@@ -102,7 +103,7 @@ def evaluate(
     return {
         **table(threat_model(spec, len(test), precision), rows),
         "paired": compare_pairs(run.path.parent, rows),
-        "sanity": attack_checks(observed, rows),
+        "sanity": sanity_panel(run, spec, models, observed, rows, events, stop),
         "precision": precision,
     }
 

@@ -57,6 +57,18 @@ def first_points(
     return images
 
 
+def input_gradient(loss: Tensor, points: Tensor) -> Tensor:
+    """∇ₓ of each image's loss, of the shape of ``points``: the batch is summed, images are apart.
+
+    Zero where the model lets no gradient through to its input: such an attack stands still, and
+    the sanity panel says so.
+    """
+    if not loss.requires_grad:
+        return torch.zeros_like(points)
+    (gradient,) = torch.autograd.grad(loss.sum(), points, allow_unused=True)
+    return torch.zeros_like(points) if gradient is None else gradient
+
+
 class Batch(NamedTuple):
     """The images still attacked."""
 

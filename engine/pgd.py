@@ -19,7 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from engine.loop import Batch, Best, Step, as_found, check_arguments, first_points
+from engine.loop import Batch, Best, Step, as_found, check_arguments, first_points, input_gradient
 from engine.losses import fools, objective
 from engine.norms import GEOMETRIES, Noise, unit_l1
 from runs.spec import PGD
@@ -86,7 +86,7 @@ def pgd(
                 points = points.detach().requires_grad_()
                 logits = model(points)
                 loss = objective(spec.loss, logits, batch.labels, batch.targets)
-                (gradient,) = torch.autograd.grad(loss.sum(), points)
+                gradient = input_gradient(loss, points)
                 points = points.detach()
                 fooled = fools(logits.detach(), batch.labels, batch.targets)
                 if on_step:

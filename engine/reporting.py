@@ -13,6 +13,7 @@ from engine.stopping import StopRequested, StopSignal
 from runs.events import EventWriter
 
 PROGRESS_EVERY_S = 0.5
+VALIDATED = ("val_loss", "val_fgsm_accuracy", *MONITORS.values())
 STEP_METRICS_EVERY_S = 2.0
 
 
@@ -92,7 +93,7 @@ class Reporter(pl.Callback):
         logged = trainer.callback_metrics
         values = {
             **pl_module.training_means(),
-            **{name: float(logged[name]) for name in ("val_loss", *MONITORS.values())},
+            **{name: float(logged[name]) for name in VALIDATED},
         }
         values["lr"] = self._lr
         values["seconds"] = time.monotonic() - self._epoch_began

@@ -61,7 +61,8 @@ _TITLES = {
 def footnotes(data: Table) -> list[str]:
     """What stands under every table: data, n, each attack's threat model, the definitions."""
     threat = data["threat_model"]
-    split = f", {threat['split']} split" if threat["split"] else ""
+    named = threat.get("split", "test")
+    split = f", {named} split" if named else ""
     resize = f", resized to {threat['resize']}×{threat['resize']}" if threat.get("resize") else ""
     lines = [f"{threat['data']}{split}{resize}, n = {threat['n']}, seed {threat['seed']}"]
     lines += [

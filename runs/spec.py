@@ -300,6 +300,9 @@ class AttackSpec(Job):
         description="a folder's pictures: shorter side to this length, then the square centre",
     )
     batch_size: int = Field(512, ge=1, le=65_536, description="images attacked at once")
+    sanity: Literal["quick", "full"] = Field(
+        "quick", description="depth of the checks at the end; full: more images, and Square"
+    )
     examples: int = Field(12, ge=0, le=256, description="pictures kept for viewing")
 
     @model_validator(mode="after")

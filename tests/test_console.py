@@ -132,14 +132,27 @@ def test_no_figure_of_the_table_is_ever_cut(attacks: int, width: int, is_long: b
     assert ("attack  " in told) == is_long
 
 
-def test_checks_that_fail_are_told_with_what_to_do() -> None:
-    good = {"check": "a", "verdict": "pass", "value": 0.0, "advice": None}
-    bad = {"check": "b", "verdict": "fail", "value": 0.5, "advice": "do this"}
-    console = Console(width=140)
+def test_every_check_has_its_figure_and_those_that_fail_what_to_do() -> None:
+    good = {"check": "a", "verdict": "pass", "value": 0.0, "unit": "points", "advice": None}
+    bad = {
+        "check": "b",
+        "verdict": "fail",
+        "value": 0.5,
+        "model": "Best clean",
+        "advice": "do this",
+    }
+    none = {"check": "c", "verdict": "skipped", "value": None, "advice": "not asked for"}
+    console = Console(width=60)
     with console.capture() as shown:
-        console.print(sanity([good]))
-        console.print(sanity([good, bad]))
-    assert shown.get().splitlines() == ["sanity: 1 check passed", "sanity fail: b (0.5): do this"]
+        console.print(sanity([good, bad, none]))
+    assert [line.rstrip() for line in shown.get().splitlines()] == [
+        "sanity: 1 passed, 1 failed, 1 skipped",
+        "pass  a                    0 points",
+        "fail  b                    0.5",
+        "      Best clean: do this",
+        "skip  c",
+        "      not asked for",
+    ]
 
 
 @pytest.mark.parametrize(

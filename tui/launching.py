@@ -36,6 +36,9 @@ def study(
     restarts: o.Restarts = None,
     loss: o.Loss = None,
     limit: o.Limit = None,
+    sanity: Annotated[
+        str | None, typer.Option(help="Depth of the checks under the table: quick or full.")
+    ] = None,
     reuse: Annotated[
         bool | None, typer.Option("--reuse", help="Use completed runs with the same spec.")
     ] = None,
@@ -178,6 +181,10 @@ def attack(
     loss: o.Loss = None,
     limit: o.Limit = None,
     batch_size: Annotated[int | None, typer.Option(help="Images attacked at once.")] = None,
+    sanity: Annotated[
+        str | None,
+        typer.Option(help="Depth of the checks at the end: quick, or full (Square among them)."),
+    ] = None,
     examples: Annotated[int | None, typer.Option(help="Pictures kept for viewing.")] = None,
     device: o.Device = None,
     threads: o.Threads = None,

@@ -111,20 +111,31 @@ def _figure(value: float | None, bounds: list[float] | None) -> Text:
 
 
 def sanity(checks: list[dict[str, Any]]) -> RenderableType:
-    """Sanity checks: one line when all pass, else those that don't, with what to do."""
-    bad = [check for check in checks if check["verdict"] in ("warn", "fail")]
-    if not bad:
-        count = "1 check" if len(checks) == 1 else f"{len(checks)} checks"
-        return Text(f"sanity: {count} passed", style="dim")
-    lines = [
-        Text(
-            f"sanity {clean(check['verdict'])}: {clean(check['check'])} "
-            f"({check['value']:.3g}): {clean(check['advice'])}",
-            style="red" if check["verdict"] == "fail" else "yellow",
-        )
-        for check in bad
+    """The sanity panel: a line a check with its figure; what to do under those that don't pass."""
+    counts = [
+        (sum(check["verdict"] == v for check in checks), word) for v, (word, _) in _SAID.items()
     ]
-    return Group(*lines)
+    told = ", ".join(f"{count} {word}" for count, word in counts if count)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for check in checks:
+        _, style = _SAID[check["verdict"]]
+        value = check.get("value")
+        figure = "" if value is None else f"{value + 0.0:.3g} {check.get('unit') or ''}"
+        name = Text(clean(check["check"], 60))
+        if check.get("advice"):
+            whose = f"{check['model']}: " if check.get("model") else ""
+            name.append(f"\n{clean(whose + check['advice'], 300)}", style="dim")
+        verdict = Text("skip" if check["verdict"] == "skipped" else check["verdict"], style=style)
+        table.add_row(verdict, name, Text(clean(figure, 30), style=style))
+    return Group(Text(f"sanity: {told or 'no checks'}"), table)
+
+
+_SAID = {
+    "pass": ("passed", "dim"),
+    "warn": ("warned", "yellow"),
+    "fail": ("failed", "bold red"),
+    "skipped": ("skipped", "dim"),
+}
 
 
 def kept_checkpoints(result: dict[str, Any]) -> RenderableType:

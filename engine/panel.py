@@ -1,0 +1,99 @@
+"""The sanity panel at the end of an attack run: probes the models, asks the trainings, judges."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from engine.attacker import Attacker
+from engine.probes import Prober, base_attack
+from engine.sanity import (
+    Check,
+    Course,
+    Observed,
+    attack_checks,
+    model_checks,
+    training_checks,
+)
+from engine.stopping import StopSignal
+from runs.errors import NotFoundError
+from runs.events import EventWriter
+from runs.snapshot import read_snapshot
+from runs.spec import Attack, AttackSpec, CheckpointRef
+from runs.store import Run
+
+
+def sanity_panel(
+    run: Run,
+    spec: AttackSpec,
+    attackers: Sequence[Attacker],
+    observed: Sequence[Observed],
+    rows: Sequence[dict[str, Any]],
+    events: EventWriter,
+    stop: StopSignal,
+) -> list[Check]:
+    """All checks of an attack run, in the order in which they are shown.
+
+    Raises:
+        StopRequested: a stop was asked for.
+    """
+    prober = Prober(base_attack(spec), spec.sanity, stop.check)
+    probes = []
+    for n, attacker in enumerate(_baseline_first(run, spec, attackers)):
+        _report(events, n, len(attackers))
+        probes.append(prober.probe(attacker))
+    _report(events, len(attackers), len(attackers))
+    ce_alone = all(_climbs_ce(attack) for attack in spec.attacks if attack.targets is None)
+    return [
+        *attack_checks(observed, rows),
+        *model_checks(
+            probes,
+            ce_alone=ce_alone and not any(attack.targets == "all" for attack in spec.attacks),
+            full=spec.sanity == "full",
+        ),
+        *training_checks(_courses(run, spec)),
+    ]
+
+
+def _report(events: EventWriter, done: int, total: int) -> None:
+    events.write("progress", task="sanity", done=done, total=total, unit="models", rate=None)
+
+
+def _climbs_ce(attack: Attack) -> bool:
+    return attack.method != "autoattack" and attack.pgd.loss == "ce"
+
+
+def _baseline_first(run: Run, spec: AttackSpec, attackers: Sequence[Attacker]) -> list[Attacker]:
+    """The plainly trained model first: its adversarial images are shown to the others."""
+    modes = [
+        _run_of(run, reference).mode if isinstance(reference, CheckpointRef) else None
+        for reference in spec.references
+    ]
+    order = sorted(range(len(attackers)), key=lambda n: modes[n] != "baseline")
+    return [attackers[n] for n in order]
+
+
+def _courses(run: Run, spec: AttackSpec) -> list[Course]:
+    """The adversarial trainings behind the rows, where their events are still there."""
+    courses = []
+    for reference in spec.checkpoints:
+        trained = _run_of(run, reference)
+        if trained.mode != "robust":
+            continue
+        try:
+            snapshot = read_snapshot(trained)
+        except NotFoundError:
+            continue
+        values = [event["values"] for event in snapshot.epochs]
+        kept = snapshot.checkpoints.get(reference.checkpoint, {}).get("epoch")
+        courses.append(
+            Course(
+                reference.label,
+                kept=len(values) if kept is None else kept,
+                pgd=[one["val_robust_accuracy"] for one in values],
+                fgsm=[one.get("val_fgsm_accuracy") for one in values],
+            )
+        )
+    return courses
+
+
+def _run_of(run: Run, reference: CheckpointRef) -> Run:
+    return Run(run.path.parent / reference.run)
