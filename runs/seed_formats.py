@@ -25,8 +25,11 @@ RATES = ("success_rate", "robust_accuracy")
 
 
 def mean_std(figure: dict[str, Any]) -> str:
-    """``76.57 ± 0.31``; a dash for what is not known (the ± of a single seed)."""
-    return f"{percent(figure['mean'])} ± {percent(figure['std'])}"
+    """``76.57 ± 0.31``; a dash for what is not known (the ± of a single seed), and how many seeds
+    have a value where that is not all: ``76.57 ± 0.31 (2 of 3)``."""
+    known, every = figure["n_seeds"], len(figure["values"])
+    some = f" ({known} of {every})" if known < every else ""
+    return f"{percent(figure['mean'])} ± {percent(figure['std'])}{some}"
 
 
 def spread_note(seeds: Sequence[int]) -> str:
