@@ -1,7 +1,8 @@
-"""``python -P -m engine RUN_DIR``: a worker. Carries out the spec in a run's folder.
+"""``python -P -m engine RUN_DIR [--after RUN_ID…]``: a worker. Carries out a run's spec.
 
-It takes the run's lock, shows that it lives before anything slow is imported, does the work, and
-leaves a result behind whatever happens short of SIGKILL.
+It takes the run's lock, shows that it lives before anything slow is imported, waits for the runs
+of the same home that go first, does the work, and leaves a result behind whatever happens short
+of SIGKILL.
 """
 
 import os
@@ -9,10 +10,12 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.heartbeat import Heartbeat
+from engine.predecessors import await_end
 from engine.stopping import StopRequested, StopSignal
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from runs.events import EventReader, EventWriter
@@ -26,10 +29,19 @@ LOCK_TRIES = 20
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or not (Path(arguments[0]) / "spec.json").is_file():
-        print("usage: python -P -m engine RUN_DIR (a folder that holds spec.json)", file=sys.stderr)
+    folder, *order = arguments or [""]
+    if (
+        not folder
+        or not (Path(folder) / "spec.json").is_file()
+        or order[:1] not in ([], ["--after"])
+    ):
+        print(
+            "usage: python -P -m engine RUN_DIR [--after RUN_ID…] (a folder that holds spec.json)",
+            file=sys.stderr,
+        )
         return EXIT_USAGE
-    run = Run(Path(arguments[0]).absolute())
+    run = Run(Path(folder).absolute())
+    predecessors = [Run(run.path.parent / name) for name in order[1:]]
     lock = FileLock(run.path / "lock")
     if not _acquired(lock):
         print(f"{run.id} is being carried out by another worker", file=sys.stderr)
@@ -59,7 +71,7 @@ def main(arguments: list[str]) -> int:
         )
 
     began = time.time()
-    outcome, code = _carry_out(run, events, stop, started)
+    outcome, code = _carry_out(run, predecessors, events, stop, started)
     (run.path / STOP_FILE).unlink(missing_ok=True)
     seconds = round(time.time() - began, 3)
     heartbeat.stop()
@@ -82,10 +94,14 @@ def _acquired(lock: FileLock) -> bool:
 
 
 def _carry_out(
-    run: Run, events: EventWriter, stop: StopSignal, started: Any
+    run: Run, predecessors: Sequence[Run], events: EventWriter, stop: StopSignal, started: Any
 ) -> tuple[dict[str, Any], int]:
+    def has_to_wait(other: Run) -> None:
+        events.write("log", level="info", message=f"queued: {other.id} goes first")
+
     try:
         spec = run.spec
+        await_end(predecessors, stop, has_to_wait)
         if isinstance(spec, StudySpec):
             from engine.study import carry_out_study
 

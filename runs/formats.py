@@ -14,11 +14,12 @@ from runs.budgets import format_budget
 
 Table = dict[str, Any]
 
-CAPTION = (
+DEFINITIONS = (
     "success: of the images classified correctly when clean, the share that the attack turns "
     "into the target class (targeted) or wrong (untargeted); robust: share of all images "
-    "classified correctly both clean and attacked; ranges are 95 % Wilson intervals"
+    "classified correctly both clean and attacked"
 )
+CAPTION = f"{DEFINITIONS}; ranges are 95 % Wilson intervals"
 
 
 def percent(value: float | None) -> str:
@@ -61,20 +62,33 @@ _TITLES = {
 def footnotes(data: Table) -> list[str]:
     """What stands under every table: data, n, each attack's threat model, the definitions."""
     threat = data["threat_model"]
+    images = f"{pictures_note(data)}, n = {threat['n']}, seed {threat['seed']}"
+    return [images, *source_notes(data), *attack_notes(data), CAPTION, *pair_notes(data)]
+
+
+def pictures_note(data: Table) -> str:
+    """``CIFAR-100, test split``; of a folder its name, and how its pictures were resized."""
+    threat = data["threat_model"]
     named = threat.get("split", "test")
     split = f", {named} split" if named else ""
     resize = f", resized to {threat['resize']}×{threat['resize']}" if threat.get("resize") else ""
-    lines = [f"{threat['data']}{split}{resize}, n = {threat['n']}, seed {threat['seed']}"]
-    lines += [
-        f"{row['model']}: {_source(row['source'])}" for row in data["rows"] if "source" in row
-    ]
-    for attack in threat["attacks"]:
+    return f"{threat['data']}{split}{resize}"
+
+
+def source_notes(data: Table) -> list[str]:
+    """Which networks those were that advtui did not train, in a line each."""
+    return [f"{row['model']}: {_source(row['source'])}" for row in data["rows"] if "source" in row]
+
+
+def attack_notes(data: Table) -> list[str]:
+    """Each attack of the threat model, in a line."""
+    lines = []
+    for attack in data["threat_model"]["attacks"]:
         aim = f"targets: {attack['targets']}" if attack["targets"] else "untargeted"
         if attack.get("target_classes"):
             aim += f" (of the {attack['target_classes']} likeliest)"
         lines.append(f"{attack['name']}: {attack['text']}, {aim}")
-    lines.append(CAPTION)
-    return [*lines, *pair_notes(data)]
+    return lines
 
 
 def _source(source: dict[str, Any]) -> str:
@@ -121,26 +135,33 @@ def _p(value: float) -> str:
 def as_markdown(data: Table) -> str:
     """A GitHub table with intervals, and the footnotes as a list."""
     names = attack_names(data)
+    body = []
+    for row in data["rows"]:
+        line = [row["model"], _with_interval(row["accuracy"], row["accuracy_ci95"])]
+        for name in names:
+            found = cells(row["attacks"][name]) if name in row["attacks"] else []
+            for kind, ci in (("success_rate", "success_ci95"), ("robust_accuracy", "robust_ci95")):
+                line.append(markdown_levels(found, [_with_interval(c[kind], c[ci]) for c in found]))
+        body.append(line)
+    return markdown_table(names, body, footnotes(data))
+
+
+def markdown_levels(found: list[dict[str, Any]], texts: list[str]) -> str:
+    """The texts of an attack's cells; with several ε a line each, with its ε before it."""
+    if len(found) > 1:
+        texts = [f"{format_budget(c['eps'])}: {text}" for c, text in zip(found, texts, strict=True)]
+    return "<br>".join(texts) or "–"
+
+
+def markdown_table(names: list[str], body: list[list[str]], notes: list[str]) -> str:
+    """Lines of model, accuracy and two figures an attack; the model's name is escaped here."""
     head = ["model", "accuracy %"]
     for name in names:
         title = _markdown(column_title(name))
         head += [f"{title} success %", f"{title} robust %"]
     lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    for row in data["rows"]:
-        body = [_markdown(row["model"]), _with_interval(row["accuracy"], row["accuracy_ci95"])]
-        for name in names:
-            found = cells(row["attacks"][name]) if name in row["attacks"] else []
-            many = len(found) > 1
-            for kind in ("success_rate", "robust_accuracy"):
-                ci = "success_ci95" if kind == "success_rate" else "robust_ci95"
-                parts = [
-                    (f"{format_budget(c['eps'])}: " if many else "")
-                    + _with_interval(c[kind], c[ci])
-                    for c in found
-                ]
-                body.append("<br>".join(parts) or "–")
-        lines.append("| " + " | ".join(body) + " |")
-    return "\n".join([*lines, "", *(f"- {_markdown(note)}" for note in footnotes(data))]) + "\n"
+    lines += ["| " + " | ".join([_markdown(model), *rest]) + " |" for model, *rest in body]
+    return "\n".join([*lines, "", *(f"- {_markdown(note)}" for note in notes)]) + "\n"
 
 
 def _with_interval(value: float | None, bounds: list[float] | None) -> str:
@@ -177,9 +198,23 @@ def _tex(text: str) -> str:
 def as_latex(data: Table) -> str:
     """A booktabs table; the footnotes are its caption's note."""
     names = attack_names(data)
+    body = []
+    for row in data["rows"]:
+        line = [row["model"], percent(row["accuracy"])]
+        for name in names:
+            found = cells(row["attacks"][name]) if name in row["attacks"] else []
+            for kind in ("success_rate", "robust_accuracy"):
+                line.append(" / ".join(percent(c[kind]) for c in found) or "–")
+        body.append(line)
+    return latex_table(names, body, footnotes(data))
+
+
+def latex_table(names: list[str], body: list[list[str]], notes: list[str]) -> str:
+    """Lines of model, accuracy and two figures an attack, as plain text: all is escaped here."""
     columns = "l" + "r" * (1 + 2 * len(names))
     groups = "".join(rf" & \multicolumn{{2}}{{c}}{{{_tex(column_title(n))}}}" for n in names)
     rules = "".join(rf" \cmidrule(lr){{{3 + 2 * i}-{4 + 2 * i}}}" for i in range(len(names)))
+    note = " ".join(f"{line}." for line in notes)
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table}",
@@ -190,16 +225,7 @@ def as_latex(data: Table) -> str:
         *([f"   {rules}"] if names else []),
         r"    Model & Accuracy" + " & Success & Robust" * len(names) + r" \\",
         r"    \midrule",
-    ]
-    for row in data["rows"]:
-        body = [_tex(row["model"]), _tex(percent(row["accuracy"]))]
-        for name in names:
-            found = cells(row["attacks"][name]) if name in row["attacks"] else []
-            for kind in ("success_rate", "robust_accuracy"):
-                body.append(" / ".join(_tex(percent(c[kind])) for c in found) or "--")
-        lines.append("    " + " & ".join(body) + r" \\")
-    note = " ".join(f"{line}." for line in footnotes(data))
-    lines += [
+        *("    " + " & ".join(_tex(text) for text in line) + r" \\" for line in body),
         r"    \bottomrule",
         r"  \end{tabular}",
         rf"  \caption{{Accuracy and attack success in \%. {_tex(note)}}}",

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from runs.store import Run
 STOP_FILE = "stop"
 
 
-def start_worker(run: Run) -> subprocess.Popen[bytes]:
+def start_worker(run: Run, after: Sequence[Run] = ()) -> subprocess.Popen[bytes]:
     """Start ``python -P -m engine RUN_DIR`` in a session of its own; returns at once.
+
+    The worker waits until the runs of ``after`` (of the same home) have ended.
 
     Raises:
         UserError: the run's log can't be written.
@@ -33,9 +36,10 @@ def start_worker(run: Run) -> subprocess.Popen[bytes]:
         log = run.log_path.open("ab")
     except OSError as error:
         raise UserError(f"{run.log_path} can't be written: {error.strerror}") from None
+    order = ["--after", *(other.id for other in after)] if after else []
     with log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "engine", str(run.path)],
+            [sys.executable, "-P", "-m", "engine", str(run.path), *order],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -1,6 +1,6 @@
 """What came of an evaluation: counts, rates with intervals, and the comparison table as data."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from runs.errors import NotFoundError, UserError
@@ -10,6 +10,8 @@ from runs.store import CHECKPOINTS, Run, Store
 
 Row = dict[str, Any]
 """One model of the table; see :func:`row`."""
+NO_PART_OF_THE_THREAT = ("precision",)
+"""Fields of a threat model that rows of one table may differ in."""
 
 
 def attack_cell(
@@ -85,6 +87,35 @@ def compare(store: Store, words: Iterable[str]) -> dict[str, Any]:
         NotFoundError: a run doesn't exist or has not been attacked.
         UserError: the runs were attacked under different threat models or on different images.
     """
+    parts = tables(store, words)
+    first_word, first = parts[0]
+    for word, part in parts[1:]:
+        difference = first_difference(
+            first["threat_model"], part["threat_model"], NO_PART_OF_THE_THREAT
+        )
+        if difference:
+            hint = " (compare --mean averages over seeds)" if difference == "seed" else ""
+            raise UserError(
+                f"{word} and {first_word} can't stand in one table: they differ in {difference}"
+                f"{hint}"
+            )
+    rows: dict[tuple[str, str], Row] = {}
+    for _, part in parts:
+        for one in part["rows"]:
+            # A network of other making is its label in the run that has attacked it.
+            identity = (one["run"] or one["evaluation"], one["checkpoint"] or one["model"])
+            rows.setdefault(identity, one)
+    data = table(first["threat_model"], list(rows.values()))
+    return {**data, "paired": compare_pairs(store.folder, data["rows"])}
+
+
+def tables(store: Store, words: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
+    """What each word stands for (see :func:`compare`): at least one (word, table).
+
+    Raises:
+        NotFoundError: a run doesn't exist or has not been attacked.
+        UserError: there are no words.
+    """
     parts: list[tuple[str, dict[str, Any]]] = []
     for word in words:
         name, checkpoint = split_checkpoint(word)
@@ -98,25 +129,20 @@ def compare(store: Store, words: Iterable[str]) -> dict[str, Any]:
         parts += [(word, part) for part in found]
     if not parts:
         raise UserError("name at least one run to compare")
-    first_word, first = parts[0]
-    for word, part in parts[1:]:
-        if difference := _difference(first["threat_model"], part["threat_model"]):
-            raise UserError(
-                f"{word} and {first_word} can't stand in one table: they differ in {difference}"
-            )
-    rows: dict[tuple[str, str], Row] = {}
-    for _, part in parts:
-        for one in part["rows"]:
-            # A network of other making is its label in the run that has attacked it.
-            identity = (one["run"] or one["evaluation"], one["checkpoint"] or one["model"])
-            rows.setdefault(identity, one)
-    data = table(first["threat_model"], list(rows.values()))
-    return {**data, "paired": compare_pairs(store.folder, data["rows"])}
+    return parts
 
 
-def _difference(one: dict[str, Any], other: dict[str, Any]) -> str | None:
-    for key in sorted(one.keys() | other.keys()):
-        if key != "precision" and one.get(key) != other.get(key):
+def first_difference(
+    one: dict[str, Any], other: dict[str, Any], besides: Collection[str] = ()
+) -> str | None:
+    """The first key, in alphabetical order, in which two objects differ, ``besides`` these; of
+    nested objects a dotted path (``attack.steps``); None where they agree."""
+    for key in sorted((one.keys() | other.keys()) - set(besides)):
+        mine, its = one.get(key), other.get(key)
+        if isinstance(mine, dict) and isinstance(its, dict):
+            if inner := first_difference(mine, its):
+                return f"{key}.{inner}"
+        elif mine != its:
             return key
     return None
 
@@ -157,11 +183,16 @@ def default_checkpoints(mode: str | None) -> list[str]:
 
 def row_label(run: Run, checkpoint: str) -> str:
     """The row's name: as on the poster, with the run's own name where it has one."""
+    label = model_label(run.mode, checkpoint)
+    return f"{run.name}: {label}" if run.name and run.parent is None else label
+
+
+def model_label(mode: str | None, checkpoint: str) -> str:
+    """What the checkpoint of any such training is called on the poster."""
     standard = {
         ("baseline", "best_clean"): "Baseline",
         ("robust", "best_clean"): "Best clean",
         ("robust", "best_robust"): "Best robust",
     }
     words = checkpoint.replace("_", " ")
-    label = standard.get((run.mode or "", checkpoint), f"{(run.mode or '').title()} {words}")
-    return f"{run.name}: {label}" if run.name and run.parent is None else label
+    return standard.get((mode or "", checkpoint), f"{(mode or '').title()} {words}")

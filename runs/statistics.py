@@ -1,6 +1,7 @@
-"""Rates with their intervals, and the comparison of two rates on the same images."""
+"""Rates with their intervals, two rates on the same images, and a figure's spread over seeds."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,20 @@ def wilson(successes: int, trials: int) -> tuple[float, float] | None:
 def rate(successes: int, trials: int) -> float | None:
     """successes / trials; None for no trials."""
     return successes / trials if trials else None
+
+
+def mean_and_std(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """The mean and the sample standard deviation (divisor n − 1).
+
+    No value has no mean, and fewer than two have no standard deviation: None.
+    """
+    n = len(values)
+    if n == 0:
+        return None, None
+    mean = math.fsum(values) / n
+    if n == 1:
+        return mean, None
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
 
 
 def paired(one: "Flags", other: "Flags") -> dict[str, Any]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from support import Command
+from runs.store import Run, Store
+from support import TINY, Command
 
 
 @pytest.fixture
@@ -37,3 +38,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def advtui(home: Path) -> Command:
     """The command, in an empty home."""
     return Command(home)
+
+
+@pytest.fixture(scope="session")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Command, Run, str, str]:
+    """A tiny study that has been run to its end: command, run, stdout, stderr."""
+    command = Command(tmp_path_factory.mktemp("studied"))
+    done = command("study", *TINY, "--limit", "40", "--name", "first look", "--tag", "tiny")
+    assert done.returncode == 0, done.stderr
+    study = next(run for run in Store(command.home).runs() if run.kind == "study")
+    return command, study, done.stdout, done.stderr

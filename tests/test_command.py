@@ -34,16 +34,6 @@ def is_training(home: Path) -> bool:
     )
 
 
-@pytest.fixture(scope="module")
-def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Command, Run, str, str]:
-    """A tiny study that has been run to its end: command, run, stdout, stderr."""
-    command = Command(tmp_path_factory.mktemp("studied"))
-    done = command("study", *TINY, "--limit", "40", "--name", "first look", "--tag", "tiny")
-    assert done.returncode == 0, done.stderr
-    study = next(run for run in Store(command.home).runs() if run.kind == "study")
-    return command, study, done.stdout, done.stderr
-
-
 def test_a_study_in_a_pipe_prints_a_line_an_epoch_and_the_table_without_escapes(studied) -> None:
     _, _, out, err = studied
     assert "\x1b" not in out + err

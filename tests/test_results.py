@@ -237,7 +237,7 @@ def test_words_are_taken_in_order_and_a_model_stands_once(store: Store) -> None:
     ("changes", "difference"),
     [
         ({"n": 50}, "n"),
-        ({"seed": 1}, "seed"),
+        ({"seed": 1}, "seed (compare --mean averages over seeds)"),
         ({"data": "CIFAR-10"}, "data"),
         ({"attacks": [{**threat()["attacks"][0], "eps": 4 / 255}]}, "attacks"),
     ],

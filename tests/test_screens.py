@@ -1,5 +1,6 @@
 """Every screen, and every key that its help names."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -616,6 +617,45 @@ async def test_compare_checkpoints_and_export_them(
         await screen.press("enter")
         assert "no run @99" in screen.text
     return screen
+
+
+@in_loop
+async def test_runs_that_differ_in_their_seed_alone_are_shown_as_a_mean(
+    fixed: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [fixed.ids["attack"], second_seed(fixed)]
+    async with opened(fixed.path) as screen:
+        screen.app.push_screen(CompareScreen(words))
+        await screen.settle()
+        assert "61.80 ± 0.14" in screen.text  # 61.9 and 61.7
+        assert "over 2 seeds: 0, 5" in screen.text
+        assert "differ in seed" not in screen.text
+        await screen.press("x", "m")
+        (written,) = tmp_path.glob("advtui-*.md")
+        assert "61.80 ± 0.14" in written.read_text()
+        screen.app.push_screen(CompareScreen([fixed.ids["study"]]))
+        await screen.settle()
+        assert "±" not in screen.text  # a single seed has no mean
+
+
+def second_seed(fixed: Home) -> str:
+    """The study's trainings and attack once more, as of the seed 5; the attack's id."""
+    ids = {}
+    result = json.dumps(fixed.run("attack").result)
+    for what in ("baseline", "robust", "attack"):
+        run = fixed.run(what)
+        ids[what] = f"{run.id[:-4]}ff05"
+        copy = run.path.with_name(ids[what])
+        copy.mkdir()
+        spec = {**run.raw_spec, "seed": 5, "run": {**run.raw_spec["run"], "id": ids[what]}}
+        (copy / "spec.json").write_text(json.dumps(spec))
+        result = result.replace(run.id, ids[what])
+    other = json.loads(result)
+    other["threat_model"]["seed"] = 5
+    other["rows"][0]["accuracy"] = 0.617
+    (fixed.path / "runs" / ids["attack"] / "result.json").write_text(json.dumps(other))
+    return ids["attack"]
 
 
 @in_loop

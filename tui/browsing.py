@@ -53,13 +53,21 @@ def compare(
     format_: Annotated[
         str, typer.Option("--format", help="table, markdown, latex, csv or json.")
     ] = "table",
+    mean: Annotated[
+        bool,
+        typer.Option(
+            "--mean",
+            help="One row for all seeds of a model: mean ± standard deviation. Refuses runs that "
+            "differ in more than their seed.",
+        ),
+    ] = False,
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
     """The comparison table of studies, attack runs, or trained runs' latest attacks."""
     from tui.look import compare_runs
 
-    compare_runs(words, home, "json" if as_json else format_)
+    compare_runs(words, home, "json" if as_json else format_, mean=mean)
 
 
 def classes(

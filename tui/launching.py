@@ -16,6 +16,7 @@ def study(
     data: o.Data = None,
     data_dir: o.DataDir = None,
     seed: o.Seed = None,
+    seeds: o.Seeds = None,
     recipe: Annotated[
         str | None, typer.Option(help="Recipe of the robust run: pgd-at or mixed.")
     ] = None,
@@ -58,12 +59,14 @@ def study(
     --set robust.attack.steps=7).
     """
     from tui.launch_specs import study_spec
-    from tui.session import launch
+    from tui.seeds import launch_each, parse_seeds
 
     flags = _flags(locals())
+    chosen = parse_seeds(seeds, seed, sets)
     if recipe is not None:
         flags["robust.recipe"] = flags.pop("recipe")
-    launch(study_spec(preset, config, sets, flags), home, tag, detach=detach, as_json=as_json)
+    spec = study_spec(preset, config, sets, flags)
+    launch_each(spec, chosen, home, tag, detach=detach, as_json=as_json)
 
 
 def train(
@@ -75,6 +78,7 @@ def train(
     data: o.Data = None,
     data_dir: o.DataDir = None,
     seed: o.Seed = None,
+    seeds: o.Seeds = None,
     recipe: Annotated[
         str | None, typer.Option(help="standard (baseline); pgd-at or mixed (robust).")
     ] = None,
@@ -109,10 +113,12 @@ def train(
     --step-size, --steps, --restarts and --loss the former alone.
     """
     from tui.launch_specs import train_spec
-    from tui.session import launch
+    from tui.seeds import launch_each, parse_seeds
 
     flags = _flags(locals())
-    launch(train_spec(mode, preset, config, sets, flags), home, tag, detach=detach, as_json=as_json)
+    chosen = parse_seeds(seeds, seed, sets)
+    spec = train_spec(mode, preset, config, sets, flags)
+    launch_each(spec, chosen, home, tag, detach=detach, as_json=as_json)
 
 
 def attack(
@@ -221,7 +227,7 @@ def resume(
 
 _NOT_OF_THE_SPEC = (
     *("preset", "config", "tag", "sets", "detach", "as_json", "home"),  # of every command
-    *("mode", "words", "attacks", "targets"),  # handled by name
+    *("mode", "words", "attacks", "targets", "seeds"),  # handled by name
     *("model", "weights", "normalised"),
 )
 

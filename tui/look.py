@@ -9,14 +9,17 @@ from typing import Any
 import typer
 from rich.text import Text
 
+from runs import seed_formats
 from runs.errors import EXIT_INTERRUPTED, UserError
 from runs.formats import FORMATS
 from runs.launch import request_stop
 from runs.results import compare
+from runs.seeds import mean_over_seeds
 from runs.snapshot import read_snapshot
 from runs.store import LIVE, Run
 from tui.console import print_result, stdout_console, telling
 from tui.rows import last_metrics
+from tui.seed_tables import mean_comparison
 from tui.session import open_store, say
 from tui.tables import comparison, run_list, state_text
 from tui.text import clean, duration
@@ -111,14 +114,15 @@ def show_run(word: str, home: Path | None, *, as_json: bool) -> None:
         console.print(Text.assemble((f"{key:>16}  ", "dim"), clean(told)), soft_wrap=True)
 
 
-def compare_runs(words: Sequence[str], home: Path | None, format_: str) -> None:
-    if format_ not in ("table", *FORMATS):
-        raise UserError(f"unknown format {format_!r}: table, {', '.join(FORMATS)}")
-    data = compare(open_store(home), words)
+def compare_runs(words: Sequence[str], home: Path | None, format_: str, *, mean: bool) -> None:
+    formats = seed_formats.FORMATS if mean else FORMATS
+    if format_ not in ("table", *formats):
+        raise UserError(f"unknown format {format_!r}: table, {', '.join(formats)}")
+    data = (mean_over_seeds if mean else compare)(open_store(home), words)
     if format_ == "table":
-        stdout_console().print(comparison(data))
+        stdout_console().print(mean_comparison(data) if mean else comparison(data))
     else:
-        print(FORMATS[format_](data), end="")
+        print(formats[format_](data), end="")
 
 
 def stop_runs(words: Sequence[str], home: Path | None) -> None:

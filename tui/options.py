@@ -79,6 +79,13 @@ DataDir = Annotated[
     ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed.")]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        help="Several seeds, e.g. 0,1,2: a run for each, one after another (with --share side by "
+        "side), then mean ± standard deviation."
+    ),
+]
 
 Width = Annotated[int | None, typer.Option(help="Channels of the first stage; 64: ResNet-18.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs.")]

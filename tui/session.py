@@ -44,11 +44,25 @@ def begin(
         UserError: the data or the home is not as it must be; nothing is left of the run.
     """
     check_data(spec.data, store.home, spec.data_dir)
+    return create_and_start(store, spec, tags)
+
+
+def create_and_start(
+    store: Store,
+    spec: TrainSpec | AttackSpec | StudySpec,
+    tags: Sequence[str],
+    after: Sequence[Run] = (),
+) -> tuple[Run, subprocess.Popen[bytes]]:
+    """Create a run and start its worker, which lets the runs of ``after`` go first.
+
+    Raises:
+        UserError: the home is not as it must be; nothing is left of the run.
+    """
     run = store.create(spec)
     try:
         if tags:
             run.set_meta(tags=list(dict.fromkeys(tags)))
-        return run, start_worker(run)
+        return run, start_worker(run, after)
     except BaseException:
         shutil.rmtree(run.path, ignore_errors=True)
         raise
@@ -114,8 +128,14 @@ def watch_run(word: str, home: Path | None, *, as_json: bool) -> None:
 
 def finish(run: Run, code: int, *, as_json: bool) -> None:
     """Print what came of a run and leave with its exit code."""
+    print_result(run, run.result or {}, as_json=as_json)
+    tell_end(run, code)
+    raise typer.Exit(code)
+
+
+def tell_end(run: Run, code: int) -> None:
+    """Say why a run has ended early, and what to do."""
     result = run.result or {}
-    print_result(run, result, as_json=as_json)
     if code == EXIT_INTERRUPTED:
         say(f"{run.id} was interrupted: advtui resume {run.id} goes on with it")
     elif code:
@@ -124,7 +144,6 @@ def finish(run: Run, code: int, *, as_json: bool) -> None:
         for line in log_tail(run, 8) if "error" not in result else ():
             say(f"  {line}")
         say(f"advtui logs {run.id} shows more; advtui resume {run.id} tries again")
-    raise typer.Exit(code)
 
 
 def follow(run: Run, worker: subprocess.Popen[bytes] | None, view: View) -> int:
@@ -133,8 +152,16 @@ def follow(run: Run, worker: subprocess.Popen[bytes] | None, view: View) -> int:
     With a ``worker`` Ctrl-C and SIGTERM ask it to stop, and a second one leaves it; without, they
     raise KeyboardInterrupt.
     """
+    with stopping([run] if worker else []) as asked:
+        return show(run, worker, view, asked)
+
+
+def show(
+    run: Run, worker: subprocess.Popen[bytes] | None, view: View, asked: threading.Event
+) -> int:
+    """As :func:`follow`, within :func:`stopping`."""
     readers: dict[str, tuple[Run, EventReader]] = {run.id: (run, EventReader(run.events_path))}
-    with view, _signals(run, worker) as asked:
+    with view:
         while True:
             ended = _ended(run, worker)  # looked at before reading: no event is missed
             for member, reader in list(readers.values()):
@@ -176,20 +203,25 @@ def _ended(run: Run, worker: subprocess.Popen[bytes] | None) -> str | None:
 
 
 @contextmanager
-def _signals(run: Run, worker: subprocess.Popen[bytes] | None) -> Iterator[threading.Event]:
-    """SIGINT and SIGTERM set the event, and ask a worker of ours to stop.
+def stopping(runs: Sequence[Run]) -> Iterator[threading.Event]:
+    """SIGINT and SIGTERM set the event, and ask those of ``runs`` that are not completed to
+    stop; a second one raises KeyboardInterrupt.
 
     SIGHUP keeps its default: it ends this process and no other.
     """
     asked = threading.Event()
 
     def ask(*_: object) -> None:
-        if asked.is_set() and worker is not None:
+        if asked.is_set() and runs:
             raise KeyboardInterrupt
         asked.set()
-        if worker is not None:
+        unfinished = [run for run in runs if (run.result or {}).get("state") != "completed"]
+        for run in unfinished:
             request_stop(run)
-            say(f"stopping {run.id} at the next checkpoint; once more leaves it to itself")
+        if unfinished:
+            listed = ", ".join(run.id for run in unfinished)
+            them = "it to itself" if len(unfinished) == 1 else "them to themselves"
+            say(f"stopping {listed} at the next checkpoint; once more leaves {them}")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -38,11 +38,11 @@ def comparison(data: dict[str, Any]) -> RenderableType:
     """
     notes = [Text(clean(note, 1000), style="dim") for note in footnotes(data)]
     several = any(len(cells(v)) > 1 for row in data["rows"] for v in row["attacks"].values())
-    table = _long(data) if several else _Fitting(_wide(data), _long(data))
+    table = _long(data) if several else Fitting(_wide(data), _long(data))
     return Group(table, *notes)
 
 
-class _Fitting:
+class Fitting:
     """The first renderable where it has room, else the second."""
 
     def __init__(self, first: Table, second: Table) -> None:

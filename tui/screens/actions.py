@@ -194,12 +194,20 @@ class RunActions(HouseScreen):
             Choose("Export the comparison table: to a file, and copied.", answers), answered
         )
 
-    def _export(self, words: list[str], format_: str, suffix: str) -> None:
+    def export_text(self, words: list[str], format_: str) -> str:
+        """The table of the runs, as it is exported.
+
+        Raises:
+            UserError: they can't stand in one table.
+        """
         from runs.formats import FORMATS
         from runs.results import compare
 
+        return FORMATS[format_](compare(self.house.store, words))
+
+    def _export(self, words: list[str], format_: str, suffix: str) -> None:
         try:
-            text = FORMATS[format_](compare(self.house.store, words))
+            text = self.export_text(words, format_)
         except UserError as error:
             self.house.tell(str(error), "warning")
             return

@@ -7,8 +7,10 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from runs import seed_formats
 from runs.errors import UserError
 from runs.results import compare, split_checkpoint
+from runs.seeds import mean_over_seeds
 from runs.store import Run
 from tui.curves import Course
 from tui.rows import dicts
@@ -16,6 +18,7 @@ from tui.screens import pages
 from tui.screens.actions import RunActions
 from tui.screens.curves import CurvesPane, colours, course_label
 from tui.screens.run import PagePaper
+from tui.seed_tables import mean_comparison
 from tui.tables import comparison
 from tui.text import clean
 from tui.widgets.paper import Line, Paper, lines_of, wrapped
@@ -125,11 +128,35 @@ class CompareScreen(RunActions):
         return [line]
 
     def _table(self, width: int) -> Iterable[Line]:
+        mean = self._mean()
         try:
             data = compare(self.house.store, self._words)
         except UserError as error:
-            yield from wrapped(Text(clean(error, 600), self.palette.warn), width)
-            return
+            if mean is None:
+                yield from wrapped(Text(clean(error, 600), self.palette.warn), width)
+        else:
+            yield from self._comparison(data, width)
+        if mean is not None:
+            yield from lines_of(mean_comparison(mean), width)
+
+    def _mean(self) -> dict[str, Any] | None:
+        """The table over seeds; None where the runs are not several seeds of one recipe."""
+        try:
+            data = mean_over_seeds(self.house.store, self._words)
+        except UserError:
+            return None
+        return data if len(data["seeds"]) > 1 else None
+
+    def export_text(self, words: list[str], format_: str) -> str:
+        """The comparison; of runs that only a mean can hold, that."""
+        try:
+            return super().export_text(words, format_)
+        except UserError:
+            if (mean := self._mean()) is None:
+                raise
+            return seed_formats.FORMATS[format_](mean)
+
+    def _comparison(self, data: dict[str, Any], width: int) -> Iterable[Line]:
         if self._poster:
             names = {name for row in data["rows"] for name in row["attacks"]}
             data["rows"] += [
