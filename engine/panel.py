@@ -1,10 +1,11 @@
 """The sanity panel at the end of an attack run: probes the models, asks the trainings, judges."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from engine.attacker import Attacker
-from engine.probes import Prober, base_attack
+from engine.attacker import REPORT_EVERY_S, Attacker
+from engine.probes import Prober, Probes, base_attack
 from engine.sanity import (
     Check,
     Course,
@@ -35,12 +36,13 @@ def sanity_panel(
     Raises:
         StopRequested: a stop was asked for.
     """
-    prober = Prober(base_attack(spec), spec.sanity, stop.check)
-    probes = []
-    for n, attacker in enumerate(_baseline_first(run, spec, attackers)):
-        _report(events, n, len(attackers))
+    progress = _Progress(events, len(attackers), stop)
+    prober = Prober(base_attack(spec), spec.sanity, progress.beat)
+    probes: list[Probes] = []
+    for attacker in _baseline_first(run, spec, attackers):
+        progress.tell(len(probes))
         probes.append(prober.probe(attacker))
-    _report(events, len(attackers), len(attackers))
+    progress.tell(len(probes))
     ce_alone = all(_climbs_ce(attack) for attack in spec.attacks if attack.targets is None)
     return [
         *attack_checks(observed, rows),
@@ -53,8 +55,30 @@ def sanity_panel(
     ]
 
 
-def _report(events: EventWriter, done: int, total: int) -> None:
-    events.write("progress", task="sanity", done=done, total=total, unit="models", rate=None)
+class _Progress:
+    """``progress`` events of the probing, twice a second, that a slow model is not taken for a
+    hung one."""
+
+    def __init__(self, events: EventWriter, total: int, stop: StopSignal) -> None:
+        self._events, self._total, self._stop = events, total, stop
+        self._done, self._at = 0, 0.0
+
+    def tell(self, done: int) -> None:
+        """So many models are through."""
+        self._done, self._at = done, time.monotonic()
+        self._events.write(
+            "progress", task="sanity", done=done, total=self._total, unit="models", rate=None
+        )
+
+    def beat(self) -> None:
+        """Called at every step of an attack.
+
+        Raises:
+            StopRequested: a stop was asked for.
+        """
+        self._stop.check()
+        if time.monotonic() - self._at >= REPORT_EVERY_S:
+            self.tell(self._done)
 
 
 def _climbs_ce(attack: Attack) -> bool:

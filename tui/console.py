@@ -222,6 +222,9 @@ def bars(run: Run, snapshot: Snapshot) -> list[tuple[str, float, float, str]]:
         # Of those still under attack nobody knows: no share is told before the end.
         told = f"{event['successes']:,} of {event['total']:,}  {event['rate']:.0f} img/s"
         found.append((f"{model} {attack}", event["done"], event["total"], told))
+    if progress and progress["task"] in ("reading", "sanity"):
+        told = f"{progress['done']:,} of {progress['total']:,} {progress.get('unit') or ''}"
+        found.append((progress["task"], progress["done"], progress["total"], told))
     return found
 
 

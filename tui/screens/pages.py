@@ -57,10 +57,8 @@ def _work(member: Member) -> tuple[str, float, str]:
     """Title, share done, and what stands behind the bar, of what a member is at."""
     run, snapshot = member.run, member.snapshot
     progress = snapshot.progress
-    if run.kind == "attack":
-        going = [e for e in snapshot.attacks.values() if "cell" not in e]
-        if not going:
-            return "", 0.0, ""
+    going = [event for event in snapshot.attacks.values() if "cell" not in event]
+    if run.kind == "attack" and going:
         event = going[-1]
         return (
             clean(f"{event['model']} {event['attack']}", 40),
