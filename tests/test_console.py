@@ -147,11 +147,11 @@ def test_every_check_has_its_figure_and_those_that_fail_what_to_do() -> None:
         console.print(sanity([good, bad, none]))
     assert [line.rstrip() for line in shown.get().splitlines()] == [
         "sanity: 1 passed, 1 failed, 1 skipped",
-        "pass  a                    0 points",
-        "fail  b                    0.5",
-        "      Best clean: do this",
-        "skip  c",
-        "      not asked for",
+        "pass  0 points  a",
+        "fail  0.5       b",
+        "                Best clean: do this",
+        "skip            c",
+        "                not asked for",
     ]
 
 

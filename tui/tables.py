@@ -126,7 +126,7 @@ def sanity(checks: list[dict[str, Any]]) -> RenderableType:
             whose = f"{check['model']}: " if check.get("model") else ""
             name.append(f"\n{clean(whose + check['advice'], 300)}", style="dim")
         verdict = Text("skip" if check["verdict"] == "skipped" else check["verdict"], style=style)
-        table.add_row(verdict, name, Text(clean(figure, 30), style=style))
+        table.add_row(verdict, Text(clean(figure, 30), style=style), name)
     return Group(Text(f"sanity: {told or 'no checks'}"), table)
 
 
