@@ -23,7 +23,7 @@ from runs.spec import PGD, Attack, AttackSpec, CheckpointRef, TrainSpec
 from runs.store import Store
 
 EPS = 16 / 255
-ATTACK = Attack(name="pgd-untargeted", pgd=PGD(eps=EPS, step_size=EPS / 4, steps=10))
+ATTACK = Attack(name="pgd-untargeted", pgd=PGD(eps=EPS, step_size=EPS / 4, steps=20))
 
 
 def network() -> nn.Sequential:
@@ -135,7 +135,7 @@ TRANSFER = "transfer is no stronger than white-box"
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_a_healthy_model_passes(home: Path, norm: str) -> None:
     eps = EPS if norm == "linf" else 1.0
-    pgd = PGD(norm=norm, eps=eps, step_size=eps / 4, steps=10)
+    pgd = PGD(norm=norm, eps=eps, step_size=eps / 4, steps=20)
     found = checked(home, trained(), attack=Attack(name="pgd-untargeted", pgd=pgd))
     assert {check["verdict"] for check in found.values()} == {"pass", "skipped"}
     assert {n for n, c in found.items() if c["verdict"] == "skipped"} == {SQUARE, TRANSFER}
@@ -228,7 +228,7 @@ def test_the_probe_is_the_runs_own_untargeted_pgd_else_one_of_its_budget() -> No
     assert base_attack(own).name == "fgsm"  # one step of cross-entropy is what this run trusts
     by_apgd = AttackSpec(attacks=(named_attack("apgd-dlr", ATTACK.pgd),))
     probed = base_attack(by_apgd).pgd
-    assert (probed.loss, probed.eps, probed.steps) == ("ce", EPS, 10)
+    assert (probed.loss, probed.eps, probed.steps) == ("ce", EPS, 20)
     curve = AttackSpec(
         attacks=(named_attack("autoattack", PGD(eps=0.0)),), epsilons=(0.0, 1 / 255, 2 / 255)
     )
