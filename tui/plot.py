@@ -14,7 +14,7 @@ from rich.style import Style
 
 from tui.braille import Curve, View, cells, draw, log_ticks, tick_label, ticks
 from tui.curves import Series
-from tui.themes import Palette
+from tui.palette import Palette
 
 GUTTER = 8
 """Cells left of the curves, for the labels of the y axis."""

@@ -11,10 +11,10 @@ from runs.store import Run
 from tui.console import training_eta
 from tui.feed import Member, RunFeed
 from tui.logs import log_tail
+from tui.palette import Palette
 from tui.rows import dicts
 from tui.tables import comparison, kept_checkpoints, sanity
 from tui.text import clean, duration, percent, short_ago
-from tui.themes import Palette
 from tui.widgets.paper import Line, lines_of, wrapped
 
 STUDY_ROWS = ("Baseline", "Best clean", "Best robust")
