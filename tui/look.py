@@ -15,10 +15,10 @@ from runs.launch import request_stop
 from runs.results import compare
 from runs.snapshot import read_snapshot
 from runs.store import LIVE, Run
-from tui.console import print_result, stdout_console, telling
+from tui.console import print_comparison, print_result, stdout_console, telling
 from tui.rows import last_metrics
 from tui.session import open_store, say
-from tui.tables import comparison, run_list, state_text
+from tui.tables import run_list, state_text
 from tui.text import clean, duration
 
 
@@ -116,7 +116,7 @@ def compare_runs(words: Sequence[str], home: Path | None, format_: str) -> None:
         raise UserError(f"unknown format {format_!r}: table, {', '.join(FORMATS)}")
     data = compare(open_store(home), words)
     if format_ == "table":
-        stdout_console().print(comparison(data))
+        print_comparison(stdout_console(), data)
     else:
         print(FORMATS[format_](data), end="")
 

@@ -16,9 +16,9 @@ from tui.screens import pages
 from tui.screens.actions import RunActions
 from tui.screens.curves import CurvesPane, colours, course_label
 from tui.screens.run import PagePaper
-from tui.tables import comparison
+from tui.screens.tablepage import comparison_lines
 from tui.text import clean
-from tui.widgets.paper import Line, Paper, lines_of, wrapped
+from tui.widgets.paper import Line, Paper, wrapped
 
 PAGES = ("table", "curves", "specs")
 CURVES_EVERY_TICKS = 20
@@ -136,7 +136,7 @@ class CompareScreen(RunActions):
                 {**row, "attacks": {k: v for k, v in row["attacks"].items() if k in names}}
                 for row in POSTER
             ]
-        yield from lines_of(comparison(data), width)
+        yield from comparison_lines(data, width, self.palette)
         if self._poster:
             yield from wrapped(Text(POSTER_NOTE, self.palette.dim), width)
 
