@@ -75,7 +75,7 @@ def render_plot(plot: Plot, width: int, height: int, palette: Palette) -> Cells:
     head = _head(plot, width, palette)
     curves = [_on_axis(line.curve, plot.log) for line in plot.series]
     if not any(curve.xs for curve in curves):
-        note = "nothing above 0 to show on a log axis" if plot.series else plot.empty
+        note = "nothing above 0 to show on a log axis" if plot.series and plot.log else plot.empty
         return [head, *_centred(note, width, height - 1, palette)]
     view = _view(plot, curves, width - GUTTER, height - 3)
     body = _body(plot, curves, view, palette)

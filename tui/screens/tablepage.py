@@ -45,10 +45,10 @@ def comparison_lines(data: dict[str, Any], width: int, palette: Palette) -> Iter
     is_beside = width - taken >= LEAST
     room = min(width - taken, MOST) if is_beside else width
     drawn = charts_of(data, room, palette)
-    if not is_beside:
+    if not (drawn and is_beside):
         yield from (*left, *lines_of(notes, width), *drawn)
         return
-    for line, beside in zip_longest(left, drawn, fillvalue=list[Segment]()):
+    for line, beside in zip_longest(left, [*drawn, []], fillvalue=list[Segment]()):
         gap = " " * (taken - Segment.get_line_length(line)) if beside else ""
         yield [*line, Segment(gap), *beside]
     yield from lines_of(notes, width)
