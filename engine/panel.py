@@ -17,6 +17,7 @@ from engine.sanity import (
 from engine.stopping import StopSignal
 from runs.errors import NotFoundError
 from runs.events import EventWriter
+from runs.formats import cells
 from runs.snapshot import read_snapshot
 from runs.spec import Attack, AttackSpec, CheckpointRef
 from runs.store import Run
@@ -50,6 +51,7 @@ def sanity_panel(
             probes,
             ce_alone=ce_alone and not any(attack.targets == "all" for attack in spec.attacks),
             full=spec.sanity == "full",
+            margins=_margins(spec, rows),
         ),
         *training_checks(_courses(run, spec)),
     ]
@@ -83,6 +85,24 @@ class _Progress:
 
 def _climbs_ce(attack: Attack) -> bool:
     return attack.method != "autoattack" and attack.pgd.loss == "ce"
+
+
+def _margins(spec: AttackSpec, rows: Sequence[dict[str, Any]]) -> dict[str, tuple[float, int]]:
+    """By model, where the run has attacked with the margin loss in the probe's stead: robust
+    accuracy under cross-entropy minus that under margin, at the last ε; and the images."""
+    base = base_attack(spec)
+    other = base.pgd.model_copy(update={"loss": "margin"})
+    twin = next((a for a in spec.attacks if a.targets is None and a.pgd == other), None)
+    if twin is None or twin.method != "pgd" or base.name not in [a.name for a in spec.attacks]:
+        return {}
+    return {
+        row["model"]: (
+            cells(row["attacks"][base.name])[-1]["robust_accuracy"]
+            - cells(row["attacks"][twin.name])[-1]["robust_accuracy"],
+            row["n"],
+        )
+        for row in rows
+    }
 
 
 def _baseline_first(run: Run, spec: AttackSpec, attackers: Sequence[Attacker]) -> list[Attacker]:

@@ -7,8 +7,9 @@ model; it judges figures.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from engine.probes import Probes
@@ -84,19 +85,36 @@ def attack_checks(observed: Sequence[Observed], rows: Sequence[dict[str, Any]]) 
     ]
 
 
-def model_checks(probes: Sequence[Probes], *, ce_alone: bool, full: bool) -> list[Check]:
+def model_checks(
+    probes: Sequence[Probes],
+    *,
+    full: bool,
+    ce_alone: bool,
+    margins: Mapping[str, tuple[float, int]] = MappingProxyType({}),
+) -> list[Check]:
     """What probing the models has shown.
 
     Args:
         probes: one for each model.
-        ce_alone: whether no untargeted attack of the run climbs anything but cross-entropy.
         full: whether the checks of ``--sanity full`` were asked for.
+        ce_alone: whether no untargeted attack of the run climbs anything but cross-entropy.
+        margins: by model, where the run itself has attacked with both: robust accuracy under
+            cross-entropy minus that under the margin loss, and over how many images.
     """
+    compared = [
+        (p.model, *margins.get(p.model, (p.margin, p.images)))
+        for p in probes
+        if p.model in margins or p.margin is not None
+    ]
     missing = next((p.square_missing for p in probes if p.square_missing), None)
     unasked = missing if full else "--sanity full asks for it"
     return [
         *(_worst(rule, probes, figure) for rule, figure in PROBED),
-        _worst(CE_ALONE if ce_alone else MARGIN, probes, lambda p: in_points(p.margin)),
+        _judged(
+            CE_ALONE if ce_alone else MARGIN,
+            [(model, 100 * float(gap or 0), 100 / images) for model, gap, images in compared],
+            None,
+        ),
         _worst(SQUARE, probes, lambda p: in_points(p.square), unasked),
         _worst(TRANSFER, probes, lambda p: in_points(p.transfer), "one model has nothing to take"),
     ]

@@ -9,6 +9,7 @@ from typing import Any
 from runs.presets import preset
 from runs.results import attack_cell, row, table
 from runs.spec import AttackSpec, CheckpointRef, StudySpec, TrainSpec
+from runs.store import Run
 
 NOW = 1_795_400_000.0
 """The present of this home, in unix seconds: 23 November 2026, 02:13:20 UTC."""
@@ -21,7 +22,7 @@ class FixedHome:
 
     def __init__(self, path: Path, now: float = NOW) -> None:
         self.path, self.now = path, now
-        (path / "runs").mkdir(parents=True)
+        (path / "runs").mkdir(parents=True, exist_ok=True)
 
     def run(
         self,
@@ -226,6 +227,37 @@ def check(
         "model": model,
         "advice": advice,
     }
+
+
+EPSILONS = tuple(n / 255 for n in (0, 1, 2, 4, 8, 16, 32))
+
+
+def eps_evaluation(runs: dict[str, str], epsilons: tuple[float, ...] = EPSILONS) -> dict[str, Any]:
+    """A table with several ε: robust accuracy falls from the clean as exp(-ε/scale)."""
+    scales = {"Baseline": (1.5, 0.6), "Best clean": (30.0, 8.0), "Best robust": (45.0, 14.0)}
+    spec = AttackSpec(epsilons=epsilons)
+    result = evaluation(spec, runs)
+    for one in result["rows"]:
+        correct = one["correct_k"]
+        for attack, scale in zip(spec.attacks, scales[one["model"]], strict=True):
+            levels = []
+            for eps in epsilons:
+                robust = round(correct * math.exp(-255 * eps / scale))
+                counts = {"correct": correct, "successes": correct - robust, "robust": robust}
+                levels.append(attack_cell(eps=eps, n=10_000, **counts))
+            one["attacks"][attack.name] = levels
+    return result
+
+
+def add_eps_curve(path: Path, ids: dict[str, str], now: float = NOW) -> str:
+    """An attack run with several ε on the runs of a built home; returns its id."""
+    spec = Run(path / "runs" / ids["attack"]).spec
+    runs = dict(zip(ROWS, (ids["baseline"], ids["robust"], ids["robust"]), strict=True))
+    return FixedHome(path, now).run(
+        *(spec.model_copy(update={"epsilons": EPSILONS}), 60, "ee01"),
+        events=[{"t": 2.0, "kind": "started", "attempt": 1, "resumed_from": None}],
+        result=eps_evaluation(runs),
+    )
 
 
 def write_examples(path: Path) -> None:

@@ -43,13 +43,14 @@ def test_the_probe_sees_what_is_imported() -> None:
         ("import engine.study, engine.heartbeat", "torch torchvision pytorch_lightning numpy tui"),
         ("import engine.__main__", "torch torchvision pytorch_lightning numpy tui"),
         ("import tui.cli", "torch pytorch_lightning pydantic rich textual numpy engine"),
+        ("import tui.look, tui.session", "torch pytorch_lightning textual numpy engine"),
         ("import tui.app", "torch torchvision pytorch_lightning numpy pydantic engine"),
         (
             "import tui.screens.run, tui.screens.new, tui.screens.compare",
             "torch torchvision pytorch_lightning numpy engine",
         ),
     ],
-    ids=["runs", "study", "worker", "tui", "screen", "every screen"],
+    ids=["runs", "study", "worker", "tui", "commands", "screen", "every screen"],
 )
 def test_an_import_stays_light(code: str, unwanted: str) -> None:
     assert imported_by(code) & set(unwanted.split()) == set()

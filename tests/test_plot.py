@@ -6,8 +6,8 @@ import pytest
 
 from tui.braille import Curve
 from tui.curves import Series
+from tui.palette import Palette
 from tui.plot import GUTTER, Plot, nearest, render_plot
-from tui.themes import Palette
 
 PALETTE = Palette(
     **dict.fromkeys(

@@ -195,8 +195,18 @@ def test_cross_entropy_alone_is_warned_of_where_the_margin_loss_is_stronger() ->
     assert (check["verdict"], check["model"]) == ("warn", "m")
     assert check["value"] == pytest.approx(2.4)
     assert "--attack pgd-margin" in check["advice"]
-    assert one(judged(HEALTHY, ce_alone=True), MARGIN)["verdict"] == "warn"
     assert one(judged(replace(HEALTHY, margin=0.0), ce_alone=True), MARGIN)["verdict"] == "pass"
+
+
+def test_where_the_run_itself_has_attacked_with_both_losses_its_own_figures_count() -> None:
+    checks = model_checks(
+        [replace(HEALTHY, images=100, margin=0.09)],
+        full=True,
+        ce_alone=False,
+        margins={"m": (0.023, 10_000)},
+    )
+    (check,) = [check for check in checks if check["check"].startswith(MARGIN)]
+    assert (check["verdict"], check["value"]) == ("pass", pytest.approx(2.3))
 
 
 def test_the_worst_model_gives_the_verdict_and_its_name() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fixed_home import NOW, build
+from fixed_home import NOW, add_eps_curve, build
 from screens import SIZES, Screen, opened
 from tui.screens.compare import CompareScreen
 
@@ -63,6 +63,7 @@ SCREENS: dict[str, Steps] = {
     "run-system": page("running", "5"),
     "run-log": page("failed"),
     "run-spec": page("robust", "7"),
+    "run-eps": page("curve", "3", "G"),
     "compare-table": comparison("p"),
     "compare-curves": comparison("2"),
     "compare-specs": comparison("3"),
@@ -90,6 +91,8 @@ def test_the_screen_looks_as_it_did(
     monkeypatch.setattr("tui.screens.new.has_gpu", lambda: False)
     home = tmp_path / "advtui"
     ids = build(home)
+    if name == "run-eps":  # in the others the list stays short
+        ids["curve"] = add_eps_curve(home, ids)
 
     async def draw() -> str:
         async with opened(home, size, clock=lambda: NOW) as screen:

@@ -13,15 +13,20 @@ from typing import Any, Self
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
 from runs.events import Event
 from runs.snapshot import Snapshot
 from runs.store import Run
+from tui.eps_charts import chart_lines, eps_charts
+from tui.palette import TERMINAL
 from tui.tables import comparison, kept_checkpoints, sanity
 from tui.text import clean, duration, megabytes, percent
 
+CHART_WIDTH, PIPE_CHART_WIDTH = 120, 80
+"""Cells of a chart: at most, on a terminal; and in a pipe."""
 REDRAW_S = 0.5
 """The live view is redrawn at most twice a second: over SSH each redraw costs."""
 
@@ -54,10 +59,19 @@ def print_result(run: Run, result: dict[str, Any], *, as_json: bool) -> None:
         return
     console = stdout_console()
     if "rows" in result:
-        console.print(comparison(result))
+        print_comparison(console, result)
         console.print(sanity(result.get("sanity", [])))
     elif result.get("checkpoints"):
         console.print(kept_checkpoints(result))
+
+
+def print_comparison(console: Console, data: dict[str, Any]) -> None:
+    """The comparison table with its footnotes; beneath, where there are several ε, its charts."""
+    console.print(comparison(data))
+    width = min(console.width, CHART_WIDTH) if console.is_terminal else PIPE_CHART_WIDTH
+    for chart in eps_charts(data):
+        for line in (*chart_lines(chart, width, TERMINAL), []):
+            console.print(Segments([*line, Segment.line()]), end="")
 
 
 def stdout_console() -> Console:

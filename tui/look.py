@@ -17,11 +17,11 @@ from runs.results import compare
 from runs.seeds import mean_over_seeds
 from runs.snapshot import read_snapshot
 from runs.store import LIVE, Run
-from tui.console import print_result, stdout_console, telling
+from tui.console import print_comparison, print_result, stdout_console, telling
 from tui.rows import last_metrics
 from tui.seed_tables import mean_comparison
 from tui.session import open_store, say
-from tui.tables import comparison, run_list, state_text
+from tui.tables import run_list, state_text
 from tui.text import clean, duration
 
 
@@ -120,7 +120,10 @@ def compare_runs(words: Sequence[str], home: Path | None, format_: str, *, mean:
         raise UserError(f"unknown format {format_!r}: table, {', '.join(formats)}")
     data = (mean_over_seeds if mean else compare)(open_store(home), words)
     if format_ == "table":
-        stdout_console().print(mean_comparison(data) if mean else comparison(data))
+        if mean:
+            stdout_console().print(mean_comparison(data))
+        else:
+            print_comparison(stdout_console(), data)
     else:
         print(formats[format_](data), end="")
 

@@ -5,7 +5,7 @@ Pure: a :class:`Plot` and a size in, segments out.
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len
@@ -14,7 +14,7 @@ from rich.style import Style
 
 from tui.braille import Curve, View, cells, draw, log_ticks, tick_label, ticks
 from tui.curves import Series
-from tui.themes import Palette
+from tui.palette import Palette
 
 GUTTER = 8
 """Cells left of the curves, for the labels of the y axis."""
@@ -35,6 +35,12 @@ class Plot:
     log: bool = False
     bounds: tuple[float, float] | None = None
     """Least range of the y axis: (0, 100) for percentages lets no curve leave it."""
+    y_range: tuple[float, float] | None = None
+    """The y axis whatever the values are; None: as far as they go."""
+    measured: Mapping[float, str] = field(default_factory=dict)
+    """Where a few points were measured, their x with a label: each is a tick and has a marker."""
+    legend: bool = True
+    """Whether the title's line tells the series and their values."""
     window: tuple[float, float] | None = None
     """Range of x that is drawn; None: all of it."""
     cursor: float | None = None
@@ -69,7 +75,7 @@ def render_plot(plot: Plot, width: int, height: int, palette: Palette) -> Cells:
     head = _head(plot, width, palette)
     curves = [_on_axis(line.curve, plot.log) for line in plot.series]
     if not any(curve.xs for curve in curves):
-        note = "nothing above 0 to show on a log axis" if plot.series else plot.empty
+        note = "nothing above 0 to show on a log axis" if plot.series and plot.log else plot.empty
         return [head, *_centred(note, width, height - 1, palette)]
     view = _view(plot, curves, width - GUTTER, height - 3)
     body = _body(plot, curves, view, palette)
@@ -107,6 +113,8 @@ def _view(plot: Plot, curves: Sequence[Curve], width: int, height: int) -> View:
         y0, y1 = max(y0, plot.bounds[0]), min(y1, plot.bounds[1])
         if y1 <= y0:
             y0, y1 = plot.bounds
+    if plot.y_range:
+        y0, y1 = plot.y_range
     return View(x0, x1, y0, y1, width, height)
 
 
@@ -120,7 +128,7 @@ def _head(plot: Plot, width: int, palette: Palette) -> list[Segment]:
         parts.append((f" {plot.note}", palette.warn))
     if plot.cursor is not None and plot.series:
         parts.append((f"  {plot.x_label} {plot.cursor:.10g}", palette.accent))
-    for line in plot.series:
+    for line in plot.series if plot.legend else ():
         end = line.curve.xs[-1] if line.curve.xs else 0.0
         at = nearest(line.curve, end if plot.cursor is None else plot.cursor)
         value = "–" if at is None else f"{line.curve.ys[at]:.4g}"
@@ -204,28 +212,41 @@ def _column(view: View, x: float | None) -> int:
 def _markers(
     plot: Plot, curves: Sequence[Curve], view: View
 ) -> dict[tuple[int, int], tuple[str, int]]:
-    """Where a line's marker stands: here and there along it, and always at its last point."""
-    found: dict[tuple[int, int], tuple[str, int]] = {}
+    """Where a line's marker stands.
+
+    Of several at one place the last is seen; where the points are few, each in its turn, so that
+    lines which lie on each other are told apart.
+    """
+    found: dict[tuple[int, int], list[tuple[str, int]]] = {}
     for number, (line, curve) in enumerate(zip(plot.series, curves, strict=True)):
-        if not curve.xs:
-            continue
-        begin = bisect_left(curve.xs, view.x0)
-        end = bisect_left(curve.xs, view.x1 + 1e-9)
-        wanted = {nearest(curve, view.x1 if plot.window else curve.xs[-1])}
-        stride = (view.x1 - view.x0) * MARKER_EVERY / view.width
-        for n in range(view.width // MARKER_EVERY + 1 if begin < end else 0):
-            wanted.add(nearest(curve, view.x0 + stride * (n + 0.3 + 0.25 * (number % 4))))
-        for at in wanted:
-            if at is None or not view.x0 <= curve.xs[at] <= view.x1:
-                continue
+        for at in _marked(plot, curve, view, number):
             row, column = view.row(curve.ys[at]), view.column(curve.xs[at])
-            if 0 <= row < view.rows:
-                found[view.height - 1 - row // 4, column // 2] = (line.marker, number)
-    return found
+            if view.x0 <= curve.xs[at] <= view.x1 and 0 <= row < view.rows:
+                place = view.height - 1 - row // 4, column // 2
+                found.setdefault(place, []).append((line.marker, number))
+    ranks = {_column(view, x): n for n, x in enumerate(plot.measured)}
+    return {
+        place: there[ranks[place[1]] % len(there)] if place[1] in ranks else there[-1]
+        for place, there in found.items()
+    }
+
+
+def _marked(plot: Plot, curve: Curve, view: View, number: int) -> Iterator[int]:
+    """Which points have a marker: all where they are few, else here and there and the last."""
+    if plot.measured or not curve.xs:
+        yield from range(len(curve.xs))
+        return
+    begin = bisect_left(curve.xs, view.x0)
+    end = bisect_left(curve.xs, view.x1 + 1e-9)
+    wanted = {nearest(curve, view.x1 if plot.window else curve.xs[-1])}
+    stride = (view.x1 - view.x0) * MARKER_EVERY / view.width
+    for n in range(view.width // MARKER_EVERY + 1 if begin < end else 0):
+        wanted.add(nearest(curve, view.x0 + stride * (n + 0.3 + 0.25 * (number % 4))))
+    yield from (at for at in wanted if at is not None)
 
 
 def _y_labels(plot: Plot, view: View) -> dict[int, str]:
-    count = max(view.height // 3, 3)
+    count = max(view.height // (2 if plot.y_range else 3), 3)
     values = log_ticks(view.y0, view.y1, count) if plot.log else ticks(view.y0, view.y1, count)
     labels: dict[int, str] = {}
     for value in values:
@@ -236,18 +257,31 @@ def _y_labels(plot: Plot, view: View) -> dict[int, str]:
     return labels
 
 
+def _x_labels(plot: Plot, view: View) -> Iterator[tuple[float, str]]:
+    """Ticks and their labels; where they leave no room for all, the first to come are written."""
+    if plot.measured:
+        # The ends are told, and from the right, as budgets double and crowd at the left.
+        first, *others = sorted(plot.measured)
+        order = [*others[-1:], first, *reversed(others[:-1])]
+        yield from ((x, plot.measured[x]) for x in order)
+        return
+    whole = view.x1 - view.x0 >= 1
+    for tick in ticks(view.x0, view.x1, max(view.width // 12, 2)):
+        if not whole or tick == int(tick):
+            yield tick, tick_label(float(f"{tick:.6g}"))
+
+
 def _x_axis(plot: Plot, view: View, palette: Palette) -> Cells:
     rule = ["─"] * view.width
     text = [" "] * view.width
-    whole = view.x1 - view.x0 >= 1
-    for tick in ticks(view.x0, view.x1, max(view.width // 12, 2)):
-        if whole and tick != int(tick):
-            continue
+    for tick, label in _x_labels(plot, view):
         column = _column(view, tick)
-        label = tick_label(float(f"{tick:.6g}"))
         start = min(max(column - len(label) // 2, 0), view.width - len(label))
-        if column >= 0 and all(c == " " for c in text[max(start - 1, 0) : start + len(label)]):
+        around = text[max(start - 1, 0) : start + len(label) + 1]
+        has_room = all(c == " " for c in around)
+        if column >= 0 and (has_room or plot.measured):
             rule[column] = "┴"
+        if column >= 0 and has_room:
             text[start : start + len(label)] = label
     marks = {_column(view, x): BEST_MARKS[name] for name, x in plot.marks.items()}
     faint, accent = Style.parse(palette.faint), Style.parse(palette.accent)

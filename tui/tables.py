@@ -32,14 +32,22 @@ def plain_table(*columns: tuple[str, str]) -> Table:
 
 
 def comparison(data: dict[str, Any]) -> RenderableType:
-    """The comparison table, each figure over its interval, with its footnotes.
+    """The comparison table with its footnotes."""
+    return Group(comparison_table(data), comparison_notes(data))
+
+
+def comparison_table(data: dict[str, Any]) -> RenderableType:
+    """The comparison table, each figure over its interval, without its footnotes.
 
     A column pair an attack where that has room, else, or with several ε, a line each.
     """
-    notes = [Text(clean(note, 1000), style="dim") for note in footnotes(data)]
     several = any(len(cells(v)) > 1 for row in data["rows"] for v in row["attacks"].values())
-    table = _long(data) if several else Fitting(_wide(data), _long(data))
-    return Group(table, *notes)
+    return _long(data) if several else Fitting(_wide(data), _long(data))
+
+
+def comparison_notes(data: dict[str, Any]) -> RenderableType:
+    """What stands under the comparison table: the threat model and the definitions."""
+    return Group(*(Text(clean(note, 1000), style="dim") for note in footnotes(data)))
 
 
 class Fitting:

@@ -3,10 +3,11 @@
 Nothing is said in colour alone; ``advtui-plain`` has none, and reads the same.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from textual.theme import Theme
+
+from tui.palette import Palette
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -62,41 +63,6 @@ PLAIN = Theme(
     panel="#303030",
 )
 THEMES = (DARK, LIGHT, PLAIN)
-
-STATES = {
-    "queued": ("◌", "warn"),
-    "running": ("●", "accent"),
-    "completed": ("✓", "good"),
-    "failed": ("✗", "bad"),
-    "interrupted": ("‖", "warn"),
-    "lost": ("?", "bad"),
-}
-"""A state's glyph, and the palette's word for its colour."""
-
-
-@dataclass(frozen=True)
-class Palette:
-    """Rich styles by what they mean."""
-
-    text: str
-    dim: str
-    faint: str
-    title: str
-    accent: str
-    good: str
-    warn: str
-    bad: str
-    bar: str
-    series: tuple[str, ...]
-
-    def state(self, state: str) -> tuple[str, str]:
-        """Glyph and style of a run's state."""
-        glyph, word = STATES.get(state, STATES["lost"])
-        return glyph, str(getattr(self, word))
-
-    def look(self, number: int) -> str:
-        """The style of a series."""
-        return self.series[number % len(self.series)]
 
 
 def palette_of(app: "App[Any]") -> Palette:

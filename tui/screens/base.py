@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui.themes import Palette, palette_of
+from tui.palette import Palette
+from tui.themes import palette_of
 from tui.widgets.guarded import Guarded
 from tui.widgets.paper import Line, Paper
 

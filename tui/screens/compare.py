@@ -18,8 +18,8 @@ from tui.screens import pages
 from tui.screens.actions import RunActions
 from tui.screens.curves import CurvesPane, colours, course_label
 from tui.screens.run import PagePaper
+from tui.screens.tablepage import comparison_lines
 from tui.seed_tables import mean_comparison
-from tui.tables import comparison
 from tui.text import clean
 from tui.widgets.paper import Line, Paper, lines_of, wrapped
 
@@ -163,7 +163,7 @@ class CompareScreen(RunActions):
                 {**row, "attacks": {k: v for k, v in row["attacks"].items() if k in names}}
                 for row in POSTER
             ]
-        yield from lines_of(comparison(data), width)
+        yield from comparison_lines(data, width, self.palette)
         if self._poster:
             yield from wrapped(Text(POSTER_NOTE, self.palette.dim), width)
 

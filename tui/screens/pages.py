@@ -1,4 +1,4 @@
-"""The pages of a run, as lines: attacks, table, system, log, spec. Data in, text out."""
+"""The pages of a run, as lines: attacks, system, log, spec. Data in, text out."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,11 +11,10 @@ from runs.store import Run
 from tui.console import training_eta
 from tui.feed import Member, RunFeed
 from tui.logs import log_tail
+from tui.palette import Palette
 from tui.rows import dicts, row_labels
-from tui.tables import comparison, kept_checkpoints, sanity
 from tui.text import clean, duration, percent, short_ago
-from tui.themes import Palette
-from tui.widgets.paper import Line, lines_of, wrapped
+from tui.widgets.paper import wrapped
 
 STUDY_ROWS = ("Baseline", "Best clean", "Best robust")
 LOG_LINES = 200
@@ -143,23 +142,6 @@ def _pairs(feed: RunFeed, member: Member | None) -> list[tuple[str, str]]:
 
 def _cut(text: str, width: int) -> str:
     return clean(text, width)
-
-
-def table_page(
-    run: Run, data: Mapping[str, Any] | None, width: int, palette: Palette
-) -> Iterator[Line]:
-    """The comparison table, what a training has kept, the sanity checks."""
-    result = run.result or {}
-    if data:
-        yield from lines_of(comparison(dict(data)), width)
-    else:
-        yield Text("no evaluation yet: the table comes with the attacks", palette.dim)
-    if result.get("sanity"):
-        yield Text()
-        yield from lines_of(sanity(result["sanity"]), width)
-    if result.get("checkpoints"):
-        yield Text()
-        yield from lines_of(kept_checkpoints(result), width)
 
 
 def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iterator[Text]:

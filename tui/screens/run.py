@@ -20,6 +20,7 @@ from tui.screens import pages
 from tui.screens.actions import RunActions
 from tui.screens.curves import CurvesPane, colours, course_label
 from tui.screens.examples import ExamplesPane
+from tui.screens.tablepage import charts_of, table_page
 from tui.text import clean, duration
 from tui.widgets.paper import Line, Paper
 
@@ -258,7 +259,7 @@ class RunScreen(RunActions):
             case "attacks":
                 return pages.attack_bars(self.feed, width, palette)
             case "table":
-                return pages.table_page(self._shown, self._comparison(), width, palette)
+                return table_page(self._shown, self._comparison(), width, palette)
             case "system":
                 return pages.system_page(self.feed, self._clock(), width, palette)
             case "log":
@@ -287,8 +288,10 @@ class RunScreen(RunActions):
         name = ("attacks", "table", "system")[number]
 
         def lines(width: int) -> Iterable[Line]:
+            data = self._comparison() if name == "table" else None
+            charts = charts_of(data, width, self.palette) if data else []
             yield Text(name, self.palette.title)
-            yield from self._lines(name, width)
+            yield from charts or self._lines(name, width)  # charts fit where that table doesn't
             yield Text()
 
         return lines

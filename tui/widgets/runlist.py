@@ -13,9 +13,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.palette import Palette
 from tui.rows import Row
 from tui.text import clean, duration, percent, short_ago
-from tui.themes import Palette, palette_of
+from tui.themes import palette_of
 from tui.widgets.guarded import Guarded
 
 LEAD = 6
