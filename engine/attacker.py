@@ -7,7 +7,6 @@ by the network as it was trained, and the counts come from that look.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -20,21 +19,10 @@ from engine.folding import Folded
 from engine.loop import Step
 from engine.resnet import PictureClassifier
 from engine.stopping import StopSignal
+from engine.tallies import AttackReport, Level, Tally
 from runs.attacks import AUTOATTACK_STAGES
 from runs.events import EventWriter
 from runs.spec import Attack, AttackSpec
-
-REPORT_EVERY_S = 0.5
-
-
-@dataclass
-class Tally:
-    """Counts of one attack on one model."""
-
-    correct: int = 0
-    successes: int = 0
-    robust: int = 0
-    seconds: float = 0.0
 
 
 class Attacker:
@@ -80,12 +68,12 @@ class Attacker:
             ``levels``: ε, tally and observations, at each ε.
         """
         levels = [
-            _Level(level, self.spec.level_name(level), Tally(correct=len(self._right)), self)
+            Level(level, self.spec.level_name(level), len(self._right), self.label, self._events)
             for level in self.spec.levels(attack)
         ]
         report = levels[0].report
         if len(levels) > 1:
-            report = _AttackReport(self._events, self.label, attack.name, levels[-1].tally)
+            report = AttackReport(self._events, self.label, attack.name, levels[-1].tally)
         for level in levels:
             self.attacked[level.name] = self.logits.argmax(dim=1)
         before = [module.training for module in self.copy.modules()]
@@ -101,7 +89,7 @@ class Attacker:
         report.finish(cell)
         return cell
 
-    def _batch_by_batch(self, levels: "list[_Level]") -> None:
+    def _batch_by_batch(self, levels: list[Level]) -> None:
         for cut in self.batches(self._right):
             images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
             points, predicted = images, labels.clone()
@@ -109,7 +97,7 @@ class Attacker:
             for n, level in enumerate(levels):
                 begins = time.monotonic()
 
-                def on_step(step: Step, level: _Level = level, batch: int = len(labels)) -> None:
+                def on_step(step: Step, level: Level = level, batch: int = len(labels)) -> None:
                     self._stop.check()
                     level.report.step(level.done, batch, len(step.images))
 
@@ -134,7 +122,7 @@ class Attacker:
                     seconds=time.monotonic() - begins,
                 )
 
-    def _stage_by_stage(self, levels: "list[_Level]") -> None:
+    def _stage_by_stage(self, levels: list[Level]) -> None:
         """AutoAttack: each stage on the images that have withstood those before it.
 
         On the model itself, and in float32, as its authors evaluate.
@@ -146,7 +134,7 @@ class Attacker:
             authors = self._authors(level.attack) if level.attack.pgd.eps > 0 else None
             for stage in AUTOATTACK_STAGES if authors else ():
                 tally = Tally(correct=len(left))
-                report = _AttackReport(self._events, self.label, f"{level.name} {stage}", tally)
+                report = AttackReport(self._events, self.label, f"{level.name} {stage}", tally)
                 stay, done = [], 0
                 for cut in self.batches(left):
                     self._stop.check()
@@ -253,79 +241,3 @@ class Attacker:
         """The places in parts of the spec's batch size, on the device."""
         places = places.to(self.test.images.device)
         return iter(torch.split(places, self.spec.batch_size) if len(places) else ())
-
-
-class _Level:
-    """One attack at one ε: its counts, extremes and bar."""
-
-    def __init__(self, attack: Attack, name: str, tally: Tally, attacker: Attacker) -> None:
-        self.attack, self.name, self.tally = attack, name, tally
-        self.seen = _Seen(attack.pgd.norm)
-        self.report = _AttackReport(attacker._events, attacker.label, name, tally)
-        self.done = 0
-
-    def count(self, *, images: int, successes: int, robust: int, seconds: float) -> None:
-        """A batch is through."""
-        self.done += images
-        self.tally.successes += successes
-        self.tally.robust += robust
-        self.tally.seconds += seconds
-        self.report.step(self.done, 0, 0)
-
-    def told(self, as_found: bool) -> dict[str, Any]:
-        eps = self.attack.pgd.eps
-        observed = {"eps": eps, "as_found": as_found, **self.seen.extremes}
-        return {"eps": eps, "tally": asdict(self.tally), "observed": observed}
-
-
-class _Seen:
-    """Extremes of what an attack returns."""
-
-    def __init__(self, norm: str) -> None:
-        self._order = torch.inf if norm == "linf" else 2
-        self.extremes = {"largest": 0.0, "lowest": 1.0, "highest": 0.0}
-
-    def see(self, images: Tensor, adversarial: Tensor) -> None:
-        if len(images) == 0:
-            return
-        delta = (adversarial - images).flatten(1)
-        lengths = torch.linalg.vector_norm(delta, ord=self._order, dim=1).nan_to_num(torch.inf)
-        pixels = adversarial.nan_to_num(nan=torch.inf)  # no number is no pixel
-        now = self.extremes
-        now["largest"] = max(now["largest"], float(lengths.max()))
-        now["lowest"] = min(now["lowest"], float(pixels.min()))
-        now["highest"] = max(now["highest"], float(pixels.max()))
-
-
-class _AttackReport:
-    """``attack`` events at most twice a second, and one at the end."""
-
-    def __init__(self, events: EventWriter, model: str, attack: str, tally: Tally) -> None:
-        self._events, self._model, self._attack, self._tally = events, model, attack, tally
-        self._began = time.monotonic()
-        self._at = 0.0
-
-    def step(self, done: int, batch: int, still: int) -> None:
-        """``done`` images of whole batches, ``still`` of the current ``batch`` under attack."""
-        now = time.monotonic()
-        if now - self._at >= REPORT_EVERY_S:
-            self._at = now
-            left = batch - still  # out of the active set: fooled
-            self._write(done + left, self._tally.successes + left)
-
-    def finish(self, cell: dict[str, Any] | None) -> None:
-        more = {} if cell is None else {"cell": cell}
-        self._write(self._tally.correct, self._tally.successes, **more)
-
-    def _write(self, done: int, successes: int, **more: Any) -> None:
-        seconds = max(time.monotonic() - self._began, 1e-9)
-        self._events.write(
-            "attack",
-            model=self._model,
-            attack=self._attack,
-            done=done,
-            total=self._tally.correct,
-            successes=successes,
-            rate=done / seconds,
-            **more,
-        )

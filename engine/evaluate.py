@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.attacker import REPORT_EVERY_S, Attacker, Tally
+from engine.attacker import Attacker
 from engine.checkpoints import load_model
 from engine.data import Pictures, balanced, load
 from engine.devices import autocast_dtype
@@ -23,6 +23,7 @@ from engine.panel import sanity_panel
 from engine.resnet import PictureClassifier
 from engine.sanity import Observed
 from engine.stopping import StopSignal
+from engine.tallies import REPORT_EVERY_S, Tally
 from runs.datasets import DATASETS, dataset_of
 from runs.errors import NotFoundError
 from runs.events import EventWriter

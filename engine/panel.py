@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from engine.attacker import REPORT_EVERY_S, Attacker
+from engine.attacker import Attacker
 from engine.probes import Prober, Probes, base_attack
 from engine.sanity import (
     Check,
@@ -15,6 +15,7 @@ from engine.sanity import (
     training_checks,
 )
 from engine.stopping import StopSignal
+from engine.tallies import REPORT_EVERY_S
 from runs.errors import NotFoundError
 from runs.events import EventWriter
 from runs.formats import cells

@@ -19,6 +19,7 @@ from runs.spec import AttackSpec, ModelRef, parse_spec
 from runs.store import Store
 from support import TINY, Command
 from tui.own_model import data_set, own_model, scale
+from tui.pictures import half_blocks
 
 CODE = """
 import torch
@@ -386,6 +387,16 @@ def test_a_network_and_a_folder_of_ones_own(trained: Command, nets: Path, folder
     seen = trained("examples", "@1", "--png", str(folder.parent / "seen.png"))
     assert seen.returncode == 0, seen.stderr
     assert (folder.parent / "seen.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("size", [(40, 40), (28, 28), (224, 224)])
+def test_pictures_of_any_size_are_drawn_as_wide_as_cifars(size: tuple[int, int]) -> None:
+    pixels = np.zeros((*size, 3), np.uint8)
+    pixels[: size[0] // 2] = (200, 100, 0)
+    lines = half_blocks(pixels)
+    assert [len(line) for line in lines] == [32] * 16
+    shown = [line[5].style.color.triplet for line in lines]
+    assert (tuple(shown[0]), tuple(shown[-1])) == ((200, 100, 0), (0, 0, 0))
 
 
 @pytest.mark.parametrize(
