@@ -288,6 +288,8 @@ class RunScreen(RunActions):
         name = ("attacks", "table", "system")[number]
 
         def lines(width: int) -> Iterable[Line]:
+            if name == TABS[self._page]:
+                return  # it stands beside
             data = self._comparison() if name == "table" else None
             charts = charts_of(data, width, self.palette) if data else []
             yield Text(name, self.palette.title)
