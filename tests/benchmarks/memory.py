@@ -34,6 +34,7 @@ def pictures(model: torch.nn.Module, count: int) -> Pictures:
 
 
 def main(count: int, device: torch.device, folder: Path) -> None:
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     model = resnet18(CLASSES, WIDTH, [0.5] * 3, [0.25] * 3).eval()
     test = pictures(model, count).to(device)
