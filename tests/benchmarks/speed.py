@@ -3,9 +3,10 @@
     python tests/benchmarks/speed.py --natural FILE --robust FILE --data DIR [--images 250]
 
 The first column of ratios is of a full ResNet-18 without the active set, where every image passes
-through every step; the others are of two checkpoints with it. Each side sets its attack up, crafts
-all images batch by batch, and has them classified by the network as it was trained. On a CPU on
-one thread, in time of the process, which other processes add little to.
+through every step; the others are of two checkpoints with it. Each side crafts all images,
+batch by batch, and has them classified by the network as it was trained; what is done once for a
+model is not in the time. On a CPU on one thread, in time of the process, which other processes add
+little to.
 """
 
 import argparse
@@ -29,10 +30,13 @@ CLASSES, WIDTH = 100, 64
 def evaluation(
     prepare: Prepare, model: PictureClassifier, pictures: Pictures, spec: PGD
 ) -> Callable[[], torch.Tensor]:
-    """One side: set the attack up, attack all images, count: the work returns bool (N,)."""
+    """One side: the work attacks all images and counts, and returns bool (N,).
+
+    What is done once for a model, however many images are attacked, is done here.
+    """
+    craft = prepare(model, spec)
 
     def work() -> torch.Tensor:
-        craft = prepare(model, spec)
         parts = []
         for cut in torch.arange(len(pictures), device=pictures.images.device).split(BATCH):
             images, labels = floats(pictures, cut)
