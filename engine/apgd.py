@@ -58,32 +58,33 @@ def apgd(
         targets = None if targets is None else targets.clone()
         tracker = Best(images)
 
-        def look(points: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
-            """Loss, gradient, and which are fooled, at some points."""
+        def look(points: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
+            """Loss and gradient at some points."""
             points = points.detach().requires_grad_()
             logits = model(points)
             loss = objective(spec.loss, logits, batch.labels, batch.targets)
             gradient = input_gradient(loss, points)
             loss, points = loss.detach(), points.detach()
             fooled = fools(logits.detach(), batch.labels, batch.targets)
+            seen = Step(restart, step, points, batch.indices, loss, fooled)
             if on_step:
-                on_step(Step(restart, step, points, batch.indices, loss, fooled))
-            tracker.see(points, batch.indices, loss, fooled, whole=not spec.active_set)
-            return loss, gradient, fooled
+                on_step(tracker.attacked(seen) if spec.active_set else seen)
+            tracker.see(seen, whole=not spec.active_set)
+            return loss, gradient
 
         for restart in range(spec.restarts):
             points = first_points(images, spec, generator, start, restart)
             batch = Batch.whole(images, labels, targets)
-            if spec.active_set:
-                batch, points = batch.only(~tracker.fooled), points[~tracker.fooled]
+            if spec.active_set and (stay := tracker.staying(batch)) is not None:
+                batch, points = batch.only(stay), points[stay]
             if len(points) == 0:
                 break
-            loss, gradient, fooled = look(points, batch, 0)
+            loss, gradient = look(points, batch, 0)
             search = _Search.at(points, loss, gradient, 2 * spec.eps)
 
             for step in range(spec.steps):
-                if spec.active_set and bool(fooled.any()):
-                    batch, search = batch.only(~fooled), search.only(~fooled)
+                if spec.active_set and (stay := tracker.staying(batch)) is not None:
+                    batch, search = batch.only(stay), search.only(stay)
                 if len(search.points) == 0:
                     break
                 size = spread(search.size, images)
@@ -100,7 +101,7 @@ def apgd(
                     batch.images,
                     spec.eps,
                 )
-                loss, gradient, fooled = look(points, batch, step + 1)
+                loss, gradient = look(points, batch, step + 1)
                 search = search.moved(points, loss, gradient)
                 if step + 1 in looks_back:
                     search = search.judged(looks_back[step + 1])

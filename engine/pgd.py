@@ -70,14 +70,14 @@ def pgd(
         images, labels = images.detach().clone(), labels.clone()
         targets = None if targets is None else targets.clone()
         tracker = Best(images) if keep == "best" else None
-        shrinking = tracker is not None and spec.active_set and spec.craft_mode == "eval"
+        shrinking = tracker if spec.active_set and spec.craft_mode == "eval" else None
         points = images
 
         for restart in range(spec.restarts):
             points = first_points(images, spec, generator, start, restart)
             batch = Batch.whole(images, labels, targets)
-            if shrinking and tracker is not None:
-                batch, points = batch.only(~tracker.fooled), points[~tracker.fooled]
+            if shrinking and (stay := shrinking.staying(batch)) is not None:
+                batch, points = batch.only(stay), points[stay]
             velocity = torch.zeros_like(points) if spec.momentum else None
 
             for step in range(spec.steps):
@@ -89,10 +89,11 @@ def pgd(
                 gradient = input_gradient(loss, points)
                 points = points.detach()
                 fooled = fools(logits.detach(), batch.labels, batch.targets)
+                seen = Step(restart, step, points, batch.indices, loss.detach(), fooled)
                 if on_step:
-                    on_step(Step(restart, step, points, batch.indices, loss.detach(), fooled))
+                    on_step(shrinking.attacked(seen) if shrinking else seen)
                 if tracker is not None:
-                    tracker.see(points, batch.indices, loss.detach(), fooled, whole=not shrinking)
+                    tracker.see(seen, whole=not shrinking)
                 if velocity is not None:
                     gradient = velocity = spec.momentum * velocity + unit_l1(gradient)
                 points = geometry.project(
@@ -100,18 +101,19 @@ def pgd(
                     batch.images,
                     spec.eps,
                 )
-                if shrinking and bool(fooled.any()):
-                    batch, points = batch.only(~fooled), points[~fooled]
-                    velocity = None if velocity is None else velocity[~fooled]
+                if shrinking and (stay := shrinking.staying(batch)) is not None:
+                    batch, points = batch.only(stay), points[stay]
+                    velocity = None if velocity is None else velocity[stay]
 
             if tracker is not None and len(points):
                 with torch.no_grad():
                     logits = model(points)
                     loss = objective(spec.loss, logits, batch.labels, batch.targets)
                 fooled = fools(logits, batch.labels, batch.targets)
+                seen = Step(restart, spec.steps, points, batch.indices, loss, fooled)
                 if on_step:
-                    on_step(Step(restart, spec.steps, points, batch.indices, loss, fooled))
-                tracker.see(points, batch.indices, loss, fooled, whole=not shrinking)
+                    on_step(shrinking.attacked(seen) if shrinking else seen)
+                tracker.see(seen, whole=not shrinking)
 
         return points.detach() if tracker is None else tracker.points
 

@@ -6,9 +6,7 @@ the routine costs beyond these is its own. Run it on a machine that is otherwise
     pytest -m slow -s tests/benchmarks/test_pgd_floor.py
 """
 
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -17,6 +15,7 @@ import torch.nn.functional as F
 from engine.pgd import pgd
 from engine.resnet import resnet18
 from runs.spec import PGD
+from timing import one_thread, ratios
 
 ALLOWED = 1.03
 STEPS, WIDTH, CLASSES = 10, 64, 100
@@ -24,30 +23,14 @@ ROUNDS = 3
 """A disturbed round does not count against the routine; a slow routine fails in all."""
 
 
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Wall time on a GPU; on a CPU time of this process, which other processes add little to."""
-    if device.type == "cpu":
-        began = time.process_time()
-        work()
-        return time.process_time() - began
-    torch.cuda.synchronize()
-    began = time.perf_counter()
-    work()
-    torch.cuda.synchronize()
-    return time.perf_counter() - began
-
-
 @pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Waiting threads spin, and their time would count."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def quiet() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("quiet")
 def test_pgd_costs_little_more_than_its_passes() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     count, repeats = (256, 15) if device.type == "cuda" else (8, 15)
@@ -74,26 +57,9 @@ def test_pgd_costs_little_more_than_its_passes() -> None:
         with torch.no_grad():
             model(images)
 
-    seconds(routine, device), seconds(floor, device)  # warm up
     for _ in range(ROUNDS):
-        if (ratio := median_ratio(routine, floor, device, repeats)) <= ALLOWED:
+        ratio = 1 / ratios(routine, {"floor": floor}, device, repeats)["floor"]
+        print(f"\nPGD-{STEPS}, ResNet-18, fp32, {device.type}: {ratio:.4f} of its floor")
+        if ratio <= ALLOWED:
             return
     pytest.fail(f"{ratio:.4f} in the last of {ROUNDS} rounds")
-
-
-def median_ratio(
-    routine: Callable[[], None], floor: Callable[[], None], device: torch.device, repeats: int
-) -> float:
-    """Interleaved turns, either side first by turns."""
-    ratios = []
-    for turn in range(repeats):
-        if turn % 2:
-            bare = seconds(floor, device)
-            ours = seconds(routine, device)
-        else:
-            ours = seconds(routine, device)
-            bare = seconds(floor, device)
-        ratios.append(ours / bare)
-    ratio = statistics.median(ratios)
-    print(f"\nPGD-{STEPS}, ResNet-18, fp32, {device.type}: {ratio:.4f} of its floor")
-    return ratio

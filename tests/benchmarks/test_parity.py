@@ -1,0 +1,91 @@
+"""On real CIFAR-100 our attacks find a model as robust as other libraries' do.
+
+``ADVTUI_CHECKPOINTS`` names the home of a finished study whose best robust model is attacked;
+without it a narrow one is trained in two minutes.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.checkpoints import load_model
+from engine.data import Pictures
+from engine.resnet import PictureClassifier
+from libraries import MODULES, PREPARERS, needs
+from models import at_hand, made
+from parity import STAGES, by_authors, by_library, ours
+from parity import first_images as first_test_images
+from runs.spec import PGD, TrainSpec
+
+pytestmark = [pytest.mark.slow, pytest.mark.cifar100]
+
+POINTS = 0.3
+COUNT, FEW = 1000, 100
+"""AutoAttack takes minutes for FEW images; parity.py compares it on all."""
+
+
+@pytest.fixture(scope="module")
+def checkpoint(cifar100: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    spec = TrainSpec(
+        width=8,
+        epochs=4,
+        train_limit=10_000,
+        val_per_class=2,
+        ema_decay=0.9,
+        augment=False,
+        attack=PGD(steps=2, step_size=6 / 255),
+        precision="fp32",
+        data_dir=str(cifar100),
+    )
+    return at_hand("robust") or made(spec, tmp_path_factory.mktemp("robust"))
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint: Path) -> PictureClassifier:
+    return load_model(checkpoint, classes=100)[0]
+
+
+@pytest.fixture(scope="module")
+def pictures(cifar100: Path) -> Pictures:
+    return first_test_images(cifar100, COUNT)
+
+
+@pytest.fixture(scope="module")
+def mine(checkpoint: Path, cifar100: Path) -> dict[str, Tensor]:
+    attacks = ["pgd-untargeted", "apgd-ce", "apgd-dlr", "apgd-targeted"]
+    return ours(checkpoint, cifar100, COUNT, attacks, torch.device("cpu"))
+
+
+def assert_within_points(mine: Tensor, theirs: Tensor) -> None:
+    one, other = (100 * float(robust.float().mean()) for robust in (mine, theirs))
+    print(f"\nrobust accuracy {one:.1f} % by ours, {other:.1f} % by theirs")
+    assert one > POINTS
+    assert abs(one - other) <= POINTS + 1e-6
+
+
+@pytest.mark.parametrize("library", list(PREPARERS))
+def test_pgd_agrees(
+    library: str, mine: dict[str, Tensor], model: PictureClassifier, pictures: Pictures
+) -> None:
+    needs(MODULES[library])
+    assert_within_points(mine["pgd-untargeted"], by_library(library, model, pictures))
+
+
+@pytest.mark.parametrize("attack", ["apgd-ce", "apgd-dlr", "apgd-targeted"])
+def test_apgd_agrees_with_its_authors(
+    attack: str, mine: dict[str, Tensor], model: PictureClassifier, pictures: Pictures
+) -> None:
+    needs("pyautoattack", "autoattack")
+    theirs = by_authors(STAGES[attack], model, pictures, PGD().eps)
+    assert_within_points(mine[attack], theirs)
+
+
+def test_autoattack_through_us_is_autoattack(
+    checkpoint: Path, cifar100: Path, model: PictureClassifier
+) -> None:
+    needs("pyautoattack", "autoattack")
+    few = first_test_images(cifar100, FEW)
+    mine = ours(checkpoint, cifar100, FEW, ["autoattack"], torch.device("cpu"))["autoattack"]
+    assert torch.equal(mine, by_authors(STAGES["autoattack"], model, few, PGD().eps))
