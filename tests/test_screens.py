@@ -733,7 +733,7 @@ def test_the_command_asks_for_the_same_spec(
     import asyncio
     import shlex
 
-    from tui import cli, session
+    from tui import cli, seeds, session
 
     asked: list[Any] = []
     specs: list[Any] = []
@@ -755,7 +755,8 @@ def test_the_command_asks_for_the_same_spec(
             assert form.request().command() == command
 
     asyncio.run(fill())
-    monkeypatch.setattr(session, "launch", lambda spec, *_, **__: asked.append(spec))
+    for module in (session, seeds):  # an attack goes through the one, the others through both
+        monkeypatch.setattr(module, "launch", lambda spec, *_, **__: asked.append(spec))
     cli.app(shlex.split(command)[1:], standalone_mode=False)
     assert asked == specs
 
