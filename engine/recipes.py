@@ -1,7 +1,7 @@
 """What training descends: a recipe is a pure function of (model, batch, setting) to a loss.
 
 ``images`` are float (N, 3, H, W) in [0, 1], ``labels`` int64 (N,). Each recipe returns the scalar
-loss and the logits that it was taken from.
+loss and the logits (N, classes) that its cross-entropy was taken from.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.loop import Batch, as_found
+from engine.losses import kl_divergence, widened
 from engine.pgd import pgd
 from runs.spec import TrainSpec
 
@@ -27,6 +29,8 @@ class Setting:
     """Randomness of this batch's attacks."""
 
 
+TRADES_START = 0.001
+"""Standard deviation of the noise at which TRADES begins, in pixels of [0, 1]: the authors'."""
 Loss = tuple[Tensor, Tensor]
 Recipe = Callable[[nn.Module, Tensor, Tensor, Setting], Loss]
 
@@ -35,7 +39,7 @@ def standard(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting)
     """Cross-entropy on clean images: the baseline."""
     logits = model(images)
     smoothing = setting.spec.label_smoothing
-    return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing), logits
+    return F.cross_entropy(widened(logits), labels, label_smoothing=smoothing), logits
 
 
 def pgd_at(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
@@ -63,6 +67,46 @@ def mixed(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) ->
     return standard(model, torch.cat([calm, towards, away]), labels, setting)
 
 
+def trades(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
+    """CE(f(x), y) + β·KL(f(x)‖f(x′)), x′ where the divergence is largest (Zhang et al. 2019,
+    equation 5).
+
+    The search for x′ begins at Gaussian noise around x, as in the authors' code: at x itself the
+    divergence has no gradient. β is ``beta``, by default the paper's 6.
+    """
+    adversarial = _farthest(images, labels, setting)
+    natural, logits = standard(model, images, labels, setting)
+    divergence = kl_divergence(logits, model(adversarial)).mean()
+    return natural + _beta(setting, 6.0) * divergence, logits
+
+
+def _farthest(images: Tensor, labels: Tensor, setting: Setting) -> Tensor:
+    """Points of the ε-ball where the prediction is farthest from the clean one, as KL has it."""
+    attacked, noise, attack = setting.attacked, setting.noise, setting.spec.attack
+    with torch.no_grad(), as_found(attacked, attack.craft_mode):
+        clean = attacked(images)
+
+    def divergence(logits: Tensor, batch: Batch) -> Tensor:
+        return kl_divergence(clean[batch.indices], logits)
+
+    gauss = torch.randn(images.shape, generator=noise, device=noise.device, dtype=images.dtype)
+    start = images + TRADES_START * gauss.to(images.device)
+    return pgd(
+        attacked,
+        images,
+        labels,
+        attack,
+        generator=noise,
+        start=start,
+        keep="last",
+        objective=divergence,
+    )
+
+
+def _beta(setting: Setting, usual: float) -> float:
+    return usual if setting.spec.beta is None else setting.spec.beta
+
+
 def _craft(
     images: Tensor, labels: Tensor, setting: Setting, targets: Tensor | None = None
 ) -> Tensor:
@@ -77,4 +121,9 @@ def _craft(
     )
 
 
-RECIPES: dict[str, Recipe] = {"standard": standard, "pgd-at": pgd_at, "mixed": mixed}
+RECIPES: dict[str, Recipe] = {
+    "standard": standard,
+    "pgd-at": pgd_at,
+    "mixed": mixed,
+    "trades": trades,
+}

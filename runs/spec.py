@@ -6,7 +6,7 @@ every budget is in those units.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -43,9 +43,16 @@ Data = Annotated[str, AfterValidator(_named_or_folder)]
 """A named data set, or the absolute path of a folder of class folders."""
 Channels = tuple[float, float, float]
 Mode = Literal["baseline", "robust"]
-Recipe = Literal["standard", "pgd-at", "mixed"]
+Recipe = Literal["standard", "pgd-at", "mixed", "trades"]
+ROBUST_RECIPES: tuple[str, ...] = get_args(Recipe)[1:]
+"""Recipes that go with mode robust; ``standard`` goes with baseline."""
 Precision = Literal["auto", "bf16", "fp32"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:[0-9]+)$")]
+
+
+def _either(names: Sequence[str]) -> str:
+    """``a, b or c``."""
+    return " or ".join(", ".join(names).rsplit(", ", 1))
 
 
 class Spec(BaseModel):
@@ -194,9 +201,14 @@ class TrainSpec(Job):
     kind: Literal["train"] = "train"
     data: DataName = Field("cifar100", description="data set")
     mode: Mode = Field("robust", description="baseline: clean images; robust: adversarial ones")
-    recipe: Recipe = Field("pgd-at", description="standard (baseline), pgd-at or mixed (robust)")
+    recipe: Recipe = Field(
+        "pgd-at", description=f"standard (baseline); {_either(ROBUST_RECIPES)} (robust)"
+    )
     mixed_clean: float = Field(1 / 3, ge=0, le=1, description="mixed: share of clean images")
     mixed_targeted: float = Field(1 / 3, ge=0, le=1, description="mixed: share of targeted ones")
+    beta: float | None = Field(
+        None, ge=0, le=1000, description="trades: weight of the KL term; none: the paper's 6"
+    )
     width: int = Field(64, ge=1, le=1024, description="channels of the first stage; 64: ResNet-18")
     epochs: int = Field(30, ge=1, le=100_000, description="passes over the training split")
     batch_size: int = Field(128, ge=2, le=65_536, description="images a training step")
@@ -223,13 +235,23 @@ class TrainSpec(Job):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.mode == "baseline") != (self.recipe == "standard"):
-            fitting = "standard" if self.mode == "baseline" else "pgd-at or mixed"
+            fitting = "standard" if self.mode == "baseline" else _either(ROBUST_RECIPES)
             raise ValueError(
                 f"recipe {self.recipe!r} does not go with mode {self.mode!r}: use {fitting}"
             )
         if self.mixed_clean + self.mixed_targeted > 1:
             raise ValueError("mixed_clean + mixed_targeted exceed 1: nothing is left to untargeted")
+        self._check_recipe()
         return self
+
+    def _check_recipe(self) -> None:
+        recipe, attack = self.recipe, self.attack
+        if self.beta is not None and recipe != "trades":
+            raise ValueError(f"beta is the weight of trades' KL term: recipe {recipe!r} has none")
+        if recipe == "trades" and attack.loss != "ce":
+            raise ValueError(f"trades climbs the KL divergence, not {attack.loss}: set loss ce")
+        if recipe == "trades" and attack.restarts > 1:
+            raise ValueError("trades begins beside the image, once: set restarts 1")
 
 
 class CheckpointRef(Spec):

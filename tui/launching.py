@@ -18,7 +18,7 @@ def study(
     seed: o.Seed = None,
     seeds: o.Seeds = None,
     recipe: Annotated[
-        str | None, typer.Option(help="Recipe of the robust run: pgd-at or mixed.")
+        str | None, typer.Option(help="Recipe of the robust run: pgd-at, mixed or trades.")
     ] = None,
     width: o.Width = None,
     epochs: o.Epochs = None,
@@ -80,7 +80,8 @@ def train(
     seed: o.Seed = None,
     seeds: o.Seeds = None,
     recipe: Annotated[
-        str | None, typer.Option(help="standard (baseline); pgd-at or mixed (robust).")
+        str | None,
+        typer.Option(help="standard (baseline); pgd-at, mixed or trades (robust)."),
     ] = None,
     width: o.Width = None,
     epochs: o.Epochs = None,
