@@ -61,6 +61,14 @@ def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     return (aim - own) / (ordered[:, 0] - (ordered[:, 2] + ordered[:, 3]) / 2 + _TINY)
 
 
+def boosted_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """−log p_y − log(1 − max_{k≠y} p_k), of shape (N,): Wang et al. (2020), equation (9)."""
+    logits = widened(logits)
+    best_wrong = logits.scatter(1, labels[:, None], -torch.inf).argmax(dim=1, keepdim=True)
+    others = logits.scatter(1, best_wrong, -torch.inf).logsumexp(dim=1)
+    return cross_entropy(logits, labels) + logits.logsumexp(dim=1) - others
+
+
 def kl_divergence(clean: Tensor, adversarial: Tensor) -> Tensor:
     """KL(p‖q) = Σ_k p_k (log p_k − log q_k), of shape (N,): p is the softmax of the logits
     ``clean``, q that of ``adversarial``, both (N, classes)."""

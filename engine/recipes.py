@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.loop import Batch, as_found
-from engine.losses import kl_divergence, widened
+from engine.losses import boosted_cross_entropy, kl_divergence, widened
 from engine.pgd import pgd
 from runs.spec import TrainSpec
 
@@ -103,6 +103,20 @@ def _farthest(images: Tensor, labels: Tensor, setting: Setting) -> Tensor:
     )
 
 
+def mart(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
+    """BCE(f(x′), y) + λ·KL(f(x)‖f(x′))·(1 − p_y(x)), averaged (Wang et al. 2020, equations 8–11).
+
+    x′ is crafted with cross-entropy; images that are misclassified when clean weigh more. λ is
+    ``beta``, by default the paper's 5. The logits returned are those of x′.
+    """
+    adversarial = _craft(images, labels, setting)
+    clean, logits = model(images), model(adversarial)
+    right = F.softmax(widened(clean), dim=1).gather(1, labels[:, None]).squeeze(1)
+    divergence = kl_divergence(clean, logits) * (1 - right)
+    boosted = boosted_cross_entropy(logits, labels)
+    return (boosted + _beta(setting, 5.0) * divergence).mean(), logits
+
+
 def _beta(setting: Setting, usual: float) -> float:
     return usual if setting.spec.beta is None else setting.spec.beta
 
@@ -126,4 +140,5 @@ RECIPES: dict[str, Recipe] = {
     "pgd-at": pgd_at,
     "mixed": mixed,
     "trades": trades,
+    "mart": mart,
 }

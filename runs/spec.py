@@ -43,7 +43,7 @@ Data = Annotated[str, AfterValidator(_named_or_folder)]
 """A named data set, or the absolute path of a folder of class folders."""
 Channels = tuple[float, float, float]
 Mode = Literal["baseline", "robust"]
-Recipe = Literal["standard", "pgd-at", "mixed", "trades"]
+Recipe = Literal["standard", "pgd-at", "mixed", "trades", "mart"]
 ROBUST_RECIPES: tuple[str, ...] = get_args(Recipe)[1:]
 """Recipes that go with mode robust; ``standard`` goes with baseline."""
 Precision = Literal["auto", "bf16", "fp32"]
@@ -207,7 +207,10 @@ class TrainSpec(Job):
     mixed_clean: float = Field(1 / 3, ge=0, le=1, description="mixed: share of clean images")
     mixed_targeted: float = Field(1 / 3, ge=0, le=1, description="mixed: share of targeted ones")
     beta: float | None = Field(
-        None, ge=0, le=1000, description="trades: weight of the KL term; none: the paper's 6"
+        None,
+        ge=0,
+        le=1000,
+        description="trades, mart: weight of the KL term; none: the papers' own 6 and 5",
     )
     width: int = Field(64, ge=1, le=1024, description="channels of the first stage; 64: ResNet-18")
     epochs: int = Field(30, ge=1, le=100_000, description="passes over the training split")
@@ -246,8 +249,10 @@ class TrainSpec(Job):
 
     def _check_recipe(self) -> None:
         recipe, attack = self.recipe, self.attack
-        if self.beta is not None and recipe != "trades":
-            raise ValueError(f"beta is the weight of trades' KL term: recipe {recipe!r} has none")
+        if self.beta is not None and recipe not in ("trades", "mart"):
+            raise ValueError(f"beta is the weight of a KL term: recipe {recipe!r} has none")
+        if recipe == "mart" and self.label_smoothing:
+            raise ValueError("mart's boosted cross-entropy has no smoothing: set label_smoothing 0")
         if recipe == "trades" and attack.loss != "ce":
             raise ValueError(f"trades climbs the KL divergence, not {attack.loss}: set loss ce")
         if recipe == "trades" and attack.restarts > 1:

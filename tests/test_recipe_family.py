@@ -1,12 +1,14 @@
 """The younger recipes against their papers' formulas, written out on a tiny network in float64."""
 
+import math
 from collections.abc import Callable
 
 import pytest
 import torch
-from test_recipes import Noting, cross_entropy, data, setting
+from test_recipes import CLASSES, Noting, attacked_by_hand, cross_entropy, data, setting
 from torch import Tensor, nn
 
+from engine.losses import boosted_cross_entropy
 from engine.recipes import RECIPES
 
 BETAS = [(None, 6.0), (0.0, 0.0), (2.5, 2.5)]
@@ -58,7 +60,39 @@ def test_trades_is_cross_entropy_plus_beta_times_the_divergence(
     torch.testing.assert_close(logits, natural)
 
 
-@pytest.mark.parametrize("recipe", ["trades"])
+@pytest.mark.parametrize(("beta", "weight"), [(None, 5.0), *BETAS[1:]])
+def test_mart_is_boosted_cross_entropy_plus_lambda_times_the_weighted_divergence(
+    beta: float | None, weight: float
+) -> None:
+    net, attacked, (images, labels) = Noting(0), Noting(1).eval(), data()
+    loss, logits = RECIPES["mart"](net, images, labels, setting(attacked, recipe="mart", beta=beta))
+
+    noise = torch.Generator().manual_seed(9)
+    adversarial = attacked_by_hand(Noting(1).eval(), images, labels, noise, +1)
+    natural, robust = Noting(0)(images), Noting(0)(adversarial)
+    p, q = natural.detach().softmax(1), robust.detach().softmax(1)
+    terms = []
+    for i, label in enumerate(labels.tolist()):
+        wrong = max(float(q[i, k]) for k in range(CLASSES) if k != label)
+        boosted = -math.log(float(q[i, label])) - math.log(1 - wrong)
+        divergence = float((p[i] * (p[i] / q[i]).log()).sum())
+        terms.append(boosted + weight * divergence * (1 - float(p[i, label])))
+    assert loss.item() == pytest.approx(sum(terms) / len(terms), rel=1e-9)
+    torch.testing.assert_close(logits, robust)
+
+
+def test_the_boosted_cross_entropy_of_a_confident_mistake_is_finite_and_so_is_its_gradient() -> (
+    None
+):
+    logits = torch.tensor([[200.0, 0.0, 0.0], [200.0, 0.0, 0.0]], requires_grad=True)
+    loss = boosted_cross_entropy(logits, torch.tensor([1, 0]))
+    torch.testing.assert_close(loss, torch.tensor([400 - math.log(2), 0.0]))
+    loss.sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("recipe", ["trades", "mart"])
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_the_attack_leaves_the_network_in_training_as_it_was(recipe: str, mode: str) -> None:
     net, (images, labels) = Noting(0).train(), data()

@@ -18,7 +18,7 @@ def study(
     seed: o.Seed = None,
     seeds: o.Seeds = None,
     recipe: Annotated[
-        str | None, typer.Option(help="Recipe of the robust run: pgd-at, mixed or trades.")
+        str | None, typer.Option(help="Recipe of the robust run: pgd-at, mixed, trades or mart.")
     ] = None,
     width: o.Width = None,
     epochs: o.Epochs = None,
@@ -81,7 +81,7 @@ def train(
     seeds: o.Seeds = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="standard (baseline); pgd-at, mixed or trades (robust)."),
+        typer.Option(help="standard (baseline); pgd-at, mixed, trades or mart (robust)."),
     ] = None,
     width: o.Width = None,
     epochs: o.Epochs = None,
