@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from engine.loop import Batch, as_found
 from engine.losses import boosted_cross_entropy, kl_divergence, widened
+from engine.norms import GEOMETRIES
 from engine.pgd import pgd
+from runs.attacks import named_attack
 from runs.spec import TrainSpec
 
 
@@ -117,6 +119,20 @@ def mart(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> 
     return (boosted + _beta(setting, 5.0) * divergence).mean(), logits
 
 
+def fast(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
+    """Cross-entropy one step away: N-FGSM (de Jorge et al. 2022, algorithm 1).
+
+    x′ = x + η + ε·sign(∇L(x + η)), η uniform in [−kε, kε], k = ``fast_noise``. Nothing is
+    projected onto the ε-ball; x + η and x′ are clipped to [0, 1], as in the authors' code.
+    """
+    attack = setting.spec.attack
+    reach = setting.spec.fast_noise * attack.eps
+    noised = GEOMETRIES["linf"].random_start(images, reach, setting.noise)
+    once = named_attack("fgsm", attack).pgd
+    adversarial = pgd(setting.attacked, noised, labels, once, keep="last")
+    return standard(model, adversarial, labels, setting)
+
+
 def _beta(setting: Setting, usual: float) -> float:
     return usual if setting.spec.beta is None else setting.spec.beta
 
@@ -141,4 +157,5 @@ RECIPES: dict[str, Recipe] = {
     "mixed": mixed,
     "trades": trades,
     "mart": mart,
+    "fast": fast,
 }

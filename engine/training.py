@@ -13,7 +13,7 @@ from engine.checkpoints import AtomicCheckpointIO, keepers, moving_average, read
 from engine.classifier import Classifier
 from engine.data import load, split_validation
 from engine.devices import autocast_dtype
-from engine.reporting import CheckpointReporter, Reporter, StopAtBatch
+from engine.reporting import CheckpointReporter, OverfittingWatch, Reporter, StopAtBatch
 from engine.stopping import StopSignal
 from runs.errors import UserError
 from runs.events import EventWriter
@@ -62,6 +62,7 @@ def train(
     last = run.checkpoint("last")
 
     averaging = [moving_average(spec.ema_decay)] if spec.ema_decay > 0 else []
+    watching = [OverfittingWatch(events)] if spec.mode == "robust" else []
     keeping = keepers(last.parent)
     _quieten_lightning()
     bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16
@@ -74,6 +75,7 @@ def train(
         callbacks=[
             *averaging,
             reporter,
+            *watching,
             StopAtBatch(stop, last, events),
             *keeping,
             CheckpointReporter(events, keeping),

@@ -43,7 +43,7 @@ Data = Annotated[str, AfterValidator(_named_or_folder)]
 """A named data set, or the absolute path of a folder of class folders."""
 Channels = tuple[float, float, float]
 Mode = Literal["baseline", "robust"]
-Recipe = Literal["standard", "pgd-at", "mixed", "trades", "mart"]
+Recipe = Literal["standard", "pgd-at", "mixed", "trades", "mart", "fast"]
 ROBUST_RECIPES: tuple[str, ...] = get_args(Recipe)[1:]
 """Recipes that go with mode robust; ``standard`` goes with baseline."""
 Precision = Literal["auto", "bf16", "fp32"]
@@ -212,6 +212,9 @@ class TrainSpec(Job):
         le=1000,
         description="trades, mart: weight of the KL term; none: the papers' own 6 and 5",
     )
+    fast_noise: float = Field(
+        2.0, ge=0, le=100, description="fast: the noise reaches so many ε; the paper's 2"
+    )
     width: int = Field(64, ge=1, le=1024, description="channels of the first stage; 64: ResNet-18")
     epochs: int = Field(30, ge=1, le=100_000, description="passes over the training split")
     batch_size: int = Field(128, ge=2, le=65_536, description="images a training step")
@@ -253,6 +256,8 @@ class TrainSpec(Job):
             raise ValueError(f"beta is the weight of a KL term: recipe {recipe!r} has none")
         if recipe == "mart" and self.label_smoothing:
             raise ValueError("mart's boosted cross-entropy has no smoothing: set label_smoothing 0")
+        if recipe == "fast" and attack.norm != "linf":
+            raise ValueError(f"fast's noise is that of L∞: norm {attack.norm} does not go with it")
         if recipe == "trades" and attack.loss != "ce":
             raise ValueError(f"trades climbs the KL divergence, not {attack.loss}: set loss ce")
         if recipe == "trades" and attack.restarts > 1:

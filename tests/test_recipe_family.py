@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -10,6 +13,8 @@ from torch import Tensor, nn
 
 from engine.losses import boosted_cross_entropy
 from engine.recipes import RECIPES
+from engine.reporting import OverfittingWatch
+from runs.events import EventReader, EventWriter
 
 BETAS = [(None, 6.0), (0.0, 0.0), (2.5, 2.5)]
 
@@ -81,15 +86,34 @@ def test_mart_is_boosted_cross_entropy_plus_lambda_times_the_weighted_divergence
     torch.testing.assert_close(logits, robust)
 
 
-def test_the_boosted_cross_entropy_of_a_confident_mistake_is_finite_and_so_is_its_gradient() -> (
-    None
-):
+def test_the_boosted_cross_entropy_of_a_confident_mistake_has_a_finite_gradient() -> None:
     logits = torch.tensor([[200.0, 0.0, 0.0], [200.0, 0.0, 0.0]], requires_grad=True)
     loss = boosted_cross_entropy(logits, torch.tensor([1, 0]))
     torch.testing.assert_close(loss, torch.tensor([400 - math.log(2), 0.0]))
     loss.sum().backward()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("reach", [2.0, 1.0, 0.0])
+def test_fast_is_cross_entropy_one_step_from_the_noised_image_without_projection(
+    reach: float,
+) -> None:
+    net, attacked, (images, labels) = Noting(0), Noting(1).eval(), data()
+    told = setting(attacked, recipe="fast", fast_noise=reach)
+    loss, _ = RECIPES["fast"](net, images, labels, told)
+
+    noise, twin = torch.Generator().manual_seed(9), Noting(1).eval()
+    uniform = 2 * torch.rand(images.shape, generator=noise, dtype=images.dtype) - 1
+    points = (images + reach * 0.05 * uniform).clamp(0, 1).requires_grad_()
+    (gradient,) = torch.autograd.grad(cross_entropy(twin(points), labels), points)
+    adversarial = (points.detach() + 0.05 * gradient.sign()).clamp(0, 1)
+    torch.testing.assert_close(net.given[0], adversarial, rtol=0, atol=1e-9)
+    assert len(net.given) == 1
+    assert len(attacked.given) == 1
+    largest = float((net.given[0] - images).abs().max())
+    assert largest == pytest.approx((1 + reach) * 0.05, rel=0.02)
+    assert loss.item() == pytest.approx(cross_entropy(Noting(0)(adversarial), labels).item())
 
 
 @pytest.mark.parametrize("recipe", ["trades", "mart"])
@@ -102,6 +126,25 @@ def test_the_attack_leaves_the_network_in_training_as_it_was(recipe: str, mode: 
     assert _batches_seen(net) == 2  # the clean and the adversarial one
     loss.backward()
     assert all(p.grad is not None for p in net.parameters())
+
+
+def test_catastrophic_overfitting_is_told_once_also_after_a_resume(tmp_path: Path) -> None:
+    """PGD accuracy below half of its best, FGSM's as high as there: the sanity panel's rule."""
+    events = EventWriter(tmp_path / "events.jsonl")
+    watch = OverfittingWatch(events)
+    course = [(0.1, 0.15), (0.3, 0.35), (0.1, 0.3), (0.02, 0.7), (0.01, 0.9), (0.01, 0.95)]
+    for epoch, (pgd, fgsm) in enumerate(course):
+        trainer = SimpleNamespace(
+            current_epoch=epoch,
+            callback_metrics={"val_robust_accuracy": pgd, "val_fgsm_accuracy": fgsm},
+        )
+        watch.on_train_epoch_end(cast(Any, trainer), cast(Any, None))
+        told = EventReader(tmp_path / "events.jsonl").new()
+        assert len(told) == int(epoch >= 3)
+        state, watch = watch.state_dict(), OverfittingWatch(events)
+        watch.load_state_dict(state)
+    assert (told[0]["kind"], told[0]["level"]) == ("log", "warning")
+    assert "epoch 4: robust accuracy under PGD fell from 30.0% to 2.0%" in told[0]["message"]
 
 
 def _batches_seen(net: nn.Module) -> int:

@@ -314,7 +314,7 @@ def test_recipes_that_fit_their_mode(mode: Any, recipe: Any) -> None:
     [
         ("baseline", "pgd-at", "use standard"),
         ("baseline", "mixed", "use standard"),
-        ("robust", "standard", "use pgd-at, mixed, trades or mart"),
+        ("robust", "standard", "use pgd-at, mixed, trades, mart or fast"),
     ],
 )
 def test_a_recipe_that_does_not_fit_its_mode_is_refused(
@@ -332,6 +332,7 @@ def test_a_recipe_that_does_not_fit_its_mode_is_refused(
     [
         ({"recipe": "mixed", "beta": 1}, "recipe 'mixed' has none"),
         ({"recipe": "mart", "label_smoothing": 0.1}, "set label_smoothing 0"),
+        ({"recipe": "fast", "attack": {"norm": "l2"}}, "noise is that of L∞"),
         ({"recipe": "trades", "attack": {"loss": "dlr"}}, "trades climbs the KL divergence"),
         ({"recipe": "trades", "attack": {"restarts": 2}}, "set restarts 1"),
     ],

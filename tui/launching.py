@@ -18,7 +18,8 @@ def study(
     seed: o.Seed = None,
     seeds: o.Seeds = None,
     recipe: Annotated[
-        str | None, typer.Option(help="Recipe of the robust run: pgd-at, mixed, trades or mart.")
+        str | None,
+        typer.Option(help="Recipe of the robust run: pgd-at, mixed, trades, mart or fast."),
     ] = None,
     width: o.Width = None,
     epochs: o.Epochs = None,
@@ -81,7 +82,7 @@ def train(
     seeds: o.Seeds = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="standard (baseline); pgd-at, mixed, trades or mart (robust)."),
+        typer.Option(help="standard (baseline); pgd-at, mixed, trades, mart or fast (robust)."),
     ] = None,
     width: o.Width = None,
     epochs: o.Epochs = None,
