@@ -108,7 +108,10 @@ def load_model(path: Path, *, classes: int) -> tuple[PictureClassifier, dict[str
     identity = content["hyper_parameters"]
     try:
         own = int(identity["classes"])
-        width = TrainSpec.model_validate({"width": identity["spec"]["width"]}).width
+        spec = identity["spec"]
+        # A checkpoint from before there was a choice has no activation: relu, the default.
+        shape = {"width": spec["width"], **{k: spec[k] for k in ("activation",) if k in spec}}
+        told = TrainSpec.model_validate(shape)
         mean, std = ([float(value) for value in identity[key]] for key in ("mean", "std"))
         if len(mean) != 3 or len(std) != 3:
             raise ValueError("three channels are expected")
@@ -120,10 +123,12 @@ def load_model(path: Path, *, classes: int) -> tuple[PictureClassifier, dict[str
         raise UserError(f"{path} is not a checkpoint of advtui: its identity is missing") from None
     if own != classes:
         raise UserError(f"{path} tells {own} classes apart, but the data set has {classes}")
-    model = resnet18(own, width, mean, std)
+    model = resnet18(own, told.width, mean, std, told.activation)
     try:
         model.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{path} does not fit a ResNet-18 of width {width}: {reason}") from None
+        raise UserError(
+            f"{path} does not fit a ResNet-18 of width {told.width}: {reason}"
+        ) from None
     return model.eval(), content

@@ -36,7 +36,7 @@ class Classifier(pl.LightningModule):
         # saved place is read, and a resumed epoch would begin with its first batch again.
         self._steps = steps
         self.classes = classes
-        self.network = resnet18(classes, spec.width, mean, std)
+        self.network = resnet18(classes, spec.width, mean, std, spec.activation)
         self.save_hyperparameters(
             {"classes": classes, "mean": mean, "std": std, "spec": spec.model_dump(mode="json")}
         )

@@ -46,6 +46,7 @@ Mode = Literal["baseline", "robust"]
 Recipe = Literal["standard", "pgd-at", "mixed", "trades", "mart", "fast"]
 ROBUST_RECIPES: tuple[str, ...] = get_args(Recipe)[1:]
 """Recipes that go with mode robust; ``standard`` goes with baseline."""
+Activation = Literal["relu", "silu"]
 Precision = Literal["auto", "bf16", "fp32"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:[0-9]+)$")]
 
@@ -216,6 +217,7 @@ class TrainSpec(Job):
         2.0, ge=0, le=100, description="fast: the noise reaches so many ε; the paper's 2"
     )
     width: int = Field(64, ge=1, le=1024, description="channels of the first stage; 64: ResNet-18")
+    activation: Activation = Field("relu", description="relu, or silu: smooth")
     epochs: int = Field(30, ge=1, le=100_000, description="passes over the training split")
     batch_size: int = Field(128, ge=2, le=65_536, description="images a training step")
     lr: float = Field(0.2, gt=0, le=100, description="peak learning rate")

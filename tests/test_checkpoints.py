@@ -84,6 +84,20 @@ def test_a_checkpoint_of_lightning_gives_the_network_back_in_eval_mode(tmp_path:
         assert torch.equal(model(images), source.network.eval()(images))
 
 
+def test_the_activation_is_that_of_the_training_and_relu_where_a_checkpoint_tells_none(
+    tmp_path: Path,
+) -> None:
+    spec = dict(shared().hparams["spec"])
+    assert spec.pop("activation") == "relu"
+    for identity, expected in (
+        ({"spec": {**spec, "activation": "silu"}}, nn.SiLU),
+        ({"spec": spec}, nn.ReLU),  # from before there was a choice
+    ):
+        model, _ = load_model(write(tmp_path / "x.ckpt", content(**identity)), classes=CLASSES)
+        kinds = {type(part) for part in model.modules()} & {nn.SiLU, nn.ReLU}
+        assert kinds == {expected}
+
+
 def test_a_missing_checkpoint_is_not_found(tmp_path: Path) -> None:
     for absent in (tmp_path / "none.ckpt", tmp_path):
         with pytest.raises(NotFoundError, match="there is no checkpoint"):
