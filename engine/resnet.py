@@ -1,8 +1,7 @@
 """torchvision's ResNet-18 for pictures of 32×32, with normalisation inside.
 
-He et al. 2016 with the CIFAR stem: a 3×3 convolution of stride 1, no max-pool. With ReLU, or with
-SiLU in its place: smooth activations make smooth adversarial examples (Xie et al. 2020). Knows no
-data set and no Lightning.
+He et al. 2016 with the CIFAR stem: a 3×3 convolution of stride 1, no max-pool. In ReLU's place may
+stand SiLU, whose gradient has no jumps (Xie et al. 2020). Knows no data set and no Lightning.
 """
 
 from collections.abc import Sequence

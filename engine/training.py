@@ -50,7 +50,13 @@ def train(
     if len(training) < spec.batch_size:
         raise UserError(f"batch_size {spec.batch_size} exceeds the {len(training)} training images")
     pl.seed_everything(spec.seed, workers=False, verbose=False)
-    data = PicturesOnDevice(training.to(device), validation.to(device), spec, flips=splits.flips)
+    data = PicturesOnDevice(
+        training.to(device),
+        validation.to(device),
+        spec,
+        flips=splits.flips,
+        mean=splits.mean,
+    )
     module = Classifier(
         spec,
         len(splits.classes),

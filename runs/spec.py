@@ -233,6 +233,10 @@ class TrainSpec(Job):
         None, gt=0, allow_inf_nan=False, description="clip the gradient to this L2 norm"
     )
     augment: bool = Field(True, description="random crop, and flip where the data set allows")
+    augmentation: Literal["basic", "cutout", "trivial"] = Field(
+        "basic", description="after crop and flip: nothing, Cutout, or TrivialAugment"
+    )
+    cutout_size: int = Field(8, ge=1, le=32, description="cutout: side of the square, in pixels")
     attack: PGD = Field(PGD(), description="PGD of the training batches (robust)")
     validation: PGD = Field(PGD(), description="PGD of the validation after each epoch")
     val_per_class: int = Field(20, ge=1, le=2500, description="validation images a class")
@@ -249,6 +253,8 @@ class TrainSpec(Job):
             )
         if self.mixed_clean + self.mixed_targeted > 1:
             raise ValueError("mixed_clean + mixed_targeted exceed 1: nothing is left to untargeted")
+        if self.augmentation != "basic" and not self.augment:
+            raise ValueError(f"augmentation {self.augmentation} follows crop and flip: set augment")
         self._check_recipe()
         return self
 

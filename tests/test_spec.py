@@ -333,12 +333,15 @@ def test_a_recipe_that_does_not_fit_its_mode_is_refused(
         ({"recipe": "mixed", "beta": 1}, "recipe 'mixed' has none"),
         ({"recipe": "mart", "label_smoothing": 0.1}, "set label_smoothing 0"),
         ({"recipe": "fast", "attack": {"norm": "l2"}}, "noise is that of L∞"),
+        ({"augment": False, "augmentation": "cutout"}, "cutout follows crop and flip"),
         ({"recipe": "trades", "attack": {"loss": "dlr"}}, "trades climbs the KL divergence"),
         ({"recipe": "trades", "attack": {"restarts": 2}}, "set restarts 1"),
     ],
     ids=str,
 )
-def test_what_does_not_go_with_a_recipe_is_refused(fields: dict[str, Any], sentence: str) -> None:
+def test_what_does_not_go_together_is_refused_with_a_sentence(
+    fields: dict[str, Any], sentence: str
+) -> None:
     assert sentence in refusal("train", **fields)
 
 
