@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
@@ -34,6 +34,12 @@ def keepers(folder: Path) -> list[ModelCheckpoint]:
         for name, monitor in MONITORS.items()
     ]
     return [*best, ModelCheckpoint(dirpath=folder, filename="last", enable_version_counter=False)]
+
+
+def patience(epochs: int) -> EarlyStopping:
+    """Lightning's callback that ends a training whose robust accuracy on the validation split has
+    not risen for so many epochs. Its count is part of every checkpoint."""
+    return EarlyStopping(MONITORS["best_robust"], mode="max", patience=epochs)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -9,7 +9,13 @@ import pytorch_lightning as pl
 import torch
 
 from engine.batches import PicturesOnDevice
-from engine.checkpoints import AtomicCheckpointIO, keepers, moving_average, read_checkpoint
+from engine.checkpoints import (
+    AtomicCheckpointIO,
+    keepers,
+    moving_average,
+    patience,
+    read_checkpoint,
+)
 from engine.classifier import Classifier
 from engine.data import load, split_validation
 from engine.devices import autocast_dtype
@@ -69,6 +75,7 @@ def train(
 
     averaging = [moving_average(spec.ema_decay)] if spec.ema_decay > 0 else []
     watching = [OverfittingWatch(events)] if spec.mode == "robust" else []
+    early = [] if spec.patience is None else [patience(spec.patience)]
     keeping = keepers(last.parent)
     _quieten_lightning()
     bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16
@@ -82,6 +89,7 @@ def train(
             *averaging,
             reporter,
             *watching,
+            *early,
             StopAtBatch(stop, last, events),
             *keeping,
             CheckpointReporter(events, keeping),
@@ -97,9 +105,13 @@ def train(
     )
     began = time.monotonic()
     trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
+    epochs = int(reporter.last["epoch"]) + 1
+    if epochs < spec.epochs:
+        message = f"stopped early: robust accuracy has not risen for {spec.patience} epochs"
+        events.write("log", level="info", message=message)
     return {
         "mode": spec.mode,
-        "epochs": spec.epochs,
+        "epochs": epochs,
         "steps": trainer.global_step,
         "train_images": len(training),
         "val_images": len(validation),

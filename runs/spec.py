@@ -240,6 +240,9 @@ class TrainSpec(Job):
     attack: PGD = Field(PGD(), description="PGD of the training batches (robust)")
     validation: PGD = Field(PGD(), description="PGD of the validation after each epoch")
     val_per_class: int = Field(20, ge=1, le=2500, description="validation images a class")
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many epochs without a rise in robust accuracy"
+    )
     train_limit: int | None = Field(
         None, ge=2, description="train on this many images only, equally many a class"
     )
@@ -255,6 +258,8 @@ class TrainSpec(Job):
             raise ValueError("mixed_clean + mixed_targeted exceed 1: nothing is left to untargeted")
         if self.augmentation != "basic" and not self.augment:
             raise ValueError(f"augmentation {self.augmentation} follows crop and flip: set augment")
+        if self.patience is not None and self.mode == "baseline":
+            raise ValueError("patience waits for robust accuracy: it goes with mode robust")
         self._check_recipe()
         return self
 

@@ -18,6 +18,7 @@ from engine.checkpoints import (
     keepers,
     load_model,
     moving_average,
+    patience,
     read_checkpoint,
 )
 from engine.classifier import Classifier
@@ -376,6 +377,17 @@ def test_the_best_clean_the_best_robust_and_the_last_epoch_are_kept(tmp_path: Pa
     # Weights after an epoch are its number plus one; the earlier of two equals stays.
     weights = {name: float(what["state_dict"]["weight"]) for name, what in found.items()}
     assert weights == {"best_clean": 2.0, "best_robust": 4.0, "last": 5.0}
+
+
+@pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*dirpath.*")
+@pytest.mark.parametrize(("epochs", "ended"), [(1, 3), (2, 5)])
+def test_a_training_ends_when_robust_accuracy_has_not_risen_for_so_long(
+    tmp_path: Path, epochs: int, ended: int
+) -> None:
+    climbing = fit(tmp_path, [patience(epochs), *keepers(tmp_path)])
+    assert climbing.weight.item() == ended  # one step an epoch
+    assert read_checkpoint(tmp_path / "last.ckpt")["epoch"] == ended - 1
+    assert "callbacks" in read_checkpoint(tmp_path / "best_robust.ckpt")
 
 
 @pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*dirpath.*")

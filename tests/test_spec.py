@@ -334,6 +334,10 @@ def test_a_recipe_that_does_not_fit_its_mode_is_refused(
         ({"recipe": "mart", "label_smoothing": 0.1}, "set label_smoothing 0"),
         ({"recipe": "fast", "attack": {"norm": "l2"}}, "noise is that of L∞"),
         ({"augment": False, "augmentation": "cutout"}, "cutout follows crop and flip"),
+        (
+            {"mode": "baseline", "recipe": "standard", "patience": 3},
+            "patience waits for robust accuracy",
+        ),
         ({"recipe": "trades", "attack": {"loss": "dlr"}}, "trades climbs the KL divergence"),
         ({"recipe": "trades", "attack": {"restarts": 2}}, "set restarts 1"),
     ],
