@@ -16,7 +16,7 @@ from engine.losses import boosted_cross_entropy, kl_divergence, widened
 from engine.norms import GEOMETRIES
 from engine.pgd import pgd
 from runs.attacks import named_attack
-from runs.spec import TrainSpec
+from runs.spec import PGD, TrainSpec
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,15 @@ class Setting:
     """The network that the attack looks at: the model, or a cheaper one of the same function."""
     noise: torch.Generator
     """Randomness of this batch's attacks."""
+    strength: float = 1.0
+    """Share of ε and step size in force, in [0, 1]."""
+
+    @property
+    def attack(self) -> PGD:
+        """The attack of this batch."""
+        full, share = self.spec.attack, self.strength
+        changes = {"eps": share * full.eps, "step_size": share * full.step_size}
+        return full if share == 1 else full.model_copy(update=changes)
 
 
 TRADES_START = 0.001
@@ -84,7 +93,7 @@ def trades(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -
 
 def _farthest(images: Tensor, labels: Tensor, setting: Setting) -> Tensor:
     """Points of the ε-ball where the prediction is farthest from the clean one, as KL has it."""
-    attacked, noise, attack = setting.attacked, setting.noise, setting.spec.attack
+    attacked, noise, attack = setting.attacked, setting.noise, setting.attack
     with torch.no_grad(), as_found(attacked, attack.craft_mode):
         clean = attacked(images)
 
@@ -125,12 +134,17 @@ def fast(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> 
     x′ = x + η + ε·sign(∇L(x + η)), η uniform in [−kε, kε], k = ``fast_noise``. Nothing is
     projected onto the ε-ball; x + η and x′ are clipped to [0, 1], as in the authors' code.
     """
-    attack = setting.spec.attack
+    attack = setting.attack
     reach = setting.spec.fast_noise * attack.eps
     noised = GEOMETRIES["linf"].random_start(images, reach, setting.noise)
     once = named_attack("fgsm", attack).pgd
     adversarial = pgd(setting.attacked, noised, labels, once, keep="last")
     return standard(model, adversarial, labels, setting)
+
+
+def strength(step: int, steps: int, warmup: float) -> float:
+    """Share of ε in force at a step: rises linearly from 0, and is 1 after ``warmup``·``steps``."""
+    return min(1.0, step / (warmup * steps)) if warmup else 1.0
 
 
 def _beta(setting: Setting, usual: float) -> float:
@@ -144,7 +158,7 @@ def _craft(
         setting.attacked,
         images,
         labels,
-        setting.spec.attack,
+        setting.attack,
         targets=targets,
         generator=setting.noise,
         keep="last",

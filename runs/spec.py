@@ -238,6 +238,9 @@ class TrainSpec(Job):
     )
     cutout_size: int = Field(8, ge=1, le=32, description="cutout: side of the square, in pixels")
     attack: PGD = Field(PGD(), description="PGD of the training batches (robust)")
+    eps_warmup: float = Field(
+        0.0, ge=0, le=1, description="share of steps over which ε and step size rise from 0"
+    )
     validation: PGD = Field(PGD(), description="PGD of the validation after each epoch")
     val_per_class: int = Field(20, ge=1, le=2500, description="validation images a class")
     patience: int | None = Field(
@@ -260,6 +263,8 @@ class TrainSpec(Job):
             raise ValueError(f"augmentation {self.augmentation} follows crop and flip: set augment")
         if self.patience is not None and self.mode == "baseline":
             raise ValueError("patience waits for robust accuracy: it goes with mode robust")
+        if self.eps_warmup and self.mode == "baseline":
+            raise ValueError("eps_warmup is for adversarial images: it goes with mode robust")
         self._check_recipe()
         return self
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +13,7 @@ from test_recipes import CLASSES, Noting, attacked_by_hand, cross_entropy, data,
 from torch import Tensor, nn
 
 from engine.losses import boosted_cross_entropy
-from engine.recipes import RECIPES
+from engine.recipes import RECIPES, strength
 from engine.reporting import OverfittingWatch
 from runs.events import EventReader, EventWriter
 
@@ -126,6 +127,24 @@ def test_the_attack_leaves_the_network_in_training_as_it_was(recipe: str, mode: 
     assert _batches_seen(net) == 2  # the clean and the adversarial one
     loss.backward()
     assert all(p.grad is not None for p in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("step", "warmup", "expected"),
+    [(0, 0.0, 1), (0, 0.2, 0), (5, 0.2, 0.25), (19, 0.2, 0.95), (20, 0.2, 1), (99, 1, 0.99)],
+)
+def test_the_budget_rises_linearly_from_nothing(step: int, warmup: float, expected: float) -> None:
+    assert strength(step, 100, warmup) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("recipe", "reach"), [("pgd-at", 1), ("trades", 1), ("fast", 3)])
+def test_a_part_of_the_budget_is_a_part_of_epsilon_and_step(recipe: str, reach: int) -> None:
+    net, (images, labels) = Noting(0), data()
+    told = replace(setting(Noting(1).eval(), recipe=recipe), strength=0.25)
+    assert (told.attack.eps, told.attack.step_size) == (0.05 / 4, 0.02 / 4)
+    RECIPES[recipe](net, images, labels, told)
+    largest = float((net.given[-1] - images).abs().max())
+    assert largest == pytest.approx(reach * 0.05 / 4, rel=0.02)
 
 
 def test_catastrophic_overfitting_is_told_once_also_after_a_resume(tmp_path: Path) -> None:

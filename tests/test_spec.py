@@ -338,6 +338,10 @@ def test_a_recipe_that_does_not_fit_its_mode_is_refused(
             {"mode": "baseline", "recipe": "standard", "patience": 3},
             "patience waits for robust accuracy",
         ),
+        (
+            {"mode": "baseline", "recipe": "standard", "eps_warmup": 0.1},
+            "eps_warmup is for adversarial images",
+        ),
         ({"recipe": "trades", "attack": {"loss": "dlr"}}, "trades climbs the KL divergence"),
         ({"recipe": "trades", "attack": {"restarts": 2}}, "set restarts 1"),
     ],
