@@ -7,10 +7,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import WeightAveraging
 
 from engine.batches import PicturesOnDevice
 from engine.checkpoints import (
     AtomicCheckpointIO,
+    EqualAveraging,
     keepers,
     moving_average,
     patience,
@@ -63,17 +65,17 @@ def train(
         flips=splits.flips,
         mean=splits.mean,
     )
+    per_epoch = len(data.train_dataloader())
     module = Classifier(
         spec,
         len(splits.classes),
         list(splits.mean),
         list(splits.std),
-        steps=spec.epochs * len(data.train_dataloader()),
+        steps=spec.epochs * per_epoch,
     )
     reporter = Reporter(events)
     last = run.checkpoint("last")
 
-    averaging = [moving_average(spec.ema_decay)] if spec.ema_decay > 0 else []
     watching = [OverfittingWatch(events)] if spec.mode == "robust" else []
     early = [] if spec.patience is None else [patience(spec.patience)]
     keeping = keepers(last.parent)
@@ -86,7 +88,7 @@ def train(
         max_epochs=spec.epochs,
         gradient_clip_val=spec.clip_norm,
         callbacks=[
-            *averaging,
+            *_averaging(spec, per_epoch),
             reporter,
             *watching,
             *early,
@@ -120,6 +122,12 @@ def train(
         "last": reporter.last,
         "checkpoints": read_snapshot(run).checkpoints,
     }
+
+
+def _averaging(spec: TrainSpec, steps_per_epoch: int) -> list[WeightAveraging]:
+    if spec.swa_start is not None:
+        return [EqualAveraging(int(spec.swa_start * spec.epochs), steps_per_epoch)]
+    return [moving_average(spec.ema_decay)] if spec.ema_decay > 0 else []
 
 
 def _quieten_lightning() -> None:

@@ -229,6 +229,9 @@ class TrainSpec(Job):
     warmup: float = Field(0.25, gt=0, lt=1, description="onecycle: share of steps going up")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="mass moved to the other classes")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: none")
+    swa_start: float | None = Field(
+        None, ge=0, lt=1, description="average the weights of the epochs after this share of all"
+    )
     clip_norm: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="clip the gradient to this L2 norm"
     )
@@ -265,6 +268,8 @@ class TrainSpec(Job):
             raise ValueError("patience waits for robust accuracy: it goes with mode robust")
         if self.eps_warmup and self.mode == "baseline":
             raise ValueError("eps_warmup is for adversarial images: it goes with mode robust")
+        if self.swa_start is not None and self.ema_decay:
+            raise ValueError("swa_start and ema_decay both average weights: set ema_decay 0")
         self._check_recipe()
         return self
 

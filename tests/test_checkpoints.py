@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from engine.checkpoints import (
     AtomicCheckpointIO,
+    EqualAveraging,
     keepers,
     load_model,
     moving_average,
@@ -339,11 +340,13 @@ class Climbing(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters({"of": "a test"})
         self.weight = nn.Parameter(torch.zeros(()))
+        self.validated: list[float] = []
 
     def training_step(self, part: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
         return -self.weight
 
     def validation_step(self, part: Tensor, batch_idx: int) -> None:  # noqa: ARG002
+        self.validated.append(self.weight.item())
         self.log("val_accuracy", CLEAN[self.current_epoch], batch_size=1)
         self.log("val_robust_accuracy", ROBUST[self.current_epoch], batch_size=1)
 
@@ -406,3 +409,24 @@ def test_checkpoints_hold_the_warmed_up_moving_average(tmp_path: Path, decay: fl
             average = own * average + (1 - own) * now
     assert float(saved) == pytest.approx(average, rel=1e-5)
     assert climbing.weight.item() == pytest.approx(average, rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*dirpath.*")
+@pytest.mark.parametrize("first", [0, 2, 4])
+def test_equal_averaging_keeps_the_mean_of_the_weights_of_its_epochs(
+    tmp_path: Path, first: int
+) -> None:
+    climbing = fit(tmp_path, [EqualAveraging(first, 3), *keepers(tmp_path)], steps=3)
+    ends = [3.0, 6.0, 9.0, 12.0, 15.0]  # weights at the ends of the epochs
+    means = [
+        end if epoch < first else sum(ends[first : epoch + 1]) / (epoch + 1 - first)
+        for epoch, end in enumerate(ends)
+    ]
+    assert climbing.weight.item() == pytest.approx(means[-1])
+    validated = {epoch: climbing.validated[3 * epoch] for epoch in range(5)}
+    assert list(validated.values()) == pytest.approx(means)  # what is validated is what is kept
+    kept = {path.stem: read_checkpoint(path) for path in tmp_path.iterdir()}
+    for name, epoch in (("best_clean", 1), ("best_robust", 3), ("last", 4)):
+        assert kept[name]["epoch"] == epoch
+        assert float(kept[name]["state_dict"]["weight"]) == pytest.approx(means[epoch])
+        assert float(kept[name]["current_model_state"]["weight"]) == ends[epoch]

@@ -342,6 +342,7 @@ def test_a_recipe_that_does_not_fit_its_mode_is_refused(
             {"mode": "baseline", "recipe": "standard", "eps_warmup": 0.1},
             "eps_warmup is for adversarial images",
         ),
+        ({"swa_start": 0.5, "ema_decay": 0.9}, "set ema_decay 0"),
         ({"recipe": "trades", "attack": {"loss": "dlr"}}, "trades climbs the KL divergence"),
         ({"recipe": "trades", "attack": {"restarts": 2}}, "set restarts 1"),
     ],
