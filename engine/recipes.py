@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.awp import Loss, Network, at_worst_weights
 from engine.loop import Batch, as_found
 from engine.losses import boosted_cross_entropy, kl_divergence, widened
 from engine.norms import GEOMETRIES
@@ -42,11 +43,10 @@ class Setting:
 
 TRADES_START = 0.001
 """Standard deviation of the noise at which TRADES begins, in pixels of [0, 1]: the authors'."""
-Loss = tuple[Tensor, Tensor]
 Recipe = Callable[[nn.Module, Tensor, Tensor, Setting], Loss]
 
 
-def standard(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
+def standard(model: Network, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
     """Cross-entropy on clean images: the baseline."""
     logits = model(images)
     smoothing = setting.spec.label_smoothing
@@ -56,7 +56,7 @@ def standard(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting)
 def pgd_at(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
     """Cross-entropy on untargeted adversarial images (Madry et al. 2018, equation 2.1)."""
     adversarial = _craft(images, labels, setting)
-    return standard(model, adversarial, labels, setting)
+    return _descend(model, setting, lambda f: standard(f, adversarial, labels, setting))
 
 
 def mixed(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
@@ -86,9 +86,13 @@ def trades(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -
     divergence has no gradient. β is ``beta``, by default the paper's 6.
     """
     adversarial = _farthest(images, labels, setting)
-    natural, logits = standard(model, images, labels, setting)
-    divergence = kl_divergence(logits, model(adversarial)).mean()
-    return natural + _beta(setting, 6.0) * divergence, logits
+
+    def loss(f: Network) -> Loss:
+        natural, logits = standard(f, images, labels, setting)
+        divergence = kl_divergence(logits, f(adversarial)).mean()
+        return natural + _beta(setting, 6.0) * divergence, logits
+
+    return _descend(model, setting, loss)
 
 
 def _farthest(images: Tensor, labels: Tensor, setting: Setting) -> Tensor:
@@ -121,11 +125,15 @@ def mart(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> 
     ``beta``, by default the paper's 5. The logits returned are those of x′.
     """
     adversarial = _craft(images, labels, setting)
-    clean, logits = model(images), model(adversarial)
-    right = F.softmax(widened(clean), dim=1).gather(1, labels[:, None]).squeeze(1)
-    divergence = kl_divergence(clean, logits) * (1 - right)
-    boosted = boosted_cross_entropy(logits, labels)
-    return (boosted + _beta(setting, 5.0) * divergence).mean(), logits
+
+    def loss(f: Network) -> Loss:
+        clean, logits = f(images), f(adversarial)
+        right = F.softmax(widened(clean), dim=1).gather(1, labels[:, None]).squeeze(1)
+        divergence = kl_divergence(clean, logits) * (1 - right)
+        boosted = boosted_cross_entropy(logits, labels)
+        return (boosted + _beta(setting, 5.0) * divergence).mean(), logits
+
+    return _descend(model, setting, loss)
 
 
 def fast(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
@@ -145,6 +153,11 @@ def fast(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> 
 def strength(step: int, steps: int, warmup: float) -> float:
     """Share of ε in force at a step: rises linearly from 0, and is 1 after ``warmup``·``steps``."""
     return min(1.0, step / (warmup * steps)) if warmup else 1.0
+
+
+def _descend(model: nn.Module, setting: Setting, loss: Callable[[Network], Loss]) -> Loss:
+    gamma = setting.spec.awp_gamma
+    return at_worst_weights(model, loss, gamma) if gamma else loss(model)
 
 
 def _beta(setting: Setting, usual: float) -> float:

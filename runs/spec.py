@@ -46,6 +46,9 @@ Mode = Literal["baseline", "robust"]
 Recipe = Literal["standard", "pgd-at", "mixed", "trades", "mart", "fast"]
 ROBUST_RECIPES: tuple[str, ...] = get_args(Recipe)[1:]
 """Recipes that go with mode robust; ``standard`` goes with baseline."""
+AWP_RECIPES = ("pgd-at", "trades", "mart")
+AWP_GAMMA = 0.005
+"""The γ of Wu et al. (2020), which ``--awp`` sets."""
 Activation = Literal["relu", "silu"]
 Precision = Literal["auto", "bf16", "fp32"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:[0-9]+)$")]
@@ -216,6 +219,9 @@ class TrainSpec(Job):
     fast_noise: float = Field(
         2.0, ge=0, le=100, description="fast: the noise reaches so many ε; the paper's 2"
     )
+    awp_gamma: float = Field(
+        0.0, ge=0, le=1, description=f"{_either(AWP_RECIPES)}: weight perturbation γ; 0: none"
+    )
     width: int = Field(64, ge=1, le=1024, description="channels of the first stage; 64: ResNet-18")
     activation: Activation = Field("relu", description="relu, or silu: smooth")
     epochs: int = Field(30, ge=1, le=100_000, description="passes over the training split")
@@ -277,6 +283,8 @@ class TrainSpec(Job):
         recipe, attack = self.recipe, self.attack
         if self.beta is not None and recipe not in ("trades", "mart"):
             raise ValueError(f"beta is the weight of a KL term: recipe {recipe!r} has none")
+        if self.awp_gamma and recipe not in AWP_RECIPES:
+            raise ValueError(f"awp_gamma goes with {_either(AWP_RECIPES)}, not with {recipe!r}")
         if recipe == "mart" and self.label_smoothing:
             raise ValueError("mart's boosted cross-entropy has no smoothing: set label_smoothing 0")
         if recipe == "fast" and attack.norm != "linf":

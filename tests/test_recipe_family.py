@@ -1,5 +1,6 @@
 """The younger recipes against their papers' formulas, written out on a tiny network in float64."""
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from test_recipes import CLASSES, Noting, attacked_by_hand, cross_entropy, data,
 from torch import Tensor, nn
 
 from engine.losses import boosted_cross_entropy
-from engine.recipes import RECIPES, strength
+from engine.recipes import RECIPES, Setting, strength
 from engine.reporting import OverfittingWatch
 from runs.events import EventReader, EventWriter
 
@@ -127,6 +128,42 @@ def test_the_attack_leaves_the_network_in_training_as_it_was(recipe: str, mode: 
     assert _batches_seen(net) == 2  # the clean and the adversarial one
     loss.backward()
     assert all(p.grad is not None for p in net.parameters())
+
+
+AWP = ("pgd-at", "trades", "mart")
+
+
+@pytest.mark.parametrize("recipe", AWP)
+def test_awp_is_the_recipe_at_the_weights_that_one_step_makes_worst(recipe: str) -> None:
+    """‖v_l‖ = γ·‖w_l‖ along the gradient, on a copy whose weights are truly moved."""
+    net, (images, labels) = Noting(0).train(), data()
+    before = copy.deepcopy(net.state_dict())
+
+    def told(gamma: float) -> Setting:
+        return setting(Noting(1).eval(), recipe=recipe, awp_gamma=gamma)
+
+    loss, logits = RECIPES[recipe](net, images, labels, told(0.1))
+    loss.backward()
+
+    climbing, moved = Noting(0).train(), Noting(0).train()
+    RECIPES[recipe](climbing, images, labels, told(0))[0].backward()
+    with torch.no_grad():
+        for there, here in zip(moved.parameters(), climbing.parameters(), strict=True):
+            if here.ndim > 1:
+                assert here.grad is not None
+                there += 0.1 * here.norm() * here.grad / here.grad.norm()
+    expected, expected_logits = RECIPES[recipe](moved, images, labels, told(0))
+    expected.backward()
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(logits, expected_logits)
+    for here, there in zip(net.parameters(), moved.parameters(), strict=True):
+        torch.testing.assert_close(here.grad, there.grad)
+    for name, value in net.state_dict().items():
+        is_statistic = "running" in name or "tracked" in name
+        wanted = moved.state_dict()[name] if is_statistic else before[name]
+        torch.testing.assert_close(value, wanted, rtol=0, atol=1e-12 if is_statistic else 0)
+    unperturbed, _ = RECIPES[recipe](Noting(0).train(), images, labels, told(0))
+    assert loss.item() > unperturbed.item()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ def study(
         str | None,
         typer.Option(help="Recipe of the robust run: pgd-at, mixed, trades, mart or fast."),
     ] = None,
+    awp: o.Awp = None,
     width: o.Width = None,
     activation: o.Activation = None,
     epochs: o.Epochs = None,
@@ -60,6 +61,7 @@ def study(
     --restarts and --loss the attacks of the table (for those of the training batches use
     --set robust.attack.steps=7).
     """
+    from runs.spec import AWP_GAMMA
     from tui.launch_specs import study_spec
     from tui.seeds import launch_each, parse_seeds
 
@@ -67,6 +69,8 @@ def study(
     chosen = parse_seeds(seeds, seed, sets)
     if recipe is not None:
         flags["robust.recipe"] = flags.pop("recipe")
+    if awp:
+        flags["robust.awp_gamma"] = AWP_GAMMA
     spec = study_spec(preset, config, sets, flags)
     launch_each(spec, chosen, home, tag, detach=detach, as_json=as_json)
 
@@ -85,6 +89,7 @@ def train(
         str | None,
         typer.Option(help="standard (baseline); pgd-at, mixed, trades, mart or fast (robust)."),
     ] = None,
+    awp: o.Awp = None,
     width: o.Width = None,
     activation: o.Activation = None,
     epochs: o.Epochs = None,
@@ -116,11 +121,14 @@ def train(
     --norm and --eps reach the attack of the training batches and that of the validation;
     --step-size, --steps, --restarts and --loss the former alone.
     """
+    from runs.spec import AWP_GAMMA
     from tui.launch_specs import train_spec
     from tui.seeds import launch_each, parse_seeds
 
     flags = _flags(locals())
     chosen = parse_seeds(seeds, seed, sets)
+    if awp:
+        flags["awp_gamma"] = AWP_GAMMA
     spec = train_spec(mode, preset, config, sets, flags)
     launch_each(spec, chosen, home, tag, detach=detach, as_json=as_json)
 
@@ -231,7 +239,7 @@ def resume(
 
 _NOT_OF_THE_SPEC = (
     *("preset", "config", "tag", "sets", "detach", "as_json", "home"),  # of every command
-    *("mode", "words", "attacks", "targets", "seeds"),  # handled by name
+    *("mode", "words", "attacks", "targets", "seeds", "awp"),  # handled by name
     *("model", "weights", "normalised"),
 )
 
