@@ -61,16 +61,14 @@ def study(
     --restarts and --loss the attacks of the table (for those of the training batches use
     --set robust.attack.steps=7).
     """
-    from runs.spec import AWP_GAMMA
     from tui.launch_specs import study_spec
     from tui.seeds import launch_each, parse_seeds
 
     flags = _flags(locals())
     chosen = parse_seeds(seeds, seed, sets)
-    if recipe is not None:
-        flags["robust.recipe"] = flags.pop("recipe")
-    if awp:
-        flags["robust.awp_gamma"] = AWP_GAMMA
+    for field in ("recipe", "awp_gamma"):
+        if field in flags:
+            flags[f"robust.{field}"] = flags.pop(field)
     spec = study_spec(preset, config, sets, flags)
     launch_each(spec, chosen, home, tag, detach=detach, as_json=as_json)
 
@@ -121,14 +119,11 @@ def train(
     --norm and --eps reach the attack of the training batches and that of the validation;
     --step-size, --steps, --restarts and --loss the former alone.
     """
-    from runs.spec import AWP_GAMMA
     from tui.launch_specs import train_spec
     from tui.seeds import launch_each, parse_seeds
 
     flags = _flags(locals())
     chosen = parse_seeds(seeds, seed, sets)
-    if awp:
-        flags["awp_gamma"] = AWP_GAMMA
     spec = train_spec(mode, preset, config, sets, flags)
     launch_each(spec, chosen, home, tag, detach=detach, as_json=as_json)
 
@@ -253,4 +248,8 @@ def _flags(given: dict[str, Any]) -> dict[str, Any]:
     }
     if given.get("data_dir") is not None:
         flags["data_dir"] = str(given["data_dir"].expanduser().absolute())
+    if given.get("awp"):
+        from runs.spec import AWP_GAMMA
+
+        flags["awp_gamma"] = AWP_GAMMA
     return flags
