@@ -109,7 +109,8 @@ def train(
     trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
     epochs = int(reporter.last["epoch"]) + 1
     if epochs < spec.epochs:
-        message = f"stopped early: robust accuracy has not risen for {spec.patience} epochs"
+        waited = "1 epoch" if spec.patience == 1 else f"{spec.patience} epochs"
+        message = f"stopped early: robust accuracy has not risen for {waited}"
         events.write("log", level="info", message=message)
     return {
         "mode": spec.mode,
