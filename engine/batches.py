@@ -4,14 +4,15 @@ The loader yields batch numbers; the batch itself is cut, cropped and flipped on
 function of (seed, epoch, batch number), so a resumed epoch goes on with the batch that comes next.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytorch_lightning as pl
-import torch
+from torch import Tensor
 
+from engine.augmentation import cutout, trivial_augment
 from engine.classifier import Batch
 from engine.data import Pictures, augment, epoch_order, to_float
-from engine.randomness import generator
+from engine.randomness import derive, generator
 from runs.spec import TrainSpec
 
 
@@ -39,17 +40,27 @@ class BatchNumbers:
 
 
 class PicturesOnDevice(pl.LightningDataModule):
-    """Training and validation split of one run, held on its device."""
+    """Training and validation split of one run, held on its device.
+
+    ``flips``: whether a mirrored picture keeps its label; ``mean``: the data set's mean colour.
+    """
 
     def __init__(
-        self, train: Pictures, validation: Pictures, spec: TrainSpec, *, flips: bool
+        self,
+        train: Pictures,
+        validation: Pictures,
+        spec: TrainSpec,
+        *,
+        flips: bool,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
     ) -> None:
         super().__init__()
         self._train = train
         self._validation = validation
         self._spec = spec
         self._flips = flips
-        self._order: tuple[int, torch.Tensor] | None = None
+        self._mean = mean
+        self._order: tuple[int, Tensor] | None = None
 
     def train_dataloader(self) -> BatchNumbers:
         # A last batch of one image would break BatchNorm, and uneven shapes compiled steps.
@@ -78,7 +89,20 @@ class PicturesOnDevice(pl.LightningDataModule):
             order = epoch_order(len(self._train), seed, epoch)
             self._order = (epoch, order.to(self._train.labels.device))
         chosen = self._train.subset(self._order[1][number * size : (number + 1) * size])
-        images = chosen.images
-        if self._spec.augment:
-            images = augment(images, generator(seed, "augment", epoch, number), flips=self._flips)
+        images = self._augmented(chosen.images, epoch, number)
         return to_float(images), chosen.labels, chosen.indices
+
+    def _augmented(self, images: Tensor, epoch: int, number: int) -> Tensor:
+        spec = self._spec
+        if not spec.augment:
+            return images
+        rng = generator(spec.seed, "augment", epoch, number)
+        images = augment(images, rng, flips=self._flips)
+        match spec.augmentation:
+            case "cutout":
+                rng = generator(spec.seed, "cutout", epoch, number)
+                return cutout(images, rng, size=spec.cutout_size, fill=self._mean)
+            case "trivial":
+                return trivial_augment(images, derive(spec.seed, "trivial", epoch, number))
+            case _:
+                return images

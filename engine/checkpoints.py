@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
@@ -36,6 +36,32 @@ def keepers(folder: Path) -> list[ModelCheckpoint]:
     return [*best, ModelCheckpoint(dirpath=folder, filename="last", enable_version_counter=False)]
 
 
+class EqualAveraging(WeightAveraging):
+    """Stochastic weight averaging (Izmailov et al. 2018, algorithm 1): from the epoch ``first``
+    (0, 1, …) on the mean of the weights at the ends of epochs, before that the weights themselves.
+
+    The mean is brought up to date with an epoch's last step, so that it is what the epoch
+    validates and keeps. BatchNorm statistics are averaged likewise, in place of the authors'
+    further pass over the training split; buffers that count are copied.
+    """
+
+    def __init__(self, first: int, steps_per_epoch: int) -> None:
+        def update(averages: list[Tensor], currents: list[Tensor], epoch: Tensor) -> None:
+            _approach(averages, currents, 1 / (epoch - first + 1).clamp_min(1))
+
+        super().__init__(multi_avg_fn=update)
+        self._steps_per_epoch = steps_per_epoch
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        return step_idx is not None and (step_idx + 1) % self._steps_per_epoch == 0
+
+
+def patience(epochs: int) -> EarlyStopping:
+    """Lightning's callback that ends a training whose robust accuracy on the validation split has
+    not risen for so many epochs. Its count is part of every checkpoint."""
+    return EarlyStopping(MONITORS["best_robust"], mode="max", patience=epochs)
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target, flushes to the disk, then moves into place."""
 
@@ -61,15 +87,19 @@ def moving_average(decay: float) -> WeightAveraging:
     """
 
     def update(averages: list[Tensor], currents: list[Tensor], updates: Tensor) -> None:
-        if not averages[0].is_floating_point():
-            torch._foreach_copy_(averages, currents)
-            return
-        weight = (9 / (10 + updates)).clamp_min(1 - decay)  # stays on the device: no sync
-        change = torch._foreach_sub(currents, averages)
-        torch._foreach_mul_(change, weight.to(averages[0].dtype))
-        torch._foreach_add_(averages, change)
+        _approach(averages, currents, (9 / (10 + updates)).clamp_min(1 - decay))
 
     return WeightAveraging(multi_avg_fn=update)
+
+
+def _approach(averages: list[Tensor], currents: list[Tensor], share: Tensor) -> None:
+    """Move the averages by a share of the way; ``share``, (), stays on the device: no sync."""
+    if not averages[0].is_floating_point():
+        torch._foreach_copy_(averages, currents)
+        return
+    change = torch._foreach_sub(currents, averages)
+    torch._foreach_mul_(change, share.to(averages[0].dtype))
+    torch._foreach_add_(averages, change)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -108,7 +138,10 @@ def load_model(path: Path, *, classes: int) -> tuple[PictureClassifier, dict[str
     identity = content["hyper_parameters"]
     try:
         own = int(identity["classes"])
-        width = TrainSpec.model_validate({"width": identity["spec"]["width"]}).width
+        spec = identity["spec"]
+        # A checkpoint from before there was a choice has no activation: relu, the default.
+        shape = {"width": spec["width"], **{k: spec[k] for k in ("activation",) if k in spec}}
+        told = TrainSpec.model_validate(shape)
         mean, std = ([float(value) for value in identity[key]] for key in ("mean", "std"))
         if len(mean) != 3 or len(std) != 3:
             raise ValueError("three channels are expected")
@@ -120,10 +153,12 @@ def load_model(path: Path, *, classes: int) -> tuple[PictureClassifier, dict[str
         raise UserError(f"{path} is not a checkpoint of advtui: its identity is missing") from None
     if own != classes:
         raise UserError(f"{path} tells {own} classes apart, but the data set has {classes}")
-    model = resnet18(own, width, mean, std)
+    model = resnet18(own, told.width, mean, std, told.activation)
     try:
         model.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{path} does not fit a ResNet-18 of width {width}: {reason}") from None
+        raise UserError(
+            f"{path} does not fit a ResNet-18 of width {told.width}: {reason}"
+        ) from None
     return model.eval(), content

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from engine.attacks import attack_batch
 from engine.folding import Folded
 from engine.randomness import generator
-from engine.recipes import RECIPES, Setting
+from engine.recipes import RECIPES, Setting, strength
 from engine.resnet import resnet18
 from runs.attacks import named_attack
 from runs.spec import Attack, TrainSpec
@@ -36,7 +36,7 @@ class Classifier(pl.LightningModule):
         # saved place is read, and a resumed epoch would begin with its first batch again.
         self._steps = steps
         self.classes = classes
-        self.network = resnet18(classes, spec.width, mean, std)
+        self.network = resnet18(classes, spec.width, mean, std, spec.activation)
         self.save_hyperparameters(
             {"classes": classes, "mean": mean, "std": std, "spec": spec.model_dump(mode="json")}
         )
@@ -57,7 +57,8 @@ class Classifier(pl.LightningModule):
         noise = generator(
             self.spec.seed, "attack", self.current_epoch, batch_idx, device=self.device
         )
-        setting = Setting(self.spec, self.classes, self._attacked_in_training(), noise)
+        share = strength(self.global_step, self._steps, self.spec.eps_warmup)
+        setting = Setting(self.spec, self.classes, self._attacked_in_training(), noise, share)
         loss, logits = RECIPES[self.spec.recipe](self.network, images, labels, setting)
         with torch.no_grad():
             accuracy = (logits.argmax(dim=1) == labels).float().mean()

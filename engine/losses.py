@@ -8,6 +8,11 @@ _TINY = 1e-12
 """Keeps equal logits from dividing by zero, as in the authors' code."""
 
 
+def widened(logits: Tensor) -> Tensor:
+    """Half precision as float32, anything else as it is."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
 def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
     """−log softmax(z)_class, of shape (N,)."""
     return F.cross_entropy(logits, classes, reduction="none")
@@ -56,10 +61,25 @@ def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     return (aim - own) / (ordered[:, 0] - (ordered[:, 2] + ordered[:, 3]) / 2 + _TINY)
 
 
+def boosted_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """−log p_y − log(1 − max_{k≠y} p_k), of shape (N,): Wang et al. (2020), equation (9)."""
+    logits = widened(logits)
+    best_wrong = logits.scatter(1, labels[:, None], -torch.inf).argmax(dim=1, keepdim=True)
+    others = logits.scatter(1, best_wrong, -torch.inf).logsumexp(dim=1)
+    return cross_entropy(logits, labels) + logits.logsumexp(dim=1) - others
+
+
+def kl_divergence(clean: Tensor, adversarial: Tensor) -> Tensor:
+    """KL(p‖q) = Σ_k p_k (log p_k − log q_k), of shape (N,): p is the softmax of the logits
+    ``clean``, q that of ``adversarial``, both (N, classes)."""
+    log_p, log_q = (F.log_softmax(widened(logits), dim=1) for logits in (clean, adversarial))
+    return (log_p.exp() * (log_p - log_q)).sum(dim=1)
+
+
 def objective(name: str, logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     """What the attack maximises, of shape (N,): the loss of the label, or, towards targets, the
     negative loss of the target (``dlr``: the targeted DLR, which rises towards it)."""
-    logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+    logits = widened(logits)
     if name == "dlr":
         return dlr(logits, labels) if targets is None else dlr_targeted(logits, labels, targets)
     loss = {"ce": cross_entropy, "margin": margin}[name]

@@ -20,9 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from engine.loop import Batch, Best, Step, as_found, check_arguments, first_points, input_gradient
-from engine.losses import fools, objective
+from engine.losses import fools
+from engine.losses import objective as named_objective
 from engine.norms import GEOMETRIES, Noise, unit_l1
 from runs.spec import PGD
+
+Objective = Callable[[Tensor, Batch], Tensor]
+"""From logits (M, classes) and the M images that they are of to what is climbed, of shape (M,)."""
 
 
 def pgd(
@@ -35,6 +39,7 @@ def pgd(
     generator: Noise | None = None,
     start: Tensor | None = None,
     keep: Literal["best", "last"] = "best",
+    objective: Objective | None = None,
     on_step: Callable[[Step], object] | None = None,
 ) -> Tensor:
     """Attack a batch.
@@ -51,6 +56,7 @@ def pgd(
             instead of at a random point or at the image.
         keep: ``best`` (evaluation): for each image the first point that fools the model, else
             the one of highest loss. ``last`` (training): the last point of the last restart.
+        objective: what the attack climbs instead of the loss that ``spec`` names.
         on_step: called once for each point that was looked at (with ``last`` not for the very
             last one, which nobody looks at).
 
@@ -64,6 +70,7 @@ def pgd(
     if len(images) == 0:
         return images.detach().clone()
     geometry = GEOMETRIES[spec.norm]
+    climbed = objective or _named(spec.loss)
 
     # Leaving inference mode and cloning makes tensors that autograd may save.
     with torch.inference_mode(False), torch.enable_grad(), as_found(model, spec.craft_mode):
@@ -85,7 +92,7 @@ def pgd(
                     break
                 points = points.detach().requires_grad_()
                 logits = model(points)
-                loss = objective(spec.loss, logits, batch.labels, batch.targets)
+                loss = climbed(logits, batch)
                 gradient = input_gradient(loss, points)
                 points = points.detach()
                 fooled = fools(logits.detach(), batch.labels, batch.targets)
@@ -108,7 +115,7 @@ def pgd(
             if tracker is not None and len(points):
                 with torch.no_grad():
                     logits = model(points)
-                    loss = objective(spec.loss, logits, batch.labels, batch.targets)
+                    loss = climbed(logits, batch)
                 fooled = fools(logits, batch.labels, batch.targets)
                 seen = Step(restart, spec.steps, points, batch.indices, loss, fooled)
                 if on_step:
@@ -116,6 +123,13 @@ def pgd(
                 tracker.see(seen, whole=not shrinking)
 
         return points.detach() if tracker is None else tracker.points
+
+
+def _named(loss: str) -> Objective:
+    def climbed(logits: Tensor, batch: Batch) -> Tensor:
+        return named_objective(loss, logits, batch.labels, batch.targets)
+
+    return climbed
 
 
 def step_size(spec: PGD, step: int) -> float:

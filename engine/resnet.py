@@ -1,7 +1,7 @@
 """torchvision's ResNet-18 for pictures of 32×32, with normalisation inside.
 
-He et al. 2016 with the CIFAR stem: a 3×3 convolution of stride 1, no max-pool. Knows no data
-set and no Lightning.
+He et al. 2016 with the CIFAR stem: a 3×3 convolution of stride 1, no max-pool. In ReLU's place may
+stand SiLU, whose gradient has no jumps (Xie et al. 2020). Knows no data set and no Lightning.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
+from runs.spec import Activation
+
 
 class CifarResNet18(ResNet):  # type: ignore[misc]
     """ResNet-18 with the CIFAR stem and ``width`` channels in its first stage (64: standard)."""
 
-    def __init__(self, classes: int, width: int = 64) -> None:
+    def __init__(self, classes: int, width: int = 64, activation: Activation = "relu") -> None:
         super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=classes)
         self.inplanes = width
         self.conv1 = nn.Conv2d(3, width, kernel_size=3, stride=1, padding=1, bias=False)
@@ -28,6 +30,8 @@ class CifarResNet18(ResNet):  # type: ignore[misc]
         for module in self.modules():
             if isinstance(module, nn.Conv2d):  # as torchvision's ResNet does for its own
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif activation == "silu" and isinstance(module, BasicBlock | ResNet):
+                module.relu = nn.SiLU()  # torchvision's name for whatever stands there
 
 
 class PictureClassifier(nn.Module):
@@ -51,8 +55,12 @@ class PictureClassifier(nn.Module):
 
 
 def resnet18(
-    classes: int, width: int, mean: Sequence[float], std: Sequence[float]
+    classes: int,
+    width: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    activation: Activation = "relu",
 ) -> PictureClassifier:
     """A fresh network in channels-last layout, initialised from the global random state."""
-    model = PictureClassifier(CifarResNet18(classes, width), mean, std)
+    model = PictureClassifier(CifarResNet18(classes, width, activation), mean, std)
     return model.to(memory_format=torch.channels_last)

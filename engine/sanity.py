@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from engine.overfitting import collapses
 from engine.probes import Probes
 from engine.rules import CE_ALONE, MARGIN, OVERFIT, PROBED, SQUARE, TRANSFER, Rule, in_points
 from runs.formats import cells
@@ -127,20 +128,16 @@ def training_checks(courses: Sequence[Course]) -> list[Check]:
 
 
 def _collapse(courses: Sequence[Course]) -> Check:
-    """PGD accuracy falls below half of its best while FGSM's is higher than it was there."""
+    """By :func:`engine.overfitting.collapses`; sound where the checkpoint is from before."""
     name = "no catastrophic overfitting in training"
     judged = [c for c in courses if c.pgd and all(f is not None for f in c.fgsm)]
     if not judged:
         return _check(name, "skipped", None, NO_TRAINING)
     worst: tuple[str, float, str] = ("pass", 0.0, judged[0].model)
     for course in judged:
-        for epoch, left in enumerate(course.pgd):
-            best = max(range(epoch + 1), key=course.pgd.__getitem__)
-            now, then = course.fgsm[epoch], course.fgsm[best]
-            if left < course.pgd[best] / 2 and now is not None and then is not None and now >= then:
-                verdict = "fail" if course.kept >= epoch else "warn"
-                fall = 100 * (course.pgd[best] - left)
-                worst = max(worst, (verdict, fall, course.model), key=_severity)
+        for epoch, fall in collapses(course.pgd, course.fgsm):
+            verdict = "fail" if course.kept >= epoch else "warn"
+            worst = max(worst, (verdict, 100 * fall, course.model), key=_severity)
     advice = (
         "PGD accuracy collapsed while FGSM's rose: train with more steps or N-FGSM's noise; "
         "checkpoints from before the collapse are sound"

@@ -7,13 +7,21 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import WeightAveraging
 
 from engine.batches import PicturesOnDevice
-from engine.checkpoints import AtomicCheckpointIO, keepers, moving_average, read_checkpoint
+from engine.checkpoints import (
+    AtomicCheckpointIO,
+    EqualAveraging,
+    keepers,
+    moving_average,
+    patience,
+    read_checkpoint,
+)
 from engine.classifier import Classifier
 from engine.data import load, split_validation
 from engine.devices import autocast_dtype
-from engine.reporting import CheckpointReporter, Reporter, StopAtBatch
+from engine.reporting import CheckpointReporter, OverfittingWatch, Reporter, StopAtBatch
 from engine.stopping import StopSignal
 from runs.errors import UserError
 from runs.events import EventWriter
@@ -50,18 +58,26 @@ def train(
     if len(training) < spec.batch_size:
         raise UserError(f"batch_size {spec.batch_size} exceeds the {len(training)} training images")
     pl.seed_everything(spec.seed, workers=False, verbose=False)
-    data = PicturesOnDevice(training.to(device), validation.to(device), spec, flips=splits.flips)
+    data = PicturesOnDevice(
+        training.to(device),
+        validation.to(device),
+        spec,
+        flips=splits.flips,
+        mean=splits.mean,
+    )
+    per_epoch = len(data.train_dataloader())
     module = Classifier(
         spec,
         len(splits.classes),
         list(splits.mean),
         list(splits.std),
-        steps=spec.epochs * len(data.train_dataloader()),
+        steps=spec.epochs * per_epoch,
     )
     reporter = Reporter(events)
     last = run.checkpoint("last")
 
-    averaging = [moving_average(spec.ema_decay)] if spec.ema_decay > 0 else []
+    watching = [OverfittingWatch(events)] if spec.mode == "robust" else []
+    early = [] if spec.patience is None else [patience(spec.patience)]
     keeping = keepers(last.parent)
     _quieten_lightning()
     bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16
@@ -72,8 +88,10 @@ def train(
         max_epochs=spec.epochs,
         gradient_clip_val=spec.clip_norm,
         callbacks=[
-            *averaging,
+            *_averaging(spec, per_epoch),
             reporter,
+            *watching,
+            *early,
             StopAtBatch(stop, last, events),
             *keeping,
             CheckpointReporter(events, keeping),
@@ -89,9 +107,14 @@ def train(
     )
     began = time.monotonic()
     trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
+    epochs = int(reporter.last["epoch"]) + 1
+    if epochs < spec.epochs:
+        waited = "1 epoch" if spec.patience == 1 else f"{spec.patience} epochs"
+        message = f"stopped early: robust accuracy has not risen for {waited}"
+        events.write("log", level="info", message=message)
     return {
         "mode": spec.mode,
-        "epochs": spec.epochs,
+        "epochs": epochs,
         "steps": trainer.global_step,
         "train_images": len(training),
         "val_images": len(validation),
@@ -100,6 +123,12 @@ def train(
         "last": reporter.last,
         "checkpoints": read_snapshot(run).checkpoints,
     }
+
+
+def _averaging(spec: TrainSpec, steps_per_epoch: int) -> list[WeightAveraging]:
+    if spec.swa_start is not None:
+        return [EqualAveraging(int(spec.swa_start * spec.epochs), steps_per_epoch)]
+    return [moving_average(spec.ema_decay)] if spec.ema_decay > 0 else []
 
 
 def _quieten_lightning() -> None:

@@ -6,7 +6,7 @@ every budget is in those units.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -43,9 +43,20 @@ Data = Annotated[str, AfterValidator(_named_or_folder)]
 """A named data set, or the absolute path of a folder of class folders."""
 Channels = tuple[float, float, float]
 Mode = Literal["baseline", "robust"]
-Recipe = Literal["standard", "pgd-at", "mixed"]
+Recipe = Literal["standard", "pgd-at", "mixed", "trades", "mart", "fast"]
+ROBUST_RECIPES: tuple[str, ...] = get_args(Recipe)[1:]
+"""Recipes that go with mode robust; ``standard`` goes with baseline."""
+AWP_RECIPES = ("pgd-at", "trades", "mart")
+AWP_GAMMA = 0.005
+"""The γ of Wu et al. (2020), which ``--awp`` sets."""
+Activation = Literal["relu", "silu"]
 Precision = Literal["auto", "bf16", "fp32"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:[0-9]+)$")]
+
+
+def _either(names: Sequence[str]) -> str:
+    """``a, b or c``."""
+    return " or ".join(", ".join(names).rsplit(", ", 1))
 
 
 class Spec(BaseModel):
@@ -194,10 +205,25 @@ class TrainSpec(Job):
     kind: Literal["train"] = "train"
     data: DataName = Field("cifar100", description="data set")
     mode: Mode = Field("robust", description="baseline: clean images; robust: adversarial ones")
-    recipe: Recipe = Field("pgd-at", description="standard (baseline), pgd-at or mixed (robust)")
+    recipe: Recipe = Field(
+        "pgd-at", description=f"standard (baseline); {_either(ROBUST_RECIPES)} (robust)"
+    )
     mixed_clean: float = Field(1 / 3, ge=0, le=1, description="mixed: share of clean images")
     mixed_targeted: float = Field(1 / 3, ge=0, le=1, description="mixed: share of targeted ones")
+    beta: float | None = Field(
+        None,
+        ge=0,
+        le=1000,
+        description="trades, mart: weight of the KL term; none: the papers' own 6 and 5",
+    )
+    fast_noise: float = Field(
+        2.0, ge=0, le=100, description="fast: the noise reaches so many ε; the paper's 2"
+    )
+    awp_gamma: float = Field(
+        0.0, ge=0, le=1, description=f"{_either(AWP_RECIPES)}: weight perturbation γ; 0: none"
+    )
     width: int = Field(64, ge=1, le=1024, description="channels of the first stage; 64: ResNet-18")
+    activation: Activation = Field("relu", description="relu, or silu: smooth")
     epochs: int = Field(30, ge=1, le=100_000, description="passes over the training split")
     batch_size: int = Field(128, ge=2, le=65_536, description="images a training step")
     lr: float = Field(0.2, gt=0, le=100, description="peak learning rate")
@@ -209,13 +235,26 @@ class TrainSpec(Job):
     warmup: float = Field(0.25, gt=0, lt=1, description="onecycle: share of steps going up")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="mass moved to the other classes")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: none")
+    swa_start: float | None = Field(
+        None, ge=0, lt=1, description="average the weights of the epochs after this share of all"
+    )
     clip_norm: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="clip the gradient to this L2 norm"
     )
     augment: bool = Field(True, description="random crop, and flip where the data set allows")
+    augmentation: Literal["basic", "cutout", "trivial"] = Field(
+        "basic", description="after crop and flip: nothing, Cutout, or TrivialAugment"
+    )
+    cutout_size: int = Field(8, ge=1, le=32, description="cutout: side of the square, in pixels")
     attack: PGD = Field(PGD(), description="PGD of the training batches (robust)")
+    eps_warmup: float = Field(
+        0.0, ge=0, le=1, description="share of steps over which ε and step size rise from 0"
+    )
     validation: PGD = Field(PGD(), description="PGD of the validation after each epoch")
     val_per_class: int = Field(20, ge=1, le=2500, description="validation images a class")
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many epochs without a rise in robust accuracy"
+    )
     train_limit: int | None = Field(
         None, ge=2, description="train on this many images only, equally many a class"
     )
@@ -223,13 +262,37 @@ class TrainSpec(Job):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.mode == "baseline") != (self.recipe == "standard"):
-            fitting = "standard" if self.mode == "baseline" else "pgd-at or mixed"
+            fitting = "standard" if self.mode == "baseline" else _either(ROBUST_RECIPES)
             raise ValueError(
                 f"recipe {self.recipe!r} does not go with mode {self.mode!r}: use {fitting}"
             )
         if self.mixed_clean + self.mixed_targeted > 1:
             raise ValueError("mixed_clean + mixed_targeted exceed 1: nothing is left to untargeted")
+        if self.augmentation != "basic" and not self.augment:
+            raise ValueError(f"augmentation {self.augmentation} follows crop and flip: set augment")
+        if self.patience is not None and self.mode == "baseline":
+            raise ValueError("patience waits for robust accuracy: it goes with mode robust")
+        if self.eps_warmup and self.mode == "baseline":
+            raise ValueError("eps_warmup is for adversarial images: it goes with mode robust")
+        if self.swa_start is not None and self.ema_decay:
+            raise ValueError("swa_start and ema_decay both average weights: set ema_decay 0")
+        self._check_recipe()
         return self
+
+    def _check_recipe(self) -> None:
+        recipe, attack = self.recipe, self.attack
+        if self.beta is not None and recipe not in ("trades", "mart"):
+            raise ValueError(f"beta is the weight of a KL term: recipe {recipe!r} has none")
+        if self.awp_gamma and recipe not in AWP_RECIPES:
+            raise ValueError(f"awp_gamma goes with {_either(AWP_RECIPES)}, not with {recipe!r}")
+        if recipe == "mart" and self.label_smoothing:
+            raise ValueError("mart's boosted cross-entropy has no smoothing: set label_smoothing 0")
+        if recipe == "fast" and attack.norm != "linf":
+            raise ValueError(f"fast's noise is that of L∞: norm {attack.norm} does not go with it")
+        if recipe == "trades" and attack.loss != "ce":
+            raise ValueError(f"trades climbs the KL divergence, not {attack.loss}: set loss ce")
+        if recipe == "trades" and attack.restarts > 1:
+            raise ValueError("trades begins beside the image, once: set restarts 1")
 
 
 class CheckpointRef(Spec):

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from engine.checkpoints import (
     AtomicCheckpointIO,
+    EqualAveraging,
     keepers,
     load_model,
     moving_average,
+    patience,
     read_checkpoint,
 )
 from engine.classifier import Classifier
@@ -82,6 +84,20 @@ def test_a_checkpoint_of_lightning_gives_the_network_back_in_eval_mode(tmp_path:
     images = torch.rand(3, 3, 32, 32)
     with torch.no_grad():
         assert torch.equal(model(images), source.network.eval()(images))
+
+
+def test_the_activation_is_that_of_the_training_and_relu_where_a_checkpoint_tells_none(
+    tmp_path: Path,
+) -> None:
+    spec = dict(shared().hparams["spec"])
+    assert spec.pop("activation") == "relu"
+    for identity, expected in (
+        ({"spec": {**spec, "activation": "silu"}}, nn.SiLU),
+        ({"spec": spec}, nn.ReLU),  # from before there was a choice
+    ):
+        model, _ = load_model(write(tmp_path / "x.ckpt", content(**identity)), classes=CLASSES)
+        kinds = {type(part) for part in model.modules()} & {nn.SiLU, nn.ReLU}
+        assert kinds == {expected}
 
 
 def test_a_missing_checkpoint_is_not_found(tmp_path: Path) -> None:
@@ -324,11 +340,13 @@ class Climbing(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters({"of": "a test"})
         self.weight = nn.Parameter(torch.zeros(()))
+        self.validated: list[float] = []
 
     def training_step(self, part: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
         return -self.weight
 
     def validation_step(self, part: Tensor, batch_idx: int) -> None:  # noqa: ARG002
+        self.validated.append(self.weight.item())
         self.log("val_accuracy", CLEAN[self.current_epoch], batch_size=1)
         self.log("val_robust_accuracy", ROBUST[self.current_epoch], batch_size=1)
 
@@ -365,6 +383,17 @@ def test_the_best_clean_the_best_robust_and_the_last_epoch_are_kept(tmp_path: Pa
 
 
 @pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*dirpath.*")
+@pytest.mark.parametrize(("epochs", "ended"), [(1, 3), (2, 5)])
+def test_a_training_ends_when_robust_accuracy_has_not_risen_for_so_long(
+    tmp_path: Path, epochs: int, ended: int
+) -> None:
+    climbing = fit(tmp_path, [patience(epochs), *keepers(tmp_path)])
+    assert climbing.weight.item() == ended  # one step an epoch
+    assert read_checkpoint(tmp_path / "last.ckpt")["epoch"] == ended - 1
+    assert "callbacks" in read_checkpoint(tmp_path / "best_robust.ckpt")
+
+
+@pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*dirpath.*")
 @pytest.mark.parametrize("decay", [0.05, 0.5, 0.999])
 def test_checkpoints_hold_the_warmed_up_moving_average(tmp_path: Path, decay: float) -> None:
     keeping = keepers(tmp_path)
@@ -380,3 +409,24 @@ def test_checkpoints_hold_the_warmed_up_moving_average(tmp_path: Path, decay: fl
             average = own * average + (1 - own) * now
     assert float(saved) == pytest.approx(average, rel=1e-5)
     assert climbing.weight.item() == pytest.approx(average, rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*num_workers.*", "ignore:.*dirpath.*")
+@pytest.mark.parametrize("first", [0, 2, 4])
+def test_equal_averaging_keeps_the_mean_of_the_weights_of_its_epochs(
+    tmp_path: Path, first: int
+) -> None:
+    climbing = fit(tmp_path, [EqualAveraging(first, 3), *keepers(tmp_path)], steps=3)
+    ends = [3.0, 6.0, 9.0, 12.0, 15.0]  # weights at the ends of the epochs
+    means = [
+        end if epoch < first else sum(ends[first : epoch + 1]) / (epoch + 1 - first)
+        for epoch, end in enumerate(ends)
+    ]
+    assert climbing.weight.item() == pytest.approx(means[-1])
+    validated = {epoch: climbing.validated[3 * epoch] for epoch in range(5)}
+    assert list(validated.values()) == pytest.approx(means)  # what is validated is what is kept
+    kept = {path.stem: read_checkpoint(path) for path in tmp_path.iterdir()}
+    for name, epoch in (("best_clean", 1), ("best_robust", 3), ("last", 4)):
+        assert kept[name]["epoch"] == epoch
+        assert float(kept[name]["state_dict"]["weight"]) == pytest.approx(means[epoch])
+        assert float(kept[name]["current_model_state"]["weight"]) == ends[epoch]

@@ -6,13 +6,14 @@ from torch import Tensor, nn
 
 from engine.folding import Folded
 from engine.resnet import PictureClassifier, resnet18
+from runs.spec import Activation
 
 
-def network(width: int = 4) -> PictureClassifier:
+def network(width: int = 4, activation: Activation = "relu") -> PictureClassifier:
     """A narrow ResNet-18 whose BatchNorms differ from the identity."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = resnet18(7, width, [0.4, 0.5, 0.6], [0.2, 0.25, 0.3])
+        net = resnet18(7, width, [0.4, 0.5, 0.6], [0.2, 0.25, 0.3], activation)
         stir(net)
     return net.eval()
 
@@ -48,10 +49,21 @@ def differs(folded: nn.Module, original: nn.Module) -> bool:
     return float((found - expected).abs().max() / expected.abs().max()) > 1e-2
 
 
-@pytest.mark.parametrize("width", [3, 8])
-def test_the_folded_network_computes_what_the_original_does_in_eval_mode(width: int) -> None:
-    net = network(width)
+@pytest.mark.parametrize(("width", "activation"), [(3, "relu"), (8, "relu"), (3, "silu")])
+def test_the_folded_network_computes_what_the_original_does_in_eval_mode(
+    width: int, activation: Activation
+) -> None:
+    net = network(width, activation)
     assert_same_function(Folded(net).network, net)
+
+
+def test_silu_stands_where_relu_stood_and_only_there() -> None:
+    plain, smooth = network(), network(activation="silu")
+    assert plain.state_dict().keys() == smooth.state_dict().keys()
+    kinds = [[type(module) for module in net.modules()] for net in (plain, smooth)]
+    assert [nn.SiLU if kind is nn.ReLU else kind for kind in kinds[0]] == kinds[1]
+    assert kinds[0].count(nn.ReLU) == 9  # the stem's, and one in each of eight blocks
+    assert differs(plain, smooth)
 
 
 def test_no_batchnorm_is_left_and_nothing_is_trainable() -> None:

@@ -9,6 +9,7 @@ from runs.errors import UserError
 from runs.overrides import override
 from runs.presets import preset
 from runs.spec import PGD, Attack, AttackSpec, StudySpec, TrainSpec
+from tui import launching
 
 STUDY = preset("poster")
 TRAIN = TrainSpec()
@@ -272,3 +273,17 @@ def test_a_part_given_in_full_or_in_part_is_completed_by_the_defaults() -> None:
     spec = override(TRAIN, {"attack": {"steps": 3}})
 
     assert spec.attack == PGD(steps=3)
+
+
+@pytest.mark.parametrize("command", [launching.train, launching.study])
+def test_awp_means_the_papers_gamma_and_set_another(
+    monkeypatch: pytest.MonkeyPatch, command: Any
+) -> None:
+    launched: list[Any] = []
+    monkeypatch.setattr("tui.seeds.launch_each", lambda spec, *_, **__: launched.append(spec))
+    own = "awp_gamma" if command is launching.train else "robust.awp_gamma"
+    for sets in (None, [f"{own}=0.01"]):
+        command(preset="demo", awp=True, sets=sets, recipe="trades", activation="silu")
+    trained = [spec if isinstance(spec, TrainSpec) else spec.robust for spec in launched]
+    assert [spec.awp_gamma for spec in trained] == [0.005, 0.01]
+    assert {(spec.recipe, spec.activation) for spec in trained} == {("trades", "silu")}

@@ -2,12 +2,14 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
 from test_pgd import batch, every_norm, fooled_by, lengths, network, rng, spec
 
-from engine.losses import objective
+from engine.loop import Batch
+from engine.losses import margin, objective
 from engine.norms import GEOMETRIES
 from engine.pgd import pgd, step_size
 from runs.spec import PGD
@@ -51,6 +53,19 @@ def test_momentum_agrees_with_torchattacks() -> None:
     torch.testing.assert_close(
         pgd(net, images, labels, setting, keep="last"), attack(images, labels), rtol=0, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_an_objective_of_ones_own_takes_the_place_of_the_named_loss(keep: Any) -> None:
+    net, (images, labels, _) = network(), batch()
+    setting = spec("linf", random_start=False)
+
+    def own(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return margin(logits, labels[batch.indices])
+
+    named = pgd(net, images, labels, setting.model_copy(update={"loss": "margin"}), keep=keep)
+    assert torch.equal(pgd(net, images, labels, setting, keep=keep, objective=own), named)
+    assert not torch.equal(pgd(net, images, labels, setting, keep=keep), named)
 
 
 @every_norm

@@ -43,7 +43,7 @@ def data(count: int = COUNT) -> tuple[Tensor, Tensor]:
 
 
 def setting(attacked: nn.Module, seed: int = 9, **fields: Any) -> Setting:
-    spec = TrainSpec(data="digits", attack=ATTACK, **fields)
+    spec = TrainSpec(**{"data": "digits", "attack": ATTACK, **fields})
     return Setting(spec, CLASSES, attacked, torch.Generator().manual_seed(seed))
 
 

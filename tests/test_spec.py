@@ -12,6 +12,7 @@ from runs import presets
 from runs.errors import UserError
 from runs.spec import (
     PGD,
+    ROBUST_RECIPES,
     Attack,
     AttackSpec,
     CheckpointRef,
@@ -161,7 +162,7 @@ JOB_FAULTS: list[tuple[str, Any]] = [
 ]
 TRAIN_FAULTS: list[tuple[str, Any]] = [
     ("mode", "strong"),
-    ("recipe", "trades"),
+    ("recipe", "free"),
     ("mixed_clean", -0.1),
     ("mixed_clean", 1.1),
     ("mixed_targeted", float("nan")),
@@ -301,7 +302,8 @@ def test_a_device_of_another_form_is_refused_with_those_there_are(device: str) -
 
 
 @pytest.mark.parametrize(
-    ("mode", "recipe"), [("baseline", "standard"), ("robust", "pgd-at"), ("robust", "mixed")]
+    ("mode", "recipe"),
+    [("baseline", "standard"), *(("robust", name) for name in ROBUST_RECIPES)],
 )
 def test_recipes_that_fit_their_mode(mode: Any, recipe: Any) -> None:
     assert TrainSpec(mode=mode, recipe=recipe).recipe == recipe
@@ -312,7 +314,7 @@ def test_recipes_that_fit_their_mode(mode: Any, recipe: Any) -> None:
     [
         ("baseline", "pgd-at", "use standard"),
         ("baseline", "mixed", "use standard"),
-        ("robust", "standard", "use pgd-at or mixed"),
+        ("robust", "standard", "use pgd-at, mixed, trades, mart or fast"),
     ],
 )
 def test_a_recipe_that_does_not_fit_its_mode_is_refused(
@@ -323,6 +325,34 @@ def test_a_recipe_that_does_not_fit_its_mode_is_refused(
     assert repr(recipe) in message
     assert repr(mode) in message
     assert message.endswith(fitting)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"recipe": "mixed", "beta": 1}, "recipe 'mixed' has none"),
+        ({"recipe": "mart", "label_smoothing": 0.1}, "set label_smoothing 0"),
+        ({"recipe": "fast", "attack": {"norm": "l2"}}, "noise is that of L∞"),
+        ({"augment": False, "augmentation": "cutout"}, "cutout follows crop and flip"),
+        (
+            {"mode": "baseline", "recipe": "standard", "patience": 3},
+            "patience waits for robust accuracy",
+        ),
+        (
+            {"mode": "baseline", "recipe": "standard", "eps_warmup": 0.1},
+            "eps_warmup is for adversarial images",
+        ),
+        ({"swa_start": 0.5, "ema_decay": 0.9}, "set ema_decay 0"),
+        ({"recipe": "fast", "awp_gamma": 0.005}, "pgd-at, trades or mart, not with 'fast'"),
+        ({"recipe": "trades", "attack": {"loss": "dlr"}}, "trades climbs the KL divergence"),
+        ({"recipe": "trades", "attack": {"restarts": 2}}, "set restarts 1"),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_together_is_refused_with_a_sentence(
+    fields: dict[str, Any], sentence: str
+) -> None:
+    assert sentence in refusal("train", **fields)
 
 
 def test_the_shares_of_a_mixed_batch_do_not_exceed_it() -> None:

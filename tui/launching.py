@@ -18,9 +18,12 @@ def study(
     seed: o.Seed = None,
     seeds: o.Seeds = None,
     recipe: Annotated[
-        str | None, typer.Option(help="Recipe of the robust run: pgd-at or mixed.")
+        str | None,
+        typer.Option(help="Recipe of the robust run: pgd-at, mixed, trades, mart or fast."),
     ] = None,
+    awp: o.Awp = None,
     width: o.Width = None,
+    activation: o.Activation = None,
     epochs: o.Epochs = None,
     batch_size: o.BatchSize = None,
     lr: o.Lr = None,
@@ -63,8 +66,9 @@ def study(
 
     flags = _flags(locals())
     chosen = parse_seeds(seeds, seed, sets)
-    if recipe is not None:
-        flags["robust.recipe"] = flags.pop("recipe")
+    for field in ("recipe", "awp_gamma"):
+        if field in flags:
+            flags[f"robust.{field}"] = flags.pop(field)
     spec = study_spec(preset, config, sets, flags)
     launch_each(spec, chosen, home, tag, detach=detach, as_json=as_json)
 
@@ -80,9 +84,12 @@ def train(
     seed: o.Seed = None,
     seeds: o.Seeds = None,
     recipe: Annotated[
-        str | None, typer.Option(help="standard (baseline); pgd-at or mixed (robust).")
+        str | None,
+        typer.Option(help="standard (baseline); pgd-at, mixed, trades, mart or fast (robust)."),
     ] = None,
+    awp: o.Awp = None,
     width: o.Width = None,
+    activation: o.Activation = None,
     epochs: o.Epochs = None,
     batch_size: o.BatchSize = None,
     lr: o.Lr = None,
@@ -227,7 +234,7 @@ def resume(
 
 _NOT_OF_THE_SPEC = (
     *("preset", "config", "tag", "sets", "detach", "as_json", "home"),  # of every command
-    *("mode", "words", "attacks", "targets", "seeds"),  # handled by name
+    *("mode", "words", "attacks", "targets", "seeds", "awp"),  # handled by name
     *("model", "weights", "normalised"),
 )
 
@@ -241,4 +248,8 @@ def _flags(given: dict[str, Any]) -> dict[str, Any]:
     }
     if given.get("data_dir") is not None:
         flags["data_dir"] = str(given["data_dir"].expanduser().absolute())
+    if given.get("awp"):
+        from runs.spec import AWP_GAMMA
+
+        flags["awp_gamma"] = AWP_GAMMA
     return flags

@@ -88,6 +88,13 @@ Seeds = Annotated[
 ]
 
 Width = Annotated[int | None, typer.Option(help="Channels of the first stage; 64: ResNet-18.")]
+Activation = Annotated[str | None, typer.Option(help="relu, or silu: smooth.")]
+Awp = Annotated[
+    bool | None,
+    typer.Option(
+        "--awp", help="Perturb the weights too (pgd-at, trades, mart); γ = 0.005, or awp_gamma."
+    ),
+]
 Epochs = Annotated[int | None, typer.Option(help="Epochs.")]
 BatchSize = Annotated[int | None, typer.Option(help="Images a training step.")]
 Lr = Annotated[float | None, typer.Option(help="Peak learning rate.")]

@@ -17,7 +17,7 @@ from textual.widgets import Input
 from runs.budgets import format_budget
 from runs.errors import UserError
 from runs.presets import NAMES, describe
-from runs.spec import PGD, AttackSpec, Job, StudySpec, TrainSpec
+from runs.spec import PGD, ROBUST_RECIPES, AttackSpec, Job, StudySpec, TrainSpec
 from tui.launch_specs import attack_spec, has_gpu, study_spec, train_spec
 from tui.screens.base import HouseScreen
 from tui.text import clean
@@ -26,6 +26,7 @@ from tui.widgets.paper import Line, Paper, wrapped
 
 AnySpec = TrainSpec | AttackSpec | StudySpec
 TRAINED = ("study", "train")
+RECIPES = ("", *ROBUST_RECIPES)
 EVERY = ("study", "train", "attack")
 
 
@@ -54,7 +55,7 @@ LINES = (
     Entry("tags", "tags", "words"),
     Entry("data", "data", "", TRAINED, ("", "cifar100", "cifar10", "digits")),
     Entry("data_dir", "data folder", "empty: in the home, downloaded"),
-    Entry("recipe", "recipe", "of the robust training", TRAINED, ("", "pgd-at", "mixed")),
+    Entry("recipe", "recipe", "of the robust training", TRAINED, RECIPES),
     Entry("width", "model width", "of the ResNet-18; 64: full", TRAINED),
     Entry("epochs", "epochs", "", TRAINED),
     Entry("batch_size", "batch size", "images a training step", TRAINED),
@@ -213,7 +214,7 @@ class NewScreen(HouseScreen):
         recipe = self._field("recipe").entry
         if isinstance(recipe, Choice):
             plain = asked.what == "train" and asked.mode == "baseline"
-            recipe.set_options(("",) if plain else ("", "pgd-at", "mixed"))
+            recipe.set_options(("",) if plain else RECIPES)
             asked = self.request()
         self._spec, self._problem = None, ""
         try:

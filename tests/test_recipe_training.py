@@ -1,0 +1,119 @@
+"""The younger recipes at work on digits: they earn robustness, and survive a stop."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+
+from engine.checkpoints import load_model, read_checkpoint
+from engine.stopping import StopRequested, StopSignal
+from engine.training import train
+from runs.events import EventWriter
+from runs.overrides import override
+from runs.presets import preset
+from runs.snapshot import read_snapshot
+from runs.spec import TrainSpec
+from runs.store import Run, Store
+
+
+def tiny(**fields: Any) -> TrainSpec:
+    """A network of width 4 and a part of the digits, at ε = 24/255; one long step in training."""
+    demo = preset("demo").child("robust")
+    assert isinstance(demo, TrainSpec)
+    small = {"width": 4, "train_limit": 400, "batch_size": 16, "ema_decay": 0.0, "share": True}
+    threat = {"eps": "24/255", "steps": 1, "step_size": "24/255", "validation.steps": 5}
+    return override(demo, {"val_per_class": 6, **small, **threat, **fields})
+
+
+class StopAfter:
+    """Asks for a stop when so many batches are done."""
+
+    def __init__(self, batches: float) -> None:
+        self._left = batches
+
+    @property
+    def requested(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+def carry_out(run: Run, spec: TrainSpec, batches: float = float("inf")) -> dict[str, Any]:
+    events = EventWriter(run.events_path)
+    stop = cast(StopSignal, StopAfter(batches))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # what resumes is bit-equal at the same number of threads
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return train(run, spec, torch.device("cpu"), events, stop)
+    finally:
+        torch.set_num_threads(threads)
+        events.close()
+
+
+def validated(home: Path, spec: TrainSpec) -> dict[str, float]:
+    return dict(carry_out(Store(home).create(spec), spec)["last"])
+
+
+EPOCHS = 6
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    spec = tiny(mode="baseline", recipe="standard", epochs=EPOCHS)
+    return validated(tmp_path_factory.mktemp("plain"), spec)
+
+
+@pytest.mark.parametrize("recipe", ["trades", "mart", "fast"])
+def test_a_recipe_earns_robustness_over_an_equally_long_plain_training(
+    tmp_path: Path, plain: dict[str, float], recipe: str
+) -> None:
+    last = validated(tmp_path, tiny(recipe=recipe, epochs=EPOCHS))
+    assert last["val_robust_accuracy"] >= plain["val_robust_accuracy"] + 0.15
+
+
+def test_stopped_in_the_middle_and_resumed_everything_new_ends_with_the_same_weights(
+    tmp_path: Path,
+) -> None:
+    spec = tiny(
+        recipe="trades",
+        awp_gamma=0.005,
+        activation="silu",
+        augmentation="trivial",
+        eps_warmup=0.6,
+        swa_start=0.5,
+        patience=3,
+        epochs=4,
+        train_limit=96,
+        val_per_class=2,
+    )
+    whole, halved = (Store(tmp_path / name).create(spec) for name in ("whole", "halved"))
+    expected = carry_out(whole, spec)
+    for batches in (8, 6):  # in the second epoch of six batches, and in the third
+        with pytest.raises(StopRequested):
+            carry_out(halved, spec, batches)
+        assert read_checkpoint(halved.checkpoint("last"))["global_step"] % 6 != 0
+    found = carry_out(halved, spec)
+    assert found["last"] | {"seconds": 0} == expected["last"] | {"seconds": 0}
+    mine, theirs = (read_checkpoint(run.checkpoint("last")) for run in (halved, whole))
+    for part in ("state_dict", "current_model_state", "averaging_state"):
+        for key, value in theirs[part].items():
+            assert torch.equal(mine[part][key], value), (part, key)
+    assert _remembered(mine["callbacks"]) == _remembered(theirs["callbacks"])
+    model, _ = load_model(halved.checkpoint("best_robust"), classes=10)
+    assert any(isinstance(part, torch.nn.SiLU) for part in model.modules())
+
+
+def _remembered(states: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What early stopping, the watch over overfitting and the averaging remember."""
+    kept = ("EarlyStopping", "OverfittingWatch", "EqualAveraging")
+    return {name: state for name, state in states.items() if name.startswith(kept)}
+
+
+def test_an_early_end_is_told(tmp_path: Path) -> None:
+    spec = tiny(epochs=9, patience=1, train_limit=32, lr=1e-6, val_per_class=1)
+    run = Store(tmp_path).create(spec)
+    epochs = carry_out(run, spec)["epochs"]
+    assert epochs < 9
+    assert "robust accuracy has not risen for 1 epoch" in run.events_path.read_text()
+    assert len(read_snapshot(run).epochs) == epochs
