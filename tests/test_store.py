@@ -63,9 +63,9 @@ def beat(t: float, phase: str, attempt: int = 1) -> dict[str, Any]:
 def test_a_new_run_has_an_id_of_utc_time_slug_and_four_digits(
     store: Store, spec: Any, slug: str
 ) -> None:
-    before = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    before = time.strftime("%Y%m%d-%H%M%S", time.gmtime(time.time()))
     run = store.create(spec)
-    after = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    after = time.strftime("%Y%m%d-%H%M%S", time.gmtime(time.time()))
 
     match = re.fullmatch(r"(\d{8}-\d{6})-([a-z]+)-([0-9a-f]{4})", run.id)
 
