@@ -157,7 +157,8 @@ def test_ctrl_c_stops_at_a_checkpoint_and_resume_goes_on(advtui: Command) -> Non
 
 def test_a_hung_up_terminal_leaves_the_run_going_and_watch_shows_it(advtui: Command) -> None:
     leader, follower = pty.openpty()
-    words = advtui.arguments(*LONG[:-4], "--epochs", "5", "--width", "2")
+    less = ("--epochs", "4", "--width", "2", "--train-limit", "600", "--set", "val_per_class=3")
+    words = advtui.arguments(*LONG[:-4], *less)
     following = subprocess.Popen(
         [sys.executable, "-P", "-c", _IN_A_TERMINAL, *words],
         env={**advtui.env, "TERM": "xterm-256color"},
@@ -168,7 +169,7 @@ def test_a_hung_up_terminal_leaves_the_run_going_and_watch_shows_it(advtui: Comm
     )
     os.close(follower)
     seen = b""
-    while b"epoch 1/5" not in seen:  # the live view is at work
+    while b"epoch 1/4" not in seen:  # the live view is at work
         seen += os.read(leader, 65536)
     os.close(leader)  # the terminal hangs up
     following.wait(60)
@@ -178,7 +179,7 @@ def test_a_hung_up_terminal_leaves_the_run_going_and_watch_shows_it(advtui: Comm
     watched = advtui("watch", "@1")
     assert watched.returncode == 0, watched.stderr
     assert run.state() == "completed"
-    assert "epoch 5/5" in watched.stderr
+    assert "epoch 4/4" in watched.stderr
     assert "best_robust" in watched.stdout
 
 

@@ -349,6 +349,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Command:
     return command
 
 
+@pytest.mark.slow
 def test_our_own_checkpoint_by_hand_gives_the_same_row(trained: Command, nets: Path) -> None:
     (run,) = [run for run in Store(trained.home).runs() if run.kind == "train"]
     file = run.checkpoint("best_clean")

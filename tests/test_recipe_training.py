@@ -64,6 +64,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     return validated(tmp_path_factory.mktemp("plain"), spec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["trades", "mart", "fast"])
 def test_a_recipe_earns_robustness_over_an_equally_long_plain_training(
     tmp_path: Path, plain: dict[str, float], recipe: str

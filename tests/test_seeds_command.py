@@ -47,6 +47,7 @@ def tagged(home: Path) -> list[Run]:
     return [run for run in runs if any(tag.startswith("seeds-") for tag in run.meta["tags"])]
 
 
+@pytest.mark.slow
 def test_studies_outlive_their_terminal_follow_one_another_and_end_in_one_table(
     command: Command,
 ) -> None:
@@ -92,6 +93,7 @@ def check(figure: dict, values: list[float]) -> None:
     assert figure["n_seeds"] == len(values)
 
 
+@pytest.mark.slow
 def test_trainings_of_several_seeds_side_by_side(
     advtui: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
