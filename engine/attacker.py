@@ -17,6 +17,7 @@ from engine.autoattack import AutoAttack
 from engine.data import Pictures, to_float
 from engine.folding import Folded
 from engine.loop import Step
+from engine.memory import room_for
 from engine.resnet import PictureClassifier
 from engine.stopping import StopSignal
 from engine.tallies import AttackReport, Level, Tally
@@ -47,9 +48,11 @@ class Attacker:
         wrong when clean that on the clean one."""
         self._dtype, self._events, self._stop = dtype, events, stop
         self._right = torch.empty(0)
+        self._batch_size = spec.batch_size
 
     def clean(self) -> int:
         """Classify the clean images; returns how many are correct."""
+        self._make_room()
         parts = []
         for cut in self.batches(torch.arange(len(self.test))):
             parts.append(self.look(to_float(self.test.images[cut])))
@@ -57,6 +60,16 @@ class Attacker:
         self.logits = torch.cat(parts)
         self._right = (self.logits.argmax(dim=1) == self.test.labels).nonzero().flatten()
         return len(self._right)
+
+    def _make_room(self) -> None:
+        """Smaller batches where a GPU's memory is short: outcomes don't depend on their size."""
+        if self.test.images.device.type != "cuda":
+            return
+        with self.autocast():
+            largest = to_float(self.test.images[: self.spec.batch_size])
+            self._batch_size, obstacle = room_for(self.copy, largest)
+        if obstacle:
+            self._events.write("log", level="warning", message=f"{self.label}: {obstacle}")
 
     def attack(self, attack: Attack) -> dict[str, Any]:
         """Attack all images that are correct when clean, at each ε of the spec, from below.
@@ -238,6 +251,6 @@ class Attacker:
         return torch.autocast(self.test.images.device.type, dtype=self._dtype)
 
     def batches(self, places: Tensor) -> Iterator[Tensor]:
-        """The places in parts of the spec's batch size, on the device."""
+        """The places in parts of a batch's size, on the device."""
         places = places.to(self.test.images.device)
-        return iter(torch.split(places, self.spec.batch_size) if len(places) else ())
+        return iter(torch.split(places, self._batch_size) if len(places) else ())

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import TrivialAugmentWide
 
+from engine.data import sent
+
 SHARING = 8
 _OPERATIONS = TrivialAugmentWide()
 
@@ -22,8 +24,8 @@ def cutout(images: Tensor, rng: torch.Generator, *, size: int, fill: Sequence[fl
     count, _, height, width = images.shape
     rows = _within(torch.randint(height, (count, 1), generator=rng), size, height)
     columns = _within(torch.randint(width, (count, 1), generator=rng), size, width)
-    cut = (rows[:, None, :, None] & columns[:, None, None, :]).to(images.device)
-    colour = (torch.tensor(fill) * 255).round().to(images.dtype).to(images.device)
+    cut = sent(rows[:, None, :, None] & columns[:, None, None, :], images.device)
+    colour = sent((torch.tensor(fill) * 255).round().to(images.dtype), images.device)
     return torch.where(cut, colour.view(1, -1, 1, 1), images)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pytorch_lightning as pl
 from torch import Tensor
+from torch.profiler import record_function
 
 from engine.augmentation import cutout, trivial_augment
 from engine.classifier import Batch
@@ -83,6 +84,7 @@ class PicturesOnDevice(pl.LightningDataModule):
         split = self._validation
         return to_float(split.images[cut]), split.labels[cut], split.indices[cut]
 
+    @record_function("augmentation")
     def _train_batch(self, epoch: int, number: int) -> Batch:
         seed, size = self._spec.seed, self._spec.batch_size
         if self._order is None or self._order[0] != epoch:

@@ -7,13 +7,16 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from engine.attacks import attack_batch
+from engine.compiling import Compiled
 from engine.folding import Folded
 from engine.randomness import generator
 from engine.recipes import RECIPES, Setting, strength
 from engine.resnet import resnet18
 from runs.attacks import named_attack
+from runs.errors import UserError
 from runs.spec import Attack, TrainSpec
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -24,11 +27,19 @@ class Classifier(pl.LightningModule):
     """A ResNet-18 that is trained as its spec says.
 
     ``classes``, ``mean`` and ``std`` are what a checkpoint needs beside the spec to build the
-    network again; ``steps`` are all optimiser steps of the training.
+    network again; ``steps`` are all optimiser steps of the training. ``compiling``: the passes of a
+    training step are compiled, where that is possible.
     """
 
     def __init__(
-        self, spec: TrainSpec, classes: int, mean: list[float], std: list[float], *, steps: int
+        self,
+        spec: TrainSpec,
+        classes: int,
+        mean: list[float],
+        std: list[float],
+        *,
+        steps: int,
+        compiling: bool = False,
     ) -> None:
         super().__init__()
         self.spec = spec
@@ -47,33 +58,92 @@ class Classifier(pl.LightningModule):
         """Loss, accuracy and 1 of the latest batch."""
         self._counts: dict[str, Tensor] = {}
         self._folded: list[Folded] = []  # in a list: no submodule, so no part of a checkpoint
+        self._compiled: list[Compiled] = []  # likewise: the network as trained, as attacked
+        self._compiling = compiling
+        self._proven = False
+        # By hand, because only so a step that ran out of memory can begin anew, in smaller parts.
+        self.automatic_optimization = False
+        self._parts = self._validation_parts = 1
+        self.notices: list[str] = []
+        """What a person should know and has not been told; whoever tells it empties the list."""
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.network(images)
         return logits
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels, _ = batch
+        while (obstacle := self._descend(images, labels, batch_idx)) is not None:
+            self.notices.append(obstacle)
+        self._proven = True
+        scheduler: Any = self.lr_schedulers()
+        scheduler.step()
+
+    def _descend(self, images: Tensor, labels: Tensor, batch_idx: int) -> str | None:
+        """One optimiser step; or what stood in its way: it is then to be tried again.
+
+        What a failed pass has held is free only when this function has been left.
+        """
+        optimiser: Any = self.optimizers()
         noise = generator(
             self.spec.seed, "attack", self.current_epoch, batch_idx, device=self.device
         )
         share = strength(self.global_step, self._steps, self.spec.eps_warmup)
         setting = Setting(self.spec, self.classes, self._attacked_in_training(), noise, share)
-        loss, logits = RECIPES[self.spec.recipe](self.network, images, labels, setting)
-        with torch.no_grad():
-            accuracy = (logits.argmax(dim=1) == labels).float().mean()
-            self.latest = torch.stack([loss.detach(), accuracy, torch.ones_like(accuracy)])
-            self._totals = self._totals.to(self.device) + self.latest
-        return loss
+        # The weights that AWP moves are not those of the module: nothing there to compile once.
+        eager = not self._compiled or self.spec.awp_gamma > 0
+        network = self.network if eager else self._compiled[0]
+        seen = torch.zeros(3, device=self.device)
+        optimiser.zero_grad()
+        try:
+            for part, answers in zip(
+                images.chunk(self._parts), labels.chunk(self._parts), strict=True
+            ):
+                loss, logits = RECIPES[self.spec.recipe](network, part, answers, setting)
+                weight = len(part) / len(images)
+                self.manual_backward(loss * weight if weight < 1 else loss)
+                with torch.no_grad():
+                    accuracy = (logits.argmax(dim=1) == answers).float().mean()
+                    seen += weight * torch.stack([loss, accuracy, torch.ones_like(accuracy)])
+        except torch.OutOfMemoryError:
+            return self._halve(len(images))
+        except Exception as error:
+            if self._proven or not self._compiling:
+                raise
+            return self._give_up_compiling(error)
+        if self.spec.clip_norm is not None:
+            self.clip_gradients(optimiser, self.spec.clip_norm, "norm")
+        with record_function("optimiser"):
+            optimiser.step()
+        self.latest = seen
+        self._totals = self._totals.to(self.device) + seen
+        return None
+
+    def _halve(self, images: int) -> str:
+        self._parts *= 2
+        if 2 * self._parts > images:
+            raise UserError("out of memory, even with two images at a time")
+        return (
+            f"out of memory: a batch of {images} images goes in {self._parts} parts, whose "
+            "gradients are accumulated; BatchNorm sees each part alone"
+        )
+
+    def _give_up_compiling(self, error: Exception) -> str:
+        self._compiling = False
+        self._compiled = []
+        reason = (str(error).strip().splitlines() or [""])[0]
+        return f"not compiled, and so slower: {type(error).__name__}: {reason}"[:300]
 
     def on_train_epoch_start(self) -> None:  # not called where an epoch is resumed
         self._totals = torch.zeros(3, device=self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["epoch_totals"] = self._totals.cpu()
+        checkpoint["parts"] = self._parts
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._totals = checkpoint["epoch_totals"]
+        self._parts = checkpoint["parts"]
 
     def training_means(self) -> dict[str, float]:
         """Loss and accuracy on the batches of this epoch so far, as they were fed."""
@@ -81,9 +151,15 @@ class Classifier(pl.LightningModule):
         return {"train_loss": loss / batches, "train_accuracy": accuracy / batches}
 
     def _attacked_in_training(self) -> nn.Module:
-        if self.spec.attack.craft_mode == "train" or self.spec.mode == "baseline":
-            return self.network
-        return self._frozen()
+        """What a step's attacks look at, at the present weights."""
+        own = self.spec.attack.craft_mode == "train" or self.spec.mode == "baseline"
+        attacked = self.network if own else self._frozen()
+        if not self._compiling:
+            return attacked
+        if not self._compiled:
+            graphs = self.device.type == "cuda" and not own
+            self._compiled = [Compiled(self.network), Compiled(attacked, graphs=graphs)]
+        return self._compiled[1]
 
     def _frozen(self) -> nn.Module:
         """The network in eval mode at its present weights, without BatchNorm."""
@@ -98,12 +174,36 @@ class Classifier(pl.LightningModule):
         self._frozen()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        images, labels, indices = batch
+        while (counts := self._counted(*batch)) is None:
+            self._validation_parts *= 2
+            if self._validation_parts > len(batch[0]):
+                raise UserError("out of memory, even with one image at a time")
+            self.notices.append(
+                f"out of memory: the validation looks at its batches in {self._validation_parts} "
+                "parts"
+            )
+        for name, count in counts.items():
+            self._counts[name] += count
+
+    def _counted(self, *batch: Tensor) -> dict[str, Tensor] | None:
+        """Sums over a batch, worked off in parts; None: memory ran out."""
+        sums = {name: torch.zeros_like(count) for name, count in self._counts.items()}
+        try:
+            for part in zip(*(one.chunk(self._validation_parts) for one in batch), strict=True):
+                for name, count in self._looked_at(*part).items():
+                    sums[name] += count
+        except torch.OutOfMemoryError:
+            return None
+        return sums
+
+    def _looked_at(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Any]:
         logits = self.network(images)
         right = logits.argmax(dim=1) == labels
-        self._counts["loss"] += F.cross_entropy(logits.float(), labels, reduction="sum")
-        self._counts["images"] += len(labels)
-        self._counts["correct"] += right.sum()
+        counts = {
+            "loss": F.cross_entropy(logits.float(), labels, reduction="sum"),
+            "images": len(labels),
+            "correct": right.sum(),
+        }
         # An image that is wrong when clean is not robust whatever an attack does.
         chosen = right.nonzero().flatten()
         attack = Attack(name="validation", pgd=self.spec.validation)
@@ -119,7 +219,8 @@ class Classifier(pl.LightningModule):
                 seed=self.spec.seed,
             )
             still = self.network(adversarial).argmax(dim=1) == labels[chosen]
-            self._counts[name] += still.sum()
+            counts[name] = still.sum()
+        return counts
 
     def on_validation_epoch_end(self) -> None:
         images = self._counts["images"]
@@ -136,6 +237,7 @@ class Classifier(pl.LightningModule):
             momentum=spec.momentum,
             weight_decay=spec.weight_decay,
             nesterov=spec.momentum > 0,
+            fused=self.device.type == "cuda" or None,
         )
         steps = self._steps
         schedule: torch.optim.lr_scheduler.LRScheduler
@@ -144,7 +246,8 @@ class Classifier(pl.LightningModule):
                 optimiser,
                 max_lr=spec.lr,
                 total_steps=steps,
-                pct_start=spec.warmup,
+                # OneCycleLR divides by the length of the way up, warmup·steps − 1.
+                pct_start=spec.warmup * (0.999 if spec.warmup * steps == 1 else 1),
                 anneal_strategy="linear",
                 cycle_momentum=False,
                 final_div_factor=1000,

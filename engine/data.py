@@ -194,10 +194,17 @@ def augment(images: Tensor, rng: torch.Generator, *, flips: bool) -> Tensor:
     columns = _reflect(torch.arange(width) + shift[1], width)
     if flips:
         columns = torch.where(mirrored, columns.flip(1), columns)
-    rows, columns = rows.to(images.device), columns.to(images.device)
+    rows, columns = sent(rows, images.device), sent(columns, images.device)
     place = torch.arange(count, device=images.device).view(-1, 1, 1)
     cropped = images.permute(0, 2, 3, 1)[place, rows[:, :, None], columns[:, None, :]]
     return cropped.permute(0, 3, 1, 2)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on ``device``; nothing waits for a GPU."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def _reflect(places: Tensor, size: int) -> Tensor:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from engine.awp import Loss, Network, at_worst_weights
 from engine.loop import Batch, as_found
@@ -95,6 +96,7 @@ def trades(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -
     return _descend(model, setting, loss)
 
 
+@record_function("attack")
 def _farthest(images: Tensor, labels: Tensor, setting: Setting) -> Tensor:
     """Points of the ε-ball where the prediction is farthest from the clean one, as KL has it."""
     attacked, noise, attack = setting.attacked, setting.noise, setting.attack
@@ -146,7 +148,8 @@ def fast(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> 
     reach = setting.spec.fast_noise * attack.eps
     noised = GEOMETRIES["linf"].random_start(images, reach, setting.noise)
     once = named_attack("fgsm", attack).pgd
-    adversarial = pgd(setting.attacked, noised, labels, once, keep="last")
+    with record_function("attack"):
+        adversarial = pgd(setting.attacked, noised, labels, once, keep="last")
     return standard(model, adversarial, labels, setting)
 
 
@@ -164,6 +167,7 @@ def _beta(setting: Setting, usual: float) -> float:
     return usual if setting.spec.beta is None else setting.spec.beta
 
 
+@record_function("attack")
 def _craft(
     images: Tensor, labels: Tensor, setting: Setting, targets: Tensor | None = None
 ) -> Tensor:

@@ -48,13 +48,14 @@ class Reporter(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
+        assert isinstance(pl_module, Classifier)
+        self._tell(pl_module)
         self._steps_here += 1
         now = time.monotonic()
         rate = self._steps_here / max(now - self._epoch_began, 1e-9)
         self._progress(trainer, "train", batch_idx + 1, int(trainer.num_training_batches), rate)
         if now - self._metrics_at >= STEP_METRICS_EVERY_S:
             self._metrics_at = now
-            assert isinstance(pl_module, Classifier)
             loss, accuracy, _ = pl_module.latest.tolist()
             values = {"train_loss": loss, "train_accuracy": accuracy, "lr": self._lr}
             self._write_metric(trainer, "step", values)
@@ -68,7 +69,14 @@ class Reporter(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
+        assert isinstance(pl_module, Classifier)
+        self._tell(pl_module)
         self._progress(trainer, "validate", batch_idx + 1, int(trainer.num_val_batches[0]), None)
+
+    def _tell(self, module: Classifier) -> None:
+        for message in module.notices:
+            self._events.write("log", level="warning", message=message)
+        module.notices.clear()
 
     def _progress(
         self, trainer: pl.Trainer, task: str, done: int, total: int, rate: float | None

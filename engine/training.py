@@ -19,10 +19,14 @@ from engine.checkpoints import (
     read_checkpoint,
 )
 from engine.classifier import Classifier
+from engine.compiling import is_wanted
 from engine.data import load, split_validation
 from engine.devices import autocast_dtype
+from engine.flops import costs
+from engine.profiling import Profiler
 from engine.reporting import CheckpointReporter, OverfittingWatch, Reporter, StopAtBatch
 from engine.stopping import StopSignal
+from engine.throughput import Stopwatch
 from runs.errors import UserError
 from runs.events import EventWriter
 from runs.snapshot import read_snapshot
@@ -72,8 +76,9 @@ def train(
         list(splits.mean),
         list(splits.std),
         steps=spec.epochs * per_epoch,
+        compiling=is_wanted(spec, device),
     )
-    reporter = Reporter(events)
+    reporter, stopwatch = Reporter(events), Stopwatch()
     last = run.checkpoint("last")
 
     watching = [OverfittingWatch(events)] if spec.mode == "robust" else []
@@ -86,15 +91,16 @@ def train(
         devices=[device.index or 0] if device.type == "cuda" else 1,
         precision="bf16-mixed" if bf16 else "32-true",
         max_epochs=spec.epochs,
-        gradient_clip_val=spec.clip_norm,
         callbacks=[
             *_averaging(spec, per_epoch),
             reporter,
+            stopwatch,
             *watching,
             *early,
             StopAtBatch(stop, last, events),
             *keeping,
             CheckpointReporter(events, keeping),
+            *([Profiler(run.path)] if spec.profile else []),
         ],
         plugins=[AtomicCheckpointIO()],
         default_root_dir=run.path,
@@ -112,6 +118,8 @@ def train(
         waited = "1 epoch" if spec.patience == 1 else f"{spec.patience} epochs"
         message = f"stopped early: robust accuracy has not risen for {waited}"
         events.write("log", level="info", message=message)
+    cost = costs(len(splits.classes), spec.width)
+    dtype = torch.bfloat16 if bf16 else torch.float32
     return {
         "mode": spec.mode,
         "epochs": epochs,
@@ -120,6 +128,7 @@ def train(
         "val_images": len(validation),
         "precision": "bf16" if bf16 else "fp32",
         "fit_seconds": time.monotonic() - began,
+        **stopwatch.summary(spec, trainer.global_step, cost, device, dtype),
         "last": reporter.last,
         "checkpoints": read_snapshot(run).checkpoints,
     }

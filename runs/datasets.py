@@ -21,6 +21,7 @@ class Dataset:
     title: str
     classes: int
     train_images: int = 0
+    test_images: int = 0
     mean: tuple[float, float, float] | None = None
     """Of each channel, in pixels of [0, 1]; with ``std`` its usual normalisation."""
     std: tuple[float, float, float] | None = None
@@ -36,6 +37,7 @@ DATASETS = {
             title="CIFAR-100",
             classes=100,
             train_images=50_000,
+            test_images=10_000,
             mean=(0.5071, 0.4865, 0.4409),
             std=(0.2673, 0.2564, 0.2762),
             folder="cifar-100-python",
@@ -50,6 +52,7 @@ DATASETS = {
             title="CIFAR-10",
             classes=10,
             train_images=50_000,
+            test_images=10_000,
             mean=(0.4914, 0.4822, 0.4465),
             std=(0.2470, 0.2435, 0.2616),
             folder="cifar-10-batches-py",
@@ -68,6 +71,7 @@ DATASETS = {
             title="digits (scikit-learn)",
             classes=10,
             train_images=1_437,
+            test_images=360,
             mean=(0.305, 0.305, 0.305),
             std=(0.324, 0.324, 0.324),
         ),

@@ -70,7 +70,35 @@ def _poster() -> StudySpec:
     )
 
 
-_PRESETS = {"demo": _demo, "cpu": _cpu, "poster": _poster}
+def _strong() -> StudySpec:
+    """As robust as a ResNet-18 gets without extra data, for a GPU; unmeasured so far.
+
+    AT-AWP (Wu et al. 2020), whose 58.75 % clean and 32.57 % PGD-20 robust accuracy are the best
+    published of a ResNet-18 without extra data; beyond it smooth activations (Xie et al. 2020), a
+    moving average, and one cycle of 120 epochs instead of 200 in steps.
+    """
+    common = {"width": 64, "batch_size": 256, "lr": 0.2, "ema_decay": 0.9995}
+    return StudySpec(
+        baseline=TrainSpec(
+            mode="baseline",
+            recipe="standard",
+            epochs=100,
+            label_smoothing=0.1,
+            augmentation="cutout",
+            **common,
+        ),
+        robust=TrainSpec(
+            mode="robust",
+            epochs=120,
+            awp_gamma=0.005,
+            activation="silu",
+            **common,
+        ),
+        attack=AttackSpec(batch_size=1000, sanity="full"),
+    )
+
+
+_PRESETS = {"demo": _demo, "cpu": _cpu, "poster": _poster, "strong": _strong}
 
 NAMES = tuple(_PRESETS)
 

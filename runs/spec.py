@@ -252,6 +252,10 @@ class TrainSpec(Job):
     )
     validation: PGD = Field(PGD(), description="PGD of the validation after each epoch")
     val_per_class: int = Field(20, ge=1, le=2500, description="validation images a class")
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="compile the passes of a training step; auto: on a GPU"
+    )
+    profile: bool = Field(False, description="write where the time goes into the run's folder")
     patience: int | None = Field(
         None, ge=1, description="stop after so many epochs without a rise in robust accuracy"
     )

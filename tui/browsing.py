@@ -130,8 +130,27 @@ def rm(
     remove_runs(words, home, yes=yes, checkpoints=checkpoints)
 
 
-def doctor(data_dir: o.DataDir = None, as_json: o.Json = False, home: o.Home = None) -> None:
-    """What is here of Python, torch, GPUs, data and disk, and what to do about what is missing."""
+def doctor(
+    bench: Annotated[
+        bool,
+        typer.Option("--bench", help="Instead: how fast this machine is, and each preset's time."),
+    ] = False,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    data_dir: o.DataDir = None,
+    as_json: o.Json = False,
+    home: o.Home = None,
+) -> None:
+    """What is here of Python, torch, GPUs, data and disk, and what to do about what is missing.
+
+    --bench measures for half a minute: forward pass, forward pass with input gradient, training
+    step, and from these how long each preset takes; --device and --threads go with it.
+    """
+    if bench:
+        from tui.bench import measure
+
+        measure(device, threads, as_json=as_json)
+        return
     from tui.doctor import examine
 
     examine(home, data_dir, as_json=as_json)

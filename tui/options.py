@@ -58,7 +58,7 @@ RunWords = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 
 Preset = Annotated[
-    str | None, typer.Option(help="demo, cpu or poster.", autocompletion=complete_preset)
+    str | None, typer.Option(help="demo, cpu, poster or strong.", autocompletion=complete_preset)
 ]
 Config = Annotated[
     Path | None, typer.Option(help="A spec as TOML or JSON, such as a run's own spec.json.")
@@ -103,6 +103,14 @@ Schedule = Annotated[str | None, typer.Option(help="onecycle or piecewise.")]
 LabelSmoothing = Annotated[float | None, typer.Option(help="Label smoothing.")]
 EmaDecay = Annotated[float | None, typer.Option(help="Moving average of the weights; 0: none.")]
 ClipNorm = Annotated[float | None, typer.Option(help="Clip the gradient's norm.")]
+Compile = Annotated[
+    str | None,
+    typer.Option(help="Compile the passes of training: auto (on a GPU), on or off."),
+]
+Profile = Annotated[
+    bool | None,
+    typer.Option("--profile", help="Write where the time of a step goes into the run's folder."),
+]
 TrainLimit = Annotated[int | None, typer.Option(help="Train on this many images only.")]
 
 Norm = Annotated[str | None, typer.Option(help="linf or l2.")]

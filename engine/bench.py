@@ -1,0 +1,204 @@
+"""``python -P -m engine.bench``: how fast this machine is, and how long each preset takes.
+
+Prints one JSON object. Measures what training and evaluation are made of, at the widths of the
+presets: a forward pass of the network as attacked, the same with the gradient of the input, and a
+whole training step.
+"""
+
+import argparse
+import contextlib
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from engine.compiling import Compiled, is_wanted
+from engine.devices import autocast_dtype, describe, resolve
+from engine.flops import costs, passes
+from engine.folding import Folded
+from engine.resnet import resnet18
+from engine.throughput import matmul_rate
+from runs.datasets import DATASETS
+from runs.errors import UserError
+from runs.presets import NAMES, preset
+from runs.spec import StudySpec, TrainSpec
+
+LONGEST_PASS_S = 1.0
+"""A batch is made smaller where a training step on it would take longer."""
+TURNS, PATIENCE_S = 5, 4.0
+START_S = {"cpu": 12.0, "cuda": 20.0}
+"""From a run's command to its first step and from its last to its end."""
+LEFT = 0.3
+"""Share of the passes that an active set leaves to do in the attacks of a table: measured on the
+``cpu`` study, over three models, targeted and untargeted."""
+
+
+class Rates(NamedTuple):
+    """Images a second."""
+
+    forward: float
+    attack: float
+    descent: float
+
+
+class Shape(NamedTuple):
+    """What decides how fast a pass is."""
+
+    classes: int
+    width: int
+    batch_size: int
+    precision: str
+
+
+def shape_of(spec: TrainSpec) -> Shape:
+    """The passes of a training."""
+    return Shape(DATASETS[spec.data].classes, spec.width, spec.batch_size, spec.precision)
+
+
+def measure(shape: Shape, device: torch.device, rate: float, *, compiling: bool) -> dict[str, Any]:
+    """Rates of the three kinds of passes at one shape; ``rate`` is that of a matrix product."""
+    cost = costs(shape.classes, shape.width)
+    # A third of that rate is what a small CPU reaches.
+    fits = int(LONGEST_PASS_S * rate / 3 / cost.descent)
+    count = max(2, min(shape.batch_size, fits))
+    model = resnet18(shape.classes, shape.width, [0.5] * 3, [0.25] * 3).to(device)
+    images = torch.rand(count, 3, 32, 32, device=device).to(memory_format=torch.channels_last)
+    labels = torch.randint(shape.classes, (count,), device=device)
+    frozen: Any = Folded(model).network
+    descended: Any = model
+    if compiling:
+        frozen = Compiled(frozen, graphs=device.type == "cuda")
+        descended = Compiled(model)
+    optimiser = torch.optim.SGD(
+        model.parameters(), lr=1e-6, momentum=0.9, fused=device.type == "cuda" or None
+    )
+
+    def forward() -> None:
+        with torch.no_grad():
+            frozen(images)
+
+    def attack() -> None:
+        points = images.detach().requires_grad_()
+        torch.autograd.grad(F.cross_entropy(frozen(points), labels), points)
+
+    def descent() -> None:
+        optimiser.zero_grad()
+        loss: Any = F.cross_entropy(descended(images), labels)
+        loss.backward()
+        optimiser.step()
+
+    dtype = autocast_dtype(shape.precision, device)
+    seconds = {}
+    for name, work in (("forward", forward), ("attack", attack), ("descent", descent)):
+        with (
+            contextlib.nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
+        ):
+            seconds[name] = _median_s(work, device)
+    rates = Rates(**{name: count / s for name, s in seconds.items()})
+    return {
+        **shape._asdict(),
+        "precision": "fp32" if dtype is None else "bf16",
+        "images": count,
+        "rates": rates._asdict(),
+        "flops_per_second": {
+            name: getattr(cost, name) * value for name, value in rates._asdict().items()
+        },
+    }
+
+
+def _median_s(work: Callable[[], None], device: torch.device) -> float:
+    def timed() -> float:
+        began = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - began
+
+    for _ in range(3 if device.type == "cuda" else 1):  # compiles, chooses kernels
+        timed()
+    turns, began = [timed()], time.perf_counter()
+    while len(turns) < TURNS or (device.type == "cuda" and len(turns) < 30):
+        if time.perf_counter() - began > PATIENCE_S:
+            break
+        turns.append(timed())
+    return statistics.median(turns)
+
+
+def training_s(spec: TrainSpec, rates: Rates) -> float:
+    """Seconds of a training: its steps, and the validation after each epoch."""
+    dataset = DATASETS[spec.data]
+    held_out = spec.val_per_class * dataset.classes
+    images = min(dataset.train_images - held_out, spec.train_limit or sys.maxsize)
+    images -= images % spec.batch_size
+    step = sum(count / rate for count, rate in zip(passes(spec), rates, strict=True))
+    attacked = (spec.validation.steps * spec.validation.restarts + 2) * LEFT
+    look = 3 / rates.forward + attacked / rates.attack
+    return spec.epochs * (images * step + held_out * look)
+
+
+def study_s(spec: StudySpec, rates: dict[Shape, Rates], device: torch.device) -> dict[str, float]:
+    """Seconds of a study's parts; sanity checks of a hundred images are not counted."""
+    parts = {}
+    for name in ("baseline", "robust"):
+        child = spec.child(name)
+        assert isinstance(child, TrainSpec)
+        parts[name] = training_s(child, rates[shape_of(child)]) + START_S[device.type]
+    assert isinstance(child, TrainSpec)
+    rate = rates[shape_of(child)]
+    count = min(DATASETS[child.data].test_images, spec.attack.limit or sys.maxsize)
+    steps = sum(one.pgd.steps * one.pgd.restarts for one in spec.attack.attacks)
+    models = 3
+    attack = models * count * (LEFT * steps / rate.attack + 3 / rate.forward)
+    return {**parts, "attack": attack + START_S[device.type]}
+
+
+def bench(device: torch.device, names: tuple[str, ...] = NAMES) -> dict[str, Any]:
+    """Everything that ``advtui doctor --bench`` shows."""
+    studies = {name: preset(name) for name in names}
+    dtypes = {"auto": autocast_dtype("auto", device), "fp32": None}
+    peaks = {name: matmul_rate(device, dtype or torch.float32) for name, dtype in dtypes.items()}
+    measured: dict[Shape, dict[str, Any]] = {}
+    for study in studies.values():
+        for name in ("baseline", "robust"):
+            spec = study.child(name)
+            assert isinstance(spec, TrainSpec)
+            shape = shape_of(spec)
+            if shape not in measured:
+                rate = peaks[shape.precision]
+                found = measure(shape, device, rate, compiling=is_wanted(spec, device))
+                measured[shape] = {**found, "matmul_flops_per_second": rate}
+    rates = {shape: Rates(**found["rates"]) for shape, found in measured.items()}
+    return {
+        "device": str(device),
+        "device_name": describe(device),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "passes": list(measured.values()),
+        "presets": {name: study_s(study, rates, device) for name, study in studies.items()},
+    }
+
+
+def main(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -P -m engine.bench", description=__doc__)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--preset", action="append", choices=NAMES)
+    asked = parser.parse_args(words)
+    if asked.threads is not None:
+        torch.set_num_threads(asked.threads)
+    try:
+        device = resolve(asked.device)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print(json.dumps(bench(device, tuple(asked.preset or NAMES))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""What a training step costs, counted on the network itself: floating-point operations.
+
+A multiplication and an addition are two; matrix products and convolutions are counted, all else is
+not. For the usual ResNet-18 on CIFAR an image's forward pass is 1.11 GFLOP, with the gradient of
+the input 2.22, with those of all weights 3.33.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from engine.resnet import resnet18
+from runs.spec import TrainSpec
+
+
+class Passes(NamedTuple):
+    """Passes through the network, by what they cost; an image's share of a training step."""
+
+    forward: float
+    """Forward alone."""
+    attack: float
+    """Forward and the gradient of the input."""
+    descent: float
+    """Forward and the gradients of all weights."""
+
+
+class Costs(NamedTuple):
+    """FLOPs of each kind of pass, for one image."""
+
+    forward: float
+    attack: float
+    descent: float
+
+    def of(self, passes: Passes) -> float:
+        """FLOPs of so many passes."""
+        return sum(cost * count for cost, count in zip(self, passes, strict=True))
+
+
+def costs(classes: int, width: int) -> Costs:
+    """FLOPs of a pass of one 3×32×32 image; nothing is computed, shapes are enough."""
+    with torch.device("meta"):
+        model = resnet18(classes, width, [0.5] * 3, [0.5] * 3)
+        image = torch.zeros(1, 3, 32, 32)
+    model.eval()  # BatchNorm counts for nothing in either mode
+    with torch.no_grad():
+        forward = _counted(model, image)
+    descent = _counted(model, image)
+    model.requires_grad_(False)
+    return Costs(forward, _counted(model, image.requires_grad_()), descent)
+
+
+def _counted(model: nn.Module, image: torch.Tensor) -> float:
+    with FlopCounterMode(display=False) as counter:
+        logits = model(image)
+        if logits.requires_grad:
+            logits.sum().backward()
+    return float(counter.get_total_flops())
+
+
+def passes(spec: TrainSpec) -> Passes:
+    """Passes of an image in one training step of a recipe, on the average of a batch."""
+    steps = spec.attack.steps * spec.attack.restarts
+    match spec.recipe:
+        case "standard":
+            return Passes(0, 0, 1)
+        case "pgd-at":
+            found = Passes(0, steps, 1)
+        case "mixed":
+            found = Passes(0, steps * (1 - spec.mixed_clean), 1)
+        case "trades":  # what the clean image gives is asked for once more, in eval mode
+            found = Passes(1, steps, 2)
+        case "mart":
+            found = Passes(0, steps, 2)
+        case "fast":
+            return Passes(0, 1, 1)
+    # The worst weights are found by one more pass of the same loss.
+    return found._replace(descent=found.descent * (2 if spec.awp_gamma else 1))

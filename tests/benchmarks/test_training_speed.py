@@ -1,0 +1,157 @@
+"""What Lightning and our callbacks add to a bare PyTorch loop, and our batches beside DataLoader's.
+
+    pytest -m slow -s tests/benchmarks/test_training_speed.py
+
+Ratios of two ways to do the same, in turns in one process.
+"""
+
+import time
+from pathlib import Path
+from statistics import median
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from engine.batches import PicturesOnDevice
+from engine.classifier import Classifier
+from engine.data import Pictures
+from engine.folding import Folded
+from engine.randomness import generator
+from engine.recipes import RECIPES, Setting
+from engine.reporting import Reporter
+from engine.throughput import Stopwatch
+from runs.events import EventWriter
+from runs.presets import preset
+from runs.spec import TrainSpec
+
+pytestmark = pytest.mark.slow
+STEPS, TURNS = 10, 5
+LIGHTNING = 1.05
+NOISE = 0.03
+"""Two bare loops beside each other differ by as much on a machine that has other work to do."""
+CPU = torch.device("cpu")
+
+
+def spec_of_cpu() -> TrainSpec:
+    spec = preset("cpu").child("robust")
+    assert isinstance(spec, TrainSpec)
+    return spec.model_copy(update={"epochs": 1, "ema_decay": 0.0, "precision": "fp32"})
+
+
+def some_pictures(count: int) -> Pictures:
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=rng)
+    labels = torch.randint(0, 100, (count,), generator=rng)
+    return Pictures(images, labels, torch.arange(count))
+
+
+def module_of(spec: TrainSpec) -> Classifier:
+    torch.manual_seed(0)
+    return Classifier(spec, 100, [0.5] * 3, [0.25] * 3, steps=STEPS)
+
+
+def in_lightning(spec: TrainSpec, pictures: Pictures, events: EventWriter) -> tuple[float, float]:
+    """Seconds in training steps, and the loss of the last one."""
+    module, stopwatch = module_of(spec), Stopwatch()
+    data = PicturesOnDevice(pictures, pictures, spec, flips=True)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        limit_val_batches=0,
+        callbacks=[Bare(events), stopwatch],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, datamodule=data)
+    return stopwatch.steps_s, float(module.latest[0])
+
+
+class Bare(Reporter):
+    """All that a training reports in a step; there is no validation here."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        pass
+
+
+def by_hand(spec: TrainSpec, pictures: Pictures) -> tuple[float, float]:
+    """The same steps in a plain loop."""
+    module = module_of(spec)
+    network = module.network.train()
+    setup = module.configure_optimizers()
+    optimiser, schedule = setup["optimizer"], setup["lr_scheduler"]["scheduler"]
+    data = PicturesOnDevice(pictures, pictures, spec, flips=True)
+    folded = Folded(network)
+    began = time.perf_counter()
+    for number in range(STEPS):
+        images, labels, _ = data._train_batch(0, number)
+        folded.refresh()
+        noise = generator(spec.seed, "attack", 0, number)
+        setting = Setting(spec, 100, folded.network, noise)
+        optimiser.zero_grad()
+        loss, _ = RECIPES[spec.recipe](network, images, labels, setting)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return time.perf_counter() - began, loss.item()
+
+
+def test_lightning_costs_at_most_a_twentieth(tmp_path: Path) -> None:
+    spec = spec_of_cpu()
+    pictures = some_pictures(STEPS * spec.batch_size)
+    events = EventWriter(tmp_path / "events.jsonl")
+    by_hand(spec, pictures)  # warm up
+    found = []
+    for turn in range(TURNS):
+        pair = [lambda: in_lightning(spec, pictures, events), lambda: by_hand(spec, pictures)]
+        order = (0, 1) if turn % 2 else (1, 0)
+        taken = {which: pair[which]() for which in order}
+        found.append(taken[0][0] / taken[1][0])
+        assert taken[0][1] == pytest.approx(taken[1][1], rel=1e-3)  # it was the same work
+    print(f"\nLightning: {median(found):.3f}× a bare loop ({', '.join(f'{r:.3f}' for r in found)})")
+    assert median(found) <= LIGHTNING + NOISE
+
+
+class Images(Dataset[tuple[torch.Tensor, int]]):
+    """Pictures one by one, as torchvision's data sets give them."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
+        self._transform = v2.Compose(
+            [
+                v2.RandomCrop(32, padding=4, padding_mode="reflect"),
+                v2.RandomHorizontalFlip(),
+                v2.ToDtype(torch.float32, scale=True),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, place: int) -> tuple[torch.Tensor, int]:
+        picture = self._transform(self._pictures.images[place])
+        return picture, int(self._pictures.labels[place])
+
+
+def test_batches_cut_as_tensors_beat_a_data_loader_with_two_workers() -> None:
+    spec = spec_of_cpu()
+    pictures = some_pictures(60 * spec.batch_size)
+    ours = PicturesOnDevice(pictures, pictures, spec, flips=True)
+    theirs = DataLoader(
+        Images(pictures), spec.batch_size, shuffle=True, num_workers=2, drop_last=True
+    )
+    found = []
+    for _ in range(3):
+        began = time.perf_counter()
+        for number in range(60):
+            ours._train_batch(0, number)
+        between = time.perf_counter()
+        for _images, _labels in theirs:
+            pass
+        found.append((time.perf_counter() - between) / (between - began))
+    print(f"\nDataLoader with 2 workers: {median(found):.1f}× as long as our batches")
+    assert median(found) >= 1.0

@@ -1,0 +1,187 @@
+"""What a training does beside learning: memory that runs out, compiling, profile, speed."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine import classifier
+from engine.augmentation import cutout
+from engine.checkpoints import read_checkpoint
+from engine.data import augment
+from engine.flops import costs, passes
+from engine.memory import room_for
+from engine.randomness import generator
+from engine.training import train
+from runs.errors import UserError
+from runs.events import EventReader, EventWriter
+from runs.overrides import override
+from runs.presets import preset
+from runs.spec import TrainSpec
+from runs.store import Run, Store
+from support import TINY, Command
+
+
+class NeverStop:
+    requested = False
+
+
+def tiny(**fields: Any) -> TrainSpec:
+    demo = preset("demo").child("robust")
+    assert isinstance(demo, TrainSpec)
+    small = {"width": 4, "epochs": 2, "train_limit": 128, "batch_size": 32, "val_per_class": 2}
+    return override(demo, {**small, "steps": 1, "share": True, **fields})
+
+
+def carried_out(home: Path, spec: TrainSpec) -> tuple[Run, dict[str, Any]]:
+    run = Store(home).create(spec)
+    events = EventWriter(run.events_path)
+    with torch.random.fork_rng(devices=[]):
+        result = train(run, spec, torch.device("cpu"), events, NeverStop())  # type: ignore[arg-type]
+    events.close()
+    return run, result
+
+
+def warnings(run: Run) -> list[str]:
+    events = EventReader(run.events_path).new()
+    return [e["message"] for e in events if e["kind"] == "log" and e["level"] == "warning"]
+
+
+class SmallMemory(nn.Module):
+    """A network on a device that has room for so many images, its BatchNorm aside."""
+
+    def __init__(self, network: nn.Module, room: int) -> None:
+        super().__init__()
+        self.network = network
+        self.room = room
+
+    def forward(self, images: Tensor) -> Tensor:
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        logits: Tensor = self.network(images)
+        return logits
+
+
+def trained_with_room(
+    room: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Run, dict[str, Any], dict[str, Tensor]]:
+    def limited(classes: int, *_: object) -> nn.Module:
+        torch.manual_seed(0)
+        return SmallMemory(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, classes)), room)
+
+    monkeypatch.setattr(classifier, "resnet18", limited)
+    spec = tiny(lr=0.01, clip_norm=1.0, **{"attack.random_start": False})
+    run, result = carried_out(home, spec)
+    return run, result, read_checkpoint(run.checkpoint("last"))["current_model_state"]
+
+
+def test_memory_that_runs_out_halves_the_batch_until_it_fits_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, result, weights = trained_with_room(8, tmp_path / "small", monkeypatch)
+    assert result["steps"] == 2 * 4  # a step is still one of 32 images
+    training = [w for w in warnings(run) if "gradients" in w]
+    assert ["of 32 images goes in 2 parts" in w for w in training] == [True, False]
+    assert "of 32 images goes in 4 parts" in training[1]
+    assert [w for w in warnings(run) if "the validation" in w] == [
+        f"out of memory: the validation looks at its batches in {n} parts" for n in (2, 4)
+    ]
+    # Accumulated, the gradients are those of the whole batch.
+    roomy, as_whole, expected = trained_with_room(1000, tmp_path / "large", monkeypatch)
+    assert warnings(roomy) == []
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, expected[name])
+    for name in ("train_loss", "val_loss", "val_robust_accuracy"):
+        assert result["last"][name] == pytest.approx(as_whole["last"][name], rel=1e-4)
+
+
+def test_less_memory_than_two_images_need_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="even with two images"):
+        trained_with_room(1, tmp_path, monkeypatch)
+
+
+def test_an_attack_run_takes_smaller_batches_where_memory_is_short() -> None:
+    torch.manual_seed(0)
+    network = SmallMemory(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10)), 10)
+    found, said = room_for(network, torch.rand(64, 3, 32, 32))
+    assert found == 8
+    assert said == "out of memory: batches of 8 images instead of 64"
+    assert room_for(network, torch.rand(10, 3, 32, 32)) == (10, None)
+
+
+def test_where_nothing_can_be_compiled_it_goes_on_and_says_so(
+    advtui: Command, tmp_path: Path
+) -> None:
+    env = {**advtui.env, "CXX": "/no/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "c")}
+    advtui.env = env
+    done = advtui("train", "--mode", "baseline", *TINY, "--epochs", "1", "--compile", "on")
+    assert done.returncode == 0, done.stderr
+    assert "not compiled, and so slower: " in done.stderr
+    (run,) = Store(advtui.home).runs()
+    assert run.result["last"]["val_accuracy"] > 0
+
+
+def test_so_few_steps_that_the_learning_rate_has_no_way_up(tmp_path: Path) -> None:
+    _, result = carried_out(tmp_path, tiny(epochs=1, width=1, warmup=0.25))
+    assert result["steps"] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fields", [{}, {"recipe": "trades", "awp_gamma": 0.005}])
+def test_compiled_it_learns_the_same(tmp_path: Path, fields: dict[str, Any]) -> None:
+    if not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        pytest.skip("there is no C++ compiler here")
+    runs = [
+        carried_out(tmp_path / how, tiny(compile=how, epochs=1, width=2, **fields))
+        for how in ("off", "on")
+    ]
+    assert warnings(runs[1][0]) == []
+    plain, compiled = (result["last"] for _, result in runs)
+    for name in ("train_loss", "val_loss"):
+        assert compiled[name] == pytest.approx(plain[name], rel=0.02)
+
+
+def test_a_profile_says_where_the_time_goes(tmp_path: Path) -> None:
+    run, _ = carried_out(tmp_path, tiny(profile=True, batch_size=8, epochs=1))
+    told = (run.path / "profile" / "time.txt").read_text()
+    head, *lines = told.splitlines()
+    assert head.startswith("5 training steps on cpu: ")
+    shares = {line.split("  ")[0]: float(line.split()[-1].rstrip("%")) for line in lines[1:5]}
+    assert list(shares) == ["augmentation", "attack", "optimiser", "descent and rest"]
+    assert sum(shares.values()) == pytest.approx(100, abs=0.3)
+    assert all(share > 0 for share in shares.values())
+    assert "convolution" in told
+    trace = json.loads((run.path / "profile" / "trace.json").read_text())
+    assert trace["traceEvents"]
+
+
+def test_a_result_tells_images_flops_and_what_share_of_the_hardware_that_is(tmp_path: Path) -> None:
+    spec = tiny()
+    _, result = carried_out(tmp_path, spec)
+    assert result["images"] == 2 * 4 * 32
+    assert result["flops"] == result["images"] * costs(10, 4).of(passes(spec))
+    assert 0 < result["train_seconds"] < result["fit_seconds"]
+    assert 0 < result["seconds_per_epoch"] < result["fit_seconds"]
+    rate = result["images"] / result["train_seconds"]
+    assert result["images_per_second"] == pytest.approx(rate, rel=0.01)
+    assert 0 < result["flop_utilisation"] < 1
+    best = result["matmul_flops_per_second"]
+    assert result["flops_per_second"] / best == pytest.approx(result["flop_utilisation"], rel=0.01)
+
+
+@pytest.mark.gpu
+def test_no_step_waits_for_the_gpu() -> None:
+    device = torch.device("cuda")
+    images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, device=device)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        pictures = augment(images, generator(0, "augment"), flips=True)
+        cutout(pictures, generator(0, "cutout"), size=8, fill=(0.5, 0.5, 0.5))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
