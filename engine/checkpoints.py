@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from pytorch_lightning.plugins.io import TorchCheckpointIO
@@ -56,10 +57,16 @@ class EqualAveraging(WeightAveraging):
         return step_idx is not None and (step_idx + 1) % self._steps_per_epoch == 0
 
 
-def patience(epochs: int) -> EarlyStopping:
-    """Lightning's callback that ends a training whose robust accuracy on the validation split has
-    not risen for so many epochs. Its count is part of every checkpoint."""
-    return EarlyStopping(MONITORS["best_robust"], mode="max", patience=epochs)
+class Patience(EarlyStopping):
+    """Ends a training whose robust accuracy on the validation split has not risen for so many
+    epochs. Its count is part of every checkpoint, and an end that was decided stays decided."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__(MONITORS["best_robust"], mode="max", patience=epochs)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.wait_count >= self.patience:  # killed when it was about to end
+            trainer.should_stop = True
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -13,9 +13,9 @@ from engine.batches import PicturesOnDevice
 from engine.checkpoints import (
     AtomicCheckpointIO,
     EqualAveraging,
+    Patience,
     keepers,
     moving_average,
-    patience,
     read_checkpoint,
 )
 from engine.classifier import Classifier
@@ -82,7 +82,7 @@ def train(
     last = run.checkpoint("last")
 
     watching = [OverfittingWatch(events)] if spec.mode == "robust" else []
-    early = [] if spec.patience is None else [patience(spec.patience)]
+    early = [] if spec.patience is None else [Patience(spec.patience)]
     keeping = keepers(last.parent)
     _quieten_lightning()
     bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16

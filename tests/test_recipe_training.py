@@ -107,7 +107,7 @@ def test_stopped_in_the_middle_and_resumed_everything_new_ends_with_the_same_wei
 
 def _remembered(states: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """What early stopping, the watch over overfitting and the averaging remember."""
-    kept = ("EarlyStopping", "OverfittingWatch", "EqualAveraging")
+    kept = ("Patience", "OverfittingWatch", "EqualAveraging")
     return {name: state for name, state in states.items() if name.startswith(kept)}
 
 
@@ -118,3 +118,7 @@ def test_an_early_end_is_told(tmp_path: Path) -> None:
     assert epochs < 9
     assert "robust accuracy has not risen for 1 epoch" in run.events_path.read_text()
     assert len(read_snapshot(run).epochs) == epochs
+    # Killed then, before its result was written, it does not begin another epoch.
+    weights = run.checkpoint("last").read_bytes()
+    assert carry_out(run, spec)["epochs"] == epochs
+    assert run.checkpoint("last").read_bytes() == weights

@@ -22,7 +22,7 @@ from tui.rows import last_metrics
 from tui.seed_tables import mean_comparison
 from tui.session import open_store, say
 from tui.tables import run_list, state_text
-from tui.text import clean, duration
+from tui.text import clean, duration, speed
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -89,6 +89,7 @@ def show_run(word: str, home: Path | None, *, as_json: bool) -> None:
         "note": run.meta.get("note"),
         "folder": run.path,
         "took": duration(result["seconds"]) if "seconds" in result else None,
+        "speed": speed(result),
         "error": result.get("error", {}).get("message"),
         "study": run.parent,
         "again": f"advtui {run.kind} --config {run.path / 'spec.json'}",

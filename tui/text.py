@@ -2,6 +2,8 @@
 
 import re
 import time
+from collections.abc import Mapping
+from typing import Any
 
 # C0 and C1 controls, characters that reorder or hide text, and halves of surrogate pairs.
 _HARMFUL = re.compile(
@@ -25,6 +27,22 @@ def duration(seconds: float | None) -> str:
             rest = whole % size // {"h": 3600, "m": 60, "s": 1}[below]
             return f"{whole // size} {unit} {rest:02d} {below}"
     return f"{whole} s"
+
+
+def speed(result: Mapping[str, Any]) -> str | None:
+    """How fast a training went: ``5,120 images/s, 28.1 TFLOP/s, …``; None where nobody counted."""
+    keys = ("images_per_second", "flops_per_second", "flop_utilisation")
+    images, flops, share = (result.get(key) for key in keys)
+    if not (
+        isinstance(images, int | float)
+        and isinstance(flops, int | float)
+        and isinstance(share, int | float)
+    ):
+        return None
+    told = f"{images:,.0f} images/s, {flops / 1e12:.3g} TFLOP/s, "
+    told += f"{100 * share:.0f} % of a large matrix product"
+    each = result.get("seconds_per_epoch")
+    return f"{told}, {each:,.1f} s an epoch" if isinstance(each, int | float) else told
 
 
 def ago(moment: float) -> str:

@@ -6,14 +6,13 @@ from typing import Any
 
 from rich.text import Text
 
-from runs.snapshot import Snapshot
 from runs.store import Run
 from tui.console import training_eta
 from tui.feed import Member, RunFeed
 from tui.logs import log_tail
 from tui.palette import Palette
 from tui.rows import dicts, row_labels
-from tui.text import clean, duration, percent, short_ago
+from tui.text import clean, duration, percent, short_ago, speed
 from tui.widgets.paper import wrapped
 
 STUDY_ROWS = ("Baseline", "Best clean", "Best robust")
@@ -147,7 +146,8 @@ def _cut(text: str, width: int) -> str:
 def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iterator[Text]:
     """The machine that the worker runs on, as it last told."""
     told = [m for m in feed.members.values() if m.snapshot.system and m.run.kind != "study"]
-    snapshot = (told[-1] if told else feed.at_work).snapshot
+    member = told[-1] if told else feed.at_work
+    snapshot = member.snapshot
     started, system = snapshot.started or {}, snapshot.system
     for key, value in _host(started):
         yield Text.assemble((f"{key:<12}", palette.dim), (clean(value, width), palette.text))
@@ -165,7 +165,7 @@ def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iter
         yield Text.assemble(
             (f"{'worker':<12}", palette.dim), (_gigabytes(system["worker_memory"]), palette.text)
         )
-    yield Text.assemble(("throughput  ", palette.dim), (_throughput(snapshot), palette.text))
+    yield Text.assemble(("throughput  ", palette.dim), (_throughput(member), palette.text))
     yield Text()
     gpus = dicts(system.get("gpus"))
     if not gpus:
@@ -192,7 +192,10 @@ def _host(started: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "versions", "  ".join(f"{name} {version}" for name, version in versions.items())
 
 
-def _throughput(snapshot: Snapshot) -> str:
+def _throughput(member: Member) -> str:
+    snapshot = member.snapshot
+    if snapshot.ended and (whole := speed(member.run.result or {})):
+        return whole
     going = [e for e in snapshot.attacks.values() if "cell" not in e]
     if going:
         return f"{going[-1]['rate']:,.0f} attacked images/s"
