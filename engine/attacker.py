@@ -150,10 +150,16 @@ class Attacker:
                 report = AttackReport(self._events, self.label, f"{level.name} {stage}", tally)
                 stay, done = [], 0
                 for cut in self.batches(left):
-                    self._stop.check()
                     images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
+
+                    def on_query(
+                        report: AttackReport = report, done: int = done, batch: int = len(labels)
+                    ) -> None:
+                        self._stop.check()
+                        report.step(done, batch, batch)
+
                     assert authors is not None
-                    adversarial = authors.attack(stage, images, labels)
+                    adversarial = authors.attack(stage, images, labels, on_query)
                     with torch.no_grad():
                         predicted[cut] = self.model(adversarial).argmax(dim=1)
                     robust = predicted[cut] == labels
@@ -215,7 +221,7 @@ class Attacker:
                 robust = self.look(points).argmax(dim=1) == labels
         return points
 
-    def square(self, places: Tensor, attack: Attack) -> int:
+    def square(self, places: Tensor, attack: Attack, on_query: Callable[[], object]) -> int:
         """How many images Square alone fools, at the norm and ε of ``attack``.
 
         Raises:
@@ -223,7 +229,9 @@ class Attacker:
         """
         authors = self._authors(attack)
         images, labels = to_float(self.test.images[places]), self.test.labels[places]
-        fooled = self.look(authors.attack("square", images, labels)).argmax(dim=1) != labels
+        fooled = (
+            self.look(authors.attack("square", images, labels, on_query)).argmax(dim=1) != labels
+        )
         return int(fooled.sum())
 
     def modules_in_train_mode(self) -> int:

@@ -6,7 +6,7 @@ four attacks have their bars and a stop is heard. The batches are those of its o
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,11 +56,21 @@ class AutoAttack:
             device=device,
         )
 
-    def attack(self, stage: str, images: Tensor, labels: Tensor) -> Tensor:
-        """One of :data:`runs.attacks.AUTOATTACK_STAGES`, on images that are still robust."""
+    def attack(
+        self,
+        stage: str,
+        images: Tensor,
+        labels: Tensor,
+        on_query: Callable[[], object] = lambda: None,
+    ) -> Tensor:
+        """One of :data:`runs.attacks.AUTOATTACK_STAGES`, on images that are still robust.
+
+        ``on_query`` is called before each pass through the model; what it raises ends the attack.
+        """
         self._authors.attacks_to_run = [stage]
         with (
             _quiet(),
+            _before_each_pass(self._model, on_query),
             as_found(self._model, "eval"),
             torch.random.fork_rng(devices=_devices(images)),
         ):
@@ -71,6 +81,18 @@ class AutoAttack:
             )
         found: Tensor = adversarial.detach()
         return found
+
+
+@contextmanager
+def _before_each_pass(model: nn.Module, call: Callable[[], object]) -> Iterator[None]:
+    def hook(_model: nn.Module, _arguments: Any) -> None:
+        call()
+
+    handle = model.register_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @contextmanager

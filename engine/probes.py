@@ -261,8 +261,7 @@ class Prober:
             left = left[~fooled]
         found = 0
         for cut in attacker.batches(left):
-            self._check_stop()
-            found += attacker.square(cut, self._attack)
+            found += attacker.square(cut, self._attack, self._check_stop)
         return {"square": found / images}
 
     def _is_right(self, attacker: Attacker, places: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from engine.attacker import Attacker
 from engine.data import Pictures
 from engine.resnet import PictureClassifier
-from engine.stopping import StopSignal
+from engine.stopping import StopRequested, StopSignal
 from runs.attacks import AUTOATTACK_STAGES, named_attack
 from runs.errors import UserError
 from runs.events import EventReader, EventWriter
@@ -107,6 +107,24 @@ def test_its_examples_are_its_own(home: Path) -> None:
     assert (logits.argmax(dim=1) != pictures().labels[chosen]).all()
     clean = pictures().images[chosen] / 255
     assert 0 < float((adversarial - clean).abs().max()) <= 2 / 255 + 1e-6
+
+
+def test_a_stop_is_heard_in_the_middle_of_a_stage(home: Path) -> None:
+    pytest.importorskip("pyautoattack", reason="not installed: pip install 'advtui[autoattack]'")
+    one, _ = attacker(home)
+
+    class AtTheFifthPass:
+        passes = 0
+
+        def check(self) -> None:
+            self.passes += 1
+            if self.passes == 5:
+                raise StopRequested
+
+    one._stop = AtTheFifthPass()
+    with pytest.raises(StopRequested):
+        one.attack(named_attack("autoattack", PGD(eps=2 / 255)))
+    assert not one.model._forward_pre_hooks
 
 
 def test_without_the_package_it_says_how_to_get_it(

@@ -46,7 +46,9 @@ def checkpoint(cifar100: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def model(checkpoint: Path) -> PictureClassifier:
-    return load_model(checkpoint, classes=100)[0]
+    # Frozen: some libraries ask for the weights' gradients too, which nobody needs, and at batches
+    # of few images PyTorch's CPU kernel for these damaged the heap (torch 2.15.0, two threads).
+    return load_model(checkpoint, classes=100)[0].requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
