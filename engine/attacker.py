@@ -1,7 +1,7 @@
 """One model under evaluation: its clean answers, and what each attack makes of them.
 
 The attack looks at the network with BatchNorm folded away; what it returns is looked at once more
-by the network as it was trained, and the counts come from that look.
+by the network as it was trained, in fp32, and the counts come from that look.
 """
 
 import time
@@ -10,13 +10,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.attacks import attack_batch
 from engine.autoattack import AutoAttack
 from engine.data import Pictures, to_float
 from engine.folding import Folded
 from engine.loop import Step
+from engine.losses import fools
 from engine.memory import room_for
 from engine.resnet import PictureClassifier
 from engine.stopping import StopSignal
@@ -194,21 +195,46 @@ class Attacker:
         on_step: Callable[[Step], object] | None = None,
         start: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Adversarial images for ``places``, int64 (M,), and their targets."""
+        """Adversarial images for ``places``, int64 (M,), and their targets.
+
+        In bf16 an image leaves the attack at the first point that fools, often one so close to
+        the border that rounding decides (measured: 0.9 points of robust accuracy). What fp32
+        does not confirm is attacked again in fp32.
+        """
         if attack.method == "autoattack":
             return self._by_authors(places, attack), None
         with self.autocast():
-            return attack_batch(
-                self.copy,
-                to_float(self.test.images[places]),
-                self.test.labels[places],
-                self.test.indices[places].tolist(),
-                attack,
-                logits=self.logits[places],
-                seed=self.spec.seed,
-                start=start,
-                on_step=on_step,
-            )
+            found, targets = self._crafted(places, attack, on_step, start)
+            if self._dtype is None:
+                return found, targets
+            with torch.no_grad():
+                hoped = fools(self.copy(found), self.test.labels[places], targets)
+        confirmed = fools(self.look(found), self.test.labels[places], targets)
+        doubtful = (hoped & ~confirmed).nonzero().flatten()
+        if len(doubtful):
+            begin = None if start is None else start[doubtful]
+            exact, _ = self._crafted(places[doubtful], attack, lambda _: self._stop.check(), begin)
+            found = found.index_copy(0, doubtful, exact)
+        return found, targets
+
+    def _crafted(
+        self,
+        places: Tensor,
+        attack: Attack,
+        on_step: Callable[[Step], object] | None,
+        start: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        return attack_batch(
+            self.copy,
+            to_float(self.test.images[places]),
+            self.test.labels[places],
+            self.test.indices[places].tolist(),
+            attack,
+            logits=self.logits[places],
+            seed=self.spec.seed,
+            start=start,
+            on_step=on_step,
+        )
 
     def _by_authors(self, places: Tensor, attack: Attack) -> Tensor:
         authors = self._authors(attack)
@@ -239,21 +265,20 @@ class Attacker:
         both = (*self.model.modules(), *self.copy.modules())
         return sum(module.training for module in both)
 
+    @torch.no_grad()
     def look(self, images: Tensor) -> Tensor:
-        """Logits float32 (M, classes) of the model that counts."""
-        return self._answers(self.model, images)
+        """Logits float32 (M, classes) of the model that counts, in fp32 whatever attacks it."""
+        logits: Tensor = self.model(images)
+        return logits
 
+    @torch.no_grad()
     def look_at_copy(self, images: Tensor) -> Tensor:
         """Logits float32 (M, classes) of the copy that is attacked."""
-        return self._answers(self.copy, images)
-
-    def _answers(self, network: nn.Module, images: Tensor) -> Tensor:
-        with torch.no_grad(), self.autocast():
-            logits: Tensor = network(images)
-        return logits.float()
+        logits: Tensor = self.copy(images)
+        return logits
 
     def autocast(self) -> AbstractContextManager[object]:
-        """In the precision of this evaluation."""
+        """In the precision of this evaluation's attacks."""
         if self._dtype is None:
             return nullcontext()
         return torch.autocast(self.test.images.device.type, dtype=self._dtype)

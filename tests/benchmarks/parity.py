@@ -45,7 +45,12 @@ def first_images(data: Path, count: int) -> Pictures:
 
 
 def ours(
-    checkpoint: Path, data: Path, count: int, attacks: Sequence[str], device: torch.device
+    checkpoint: Path,
+    data: Path,
+    count: int,
+    attacks: Sequence[str],
+    device: torch.device,
+    precision: str = "fp32",
 ) -> dict[str, Tensor]:
     """For each attack, by its name, which images our evaluation calls robust: bool (count,)."""
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +62,7 @@ def ours(
             checkpoints=(reference,),
             attacks=tuple(named_attack(name, EVALUATION_PGD) for name in attacks),
             data_dir=str(data),
-            precision="fp32",
+            precision=precision,
             limit=count,
             batch_size=BATCH,
             examples=0,

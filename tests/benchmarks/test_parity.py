@@ -23,7 +23,8 @@ from runs.spec import PGD, TrainSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.cifar100]
 
-POINTS = 0.3
+POINTS, BF16_POINTS = 0.3, 0.2
+PGD20 = "pgd-untargeted"
 COUNT, FEW = 1000, 100
 """AutoAttack takes minutes for FEW images; parity.py compares it on all."""
 
@@ -79,7 +80,7 @@ def test_pgd_agrees(
     library: str, mine: Callable[[str], Tensor], model: PictureClassifier, pictures: Pictures
 ) -> None:
     needs(MODULES[library])
-    assert_within_points(mine("pgd-untargeted"), by_library(library, model, pictures))
+    assert_within_points(mine(PGD20), by_library(library, model, pictures))
 
 
 @pytest.mark.parametrize("attack", ["apgd-ce", "apgd-dlr", "apgd-targeted"])
@@ -89,6 +90,15 @@ def test_apgd_agrees_with_its_authors(
     needs("pyautoattack", "autoattack")
     theirs = by_authors(STAGES[attack], model, pictures, PGD().eps)
     assert_within_points(mine(attack), theirs)
+
+
+def test_bf16_finds_what_fp32_finds(
+    checkpoint: Path, cifar100: Path, mine: Callable[[str], Tensor]
+) -> None:
+    found = ours(checkpoint, cifar100, COUNT, [PGD20], torch.device("cpu"), "bf16")[PGD20]
+    one, other = (100 * float(robust.float().mean()) for robust in (mine(PGD20), found))
+    print(f"\nrobust accuracy {one:.1f} % in fp32, {other:.1f} % in bf16")
+    assert abs(one - other) <= BF16_POINTS + 1e-6
 
 
 def test_autoattack_through_us_is_autoattack(

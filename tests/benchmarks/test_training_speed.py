@@ -28,10 +28,9 @@ from runs.presets import preset
 from runs.spec import TrainSpec
 
 pytestmark = pytest.mark.slow
-STEPS, TURNS = 10, 5
+STEPS, TURNS, ROUNDS = 10, 5, 3
+"""A disturbed round does not count against us; slow code fails in all."""
 LIGHTNING = 1.05
-NOISE = 0.03
-"""Two bare loops beside each other differ by as much on a machine that has other work to do."""
 CPU = torch.device("cpu")
 
 
@@ -105,15 +104,22 @@ def test_lightning_costs_at_most_a_twentieth(tmp_path: Path) -> None:
     pictures = some_pictures(STEPS * spec.batch_size)
     events = EventWriter(tmp_path / "events.jsonl")
     by_hand(spec, pictures)  # warm up
-    found = []
-    for turn in range(TURNS):
-        pair = [lambda: in_lightning(spec, pictures, events), lambda: by_hand(spec, pictures)]
-        order = (0, 1) if turn % 2 else (1, 0)
-        taken = {which: pair[which]() for which in order}
-        found.append(taken[0][0] / taken[1][0])
-        assert taken[0][1] == pytest.approx(taken[1][1], rel=1e-3)  # it was the same work
-    print(f"\nLightning: {median(found):.3f}× a bare loop ({', '.join(f'{r:.3f}' for r in found)})")
-    assert median(found) <= LIGHTNING + NOISE
+    for _ in range(ROUNDS):
+        found = [a_turn(turn, spec, pictures, events) for turn in range(TURNS)]
+        told = ", ".join(f"{ratio:.3f}" for ratio in found)
+        print(f"\nLightning: {median(found):.3f}× a bare loop ({told})")
+        if median(found) <= LIGHTNING:
+            return
+    pytest.fail(f"{median(found):.3f}× in the last of {ROUNDS} rounds")
+
+
+def a_turn(turn: int, spec: TrainSpec, pictures: Pictures, events: EventWriter) -> float:
+    """How many times as long as by hand it takes in Lightning."""
+    pair = [lambda: in_lightning(spec, pictures, events), lambda: by_hand(spec, pictures)]
+    order = (0, 1) if turn % 2 else (1, 0)
+    taken = {which: pair[which]() for which in order}
+    assert taken[0][1] == pytest.approx(taken[1][1], rel=1e-3)  # it was the same work
+    return taken[0][0] / taken[1][0]
 
 
 class Images(Dataset[tuple[torch.Tensor, int]]):
