@@ -3,9 +3,10 @@
     python tests/benchmarks/ablation.py --data DIR [--home HOME] [NAME…]
 
 Each candidate is the robust part of the preset ``cpu`` (ResNet-18 of width 16, CIFAR-100) on a
-quarter of the training images, with as many epochs as take four to five minutes on two CPU cores. The last
-one is Rice et al.'s (2020) recipe, which most published figures of PGD adversarial training go
-back to. DIR holds ``cifar-100-python/``. Nothing else should work on the machine meanwhile.
+quarter of the training images, with as many epochs as take four to five minutes on two CPU cores.
+The last one is Rice et al.'s (2020) recipe, which most published figures of PGD adversarial
+training go back to. DIR holds ``cifar-100-python/``. Nothing else should work on the machine
+meanwhile.
 """
 
 import argparse
