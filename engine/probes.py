@@ -24,7 +24,7 @@ from runs.attacks import named_attack
 from runs.errors import UserError
 from runs.spec import EVALUATION_PGD, PGD, Attack, AttackSpec
 
-IMAGES = {"quick": 100, "full": 1000}
+IMAGES = {"quick": 50, "full": 1000}
 """Test images that are looked at, equally many a class."""
 MORE_STEPS = 5
 GREY = 0.5

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from engine.checkpoints import (
     AtomicCheckpointIO,
     EqualAveraging,
+    Patience,
     keepers,
     load_model,
     moving_average,
-    patience,
     read_checkpoint,
 )
 from engine.classifier import Classifier
@@ -387,7 +387,7 @@ def test_the_best_clean_the_best_robust_and_the_last_epoch_are_kept(tmp_path: Pa
 def test_a_training_ends_when_robust_accuracy_has_not_risen_for_so_long(
     tmp_path: Path, epochs: int, ended: int
 ) -> None:
-    climbing = fit(tmp_path, [patience(epochs), *keepers(tmp_path)])
+    climbing = fit(tmp_path, [Patience(epochs), *keepers(tmp_path)])
     assert climbing.weight.item() == ended  # one step an epoch
     assert read_checkpoint(tmp_path / "last.ckpt")["epoch"] == ended - 1
     assert "callbacks" in read_checkpoint(tmp_path / "best_robust.ckpt")
