@@ -116,6 +116,7 @@ def test_show_logs_tag_and_rm(studied) -> None:
     assert command("show", "to be removed").returncode == 3
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_follow_one_another(advtui: Command) -> None:
     first = advtui(*LONG, "--detach").stdout.strip()
     one = Store(advtui.home).find(first)
@@ -155,6 +156,7 @@ def test_ctrl_c_stops_at_a_checkpoint_and_resume_goes_on(advtui: Command) -> Non
     assert resumed.wait(120) == 130
 
 
+@pytest.mark.slow
 def test_a_hung_up_terminal_leaves_the_run_going_and_watch_shows_it(advtui: Command) -> None:
     leader, follower = pty.openpty()
     less = ("--epochs", "4", "--width", "2", "--train-limit", "600", "--set", "val_per_class=3")

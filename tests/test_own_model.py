@@ -374,6 +374,7 @@ def test_our_own_checkpoint_by_hand_gives_the_same_row(trained: Command, nets: P
     assert len(both["rows"]) == 2
 
 
+@pytest.mark.slow
 def test_a_network_and_a_folder_of_ones_own(trained: Command, nets: Path, folder: Path) -> None:
     for label in ("10", "11"):
         for file in (folder / label).iterdir():

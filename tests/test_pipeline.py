@@ -115,6 +115,7 @@ def test_an_attack_run_takes_smaller_batches_where_memory_is_short() -> None:
     assert room_for(network, torch.rand(10, 3, 32, 32)) == (10, None)
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_compiled_it_goes_on_and_says_so(
     advtui: Command, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def told(run: Run) -> list[tuple[int, int, dict[str, float]]]:
     return [(e["epoch"], e["step"], without_time(e)) for e in read_snapshot(run).epochs]
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_of_an_epoch_and_resumed_it_ends_with_the_same_weights(
     spec: TrainSpec, uninterrupted: Run, tmp_path: Path
 ) -> None:

@@ -121,6 +121,7 @@ def test_trainings_of_several_seeds_side_by_side(
     assert f"{100 * last['best_clean']['mean']:.2f} ± " in told
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_every_seed_also_those_that_wait(advtui: Command) -> None:
     long = ("train", "--preset", "demo", "--threads", "1", "--epochs", "50", "--width", "4")
     following = advtui.start(*long, "--seeds", "0,1,2", start_new_session=True)
