@@ -134,7 +134,7 @@ def test_so_few_steps_that_the_learning_rate_has_no_way_up(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fields", [{}, {"recipe": "trades", "awp_gamma": 0.005}])
+@pytest.mark.parametrize("fields", [{}, {"recipe": "trades"}])
 def test_compiled_it_learns_the_same(tmp_path: Path, fields: dict[str, Any]) -> None:
     if not any(map(shutil.which, ("g++", "clang++", "c++"))):
         pytest.skip("there is no C++ compiler here")
