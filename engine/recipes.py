@@ -142,11 +142,12 @@ def fast(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> 
     """Cross-entropy one step away: N-FGSM (de Jorge et al. 2022, algorithm 1).
 
     x′ = x + η + ε·sign(∇L(x + η)), η uniform in [−kε, kε], k = ``fast_noise``. Nothing is
-    projected onto the ε-ball; x + η and x′ are clipped to [0, 1], as in the authors' code.
+    projected onto the ε-ball; x + η and x′ are clipped to [0, 1], as in the authors' code. In L2,
+    which the paper leaves out, η is uniform in the ball of radius kε and the step is ε long.
     """
     attack = setting.attack
     reach = setting.spec.fast_noise * attack.eps
-    noised = GEOMETRIES["linf"].random_start(images, reach, setting.noise)
+    noised = GEOMETRIES[attack.norm].random_start(images, reach, setting.noise)
     once = named_attack("fgsm", attack).pgd
     with record_function("attack"):
         adversarial = pgd(setting.attacked, noised, labels, once, keep="last")

@@ -21,7 +21,7 @@ from runs.store import ENDED, Run, Store
 Role = Literal["baseline", "robust", "attack"]
 ROLES: tuple[Role, ...] = get_args(Role)
 POLL_S = 0.2
-NOT_THE_OUTCOME = ("name", "device", "threads", "share", "data_dir", "run")
+NOT_THE_OUTCOME = ("name", "device", "threads", "share", "data_dir", "compile", "profile")
 """Fields that two equal runs may differ in."""
 
 
@@ -77,16 +77,25 @@ def _child(
     if own:
         return own[-1]
     if reuse:
-        wanted = _outcome(spec.model_dump(mode="json"))
         for other in store.runs():
-            same = other.kind == spec.kind and _outcome(other.raw_spec) == wanted
-            if same and other.state() == "completed":
+            if other.kind == spec.kind and other.state() == "completed" and _same(other, spec):
                 return other
     return store.create(spec, parent=study.id, role=role)
 
 
-def _outcome(fields: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if key not in NOT_THE_OUTCOME}
+def _same(other: Run, spec: TrainSpec | AttackSpec) -> bool:
+    """Whether it came of an equal spec: fields younger than the run had what is now their default.
+
+    A run that can't be read today came of no spec that can be asked for.
+    """
+    try:
+        return _outcome(other.spec) == _outcome(spec)
+    except UserError:
+        return False
+
+
+def _outcome(spec: TrainSpec | AttackSpec | StudySpec) -> dict[str, Any]:
+    return spec.model_dump(mode="json", exclude=set(NOT_THE_OUTCOME))
 
 
 def _follow(

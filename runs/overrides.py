@@ -15,7 +15,8 @@ from runs.errors import UserError
 from runs.spec import Attack, AttackSpec, StudySpec, TrainSpec, parse_spec
 
 THREAT = ("norm", "eps")
-OWN = ("step_size", "steps", "restarts", "loss")
+STEPS = ("step_size", "steps", "restarts")
+OWN = (*STEPS, "loss")
 _BOTH_TRAININGS = frozenset(TrainSpec.model_fields) - frozenset(AttackSpec.model_fields)
 _L2_DEFAULT_EPS = 128 / 255  # the field's usual L2 budget on CIFAR
 
@@ -36,7 +37,8 @@ def override(
     a plain evaluation field (``limit``) the attack.
 
     Raises:
-        UserError: an unknown field or a value out of range, each named in a sentence.
+        UserError: an unknown field, a value out of range, or a word that would change nothing,
+            each named in a sentence.
     """
     fields = spec.model_dump(mode="json")
     threat = {key: changes[key] for key in THREAT if key in changes}
@@ -50,7 +52,23 @@ def override(
                 _put(fields, path, value)
     if fields.get("kind") != spec.kind:
         raise UserError(f"the kind of a {spec.kind} run can't be changed")
-    return parse_spec(fields)
+    changed = parse_spec(fields)
+    _refuse_idle(changed, changes)
+    return changed
+
+
+def _refuse_idle(spec: TrainSpec | AttackSpec | StudySpec, changes: Mapping[str, Any]) -> None:
+    """What is said of steps to a recipe that takes one of length ε, or none at all."""
+    training = spec.robust if isinstance(spec, StudySpec) else spec
+    if not isinstance(training, TrainSpec) or training.recipe not in ("standard", "fast"):
+        return
+    words = {f"attack.{key}" for key in STEPS} | set(STEPS)
+    if training is not spec:
+        words = {f"robust.attack.{key}" for key in STEPS}
+    taken = {"standard": "takes no steps", "fast": "takes one step of length ε"}[training.recipe]
+    for key in changes:
+        if key in words:
+            raise UserError(f"{key}: recipe {training.recipe!r} {taken}; pgd-at takes as many")
 
 
 def _paths(spec: TrainSpec | AttackSpec | StudySpec, key: str) -> list[list[str]]:

@@ -104,14 +104,17 @@ class PGD(Spec):
             raise ValueError("restarts above 1 need random_start: without it they are all equal")
         return self
 
-    def describe(self) -> str:
-        """``PGD-20, L∞, ε = 8/255, step 2/255, 1 restart, random start, cross-entropy``."""
+    def describe(self, start: str | None = None, loss: str | None = None) -> str:
+        """``PGD-20, L∞, ε = 8/255, step 2/255, 1 restart, random start, cross-entropy``.
+
+        ``start`` and ``loss``: words for those of a recipe that has its own.
+        """
         cosine = ", falling as a cosine" if self.step_schedule == "cosine" else ""
         momentum = f", momentum {self.momentum:g}" if self.momentum else ""
-        start = "random start" if self.random_start else "start at the image"
+        start = start or ("random start" if self.random_start else "start at the image")
         return (
             f"PGD-{self.steps}, {self.budget}, step {format_budget(self.step_size)}{cosine}"
-            f"{momentum}, {self.effort(start)}"
+            f"{momentum}, {self.effort(start, loss)}"
         )
 
     @property
@@ -119,10 +122,10 @@ class PGD(Spec):
         """``L∞, ε = 8/255``."""
         return f"{ {'linf': 'L∞', 'l2': 'L2'}[self.norm] }, ε = {format_budget(self.eps)}"
 
-    def effort(self, start: str) -> str:
+    def effort(self, start: str, loss: str | None = None) -> str:
         """``1 restart, random start, cross-entropy``."""
         restarts = "1 restart" if self.restarts == 1 else f"{self.restarts} restarts"
-        return f"{restarts}, {start}, {self.loss_words}"
+        return f"{restarts}, {start}, {loss or self.loss_words}"
 
     @property
     def loss_words(self) -> str:
@@ -263,6 +266,20 @@ class TrainSpec(Job):
         None, ge=2, description="train on this many images only, equally many a class"
     )
 
+    @property
+    def crafting(self) -> str:
+        """What the images of a training batch are attacked with, in the field's words."""
+        attack = self.attack
+        match self.recipe:
+            case "standard":
+                return "clean images alone"
+            case "fast":
+                noise = f"noise up to {self.fast_noise:g} ε"
+                return f"N-FGSM, {attack.budget}, {noise}, {attack.loss_words}"
+            case "trades":
+                return attack.describe("Gaussian start", "KL divergence")
+        return attack.describe()
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.mode == "baseline") != (self.recipe == "standard"):
@@ -291,8 +308,6 @@ class TrainSpec(Job):
             raise ValueError(f"awp_gamma goes with {_either(AWP_RECIPES)}, not with {recipe!r}")
         if recipe == "mart" and self.label_smoothing:
             raise ValueError("mart's boosted cross-entropy has no smoothing: set label_smoothing 0")
-        if recipe == "fast" and attack.norm != "linf":
-            raise ValueError(f"fast's noise is that of L∞: norm {attack.norm} does not go with it")
         if recipe == "trades" and attack.loss != "ce":
             raise ValueError(f"trades climbs the KL divergence, not {attack.loss}: set loss ce")
         if recipe == "trades" and attack.restarts > 1:

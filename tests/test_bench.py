@@ -52,13 +52,17 @@ def test_as_tables(measured: dict) -> None:
 def test_a_training_takes_its_passes_and_its_validations() -> None:
     spec = preset("cpu").child("robust")
     assert isinstance(spec, TrainSpec)
+    assert (spec.recipe, spec.epochs) == ("fast", 17)
     rates = Rates(forward=3000.0, attack=1500.0, descent=750.0)
     images = 48_000  # 375 batches of 128
-    step = 3 / 1500 + 1 / 750
+    step = 1 / 1500 + 1 / 750
     look = 3 / 3000 + 12 * LEFT / 1500
-    assert training_s(spec, rates) == pytest.approx(10 * (images * step + 2000 * look))
+    assert training_s(spec, rates) == pytest.approx(17 * (images * step + 2000 * look))
     less = spec.model_copy(update={"train_limit": 1000})  # 7 batches
-    assert training_s(less, rates) == pytest.approx(10 * (896 * step + 2000 * look))
+    assert training_s(less, rates) == pytest.approx(17 * (896 * step + 2000 * look))
+    steps = 3 / 1500 + 1 / 750
+    usual = spec.model_copy(update={"recipe": "pgd-at"})
+    assert training_s(usual, rates) == pytest.approx(17 * (images * steps + 2000 * look))
 
 
 def test_a_study_takes_its_three_parts() -> None:

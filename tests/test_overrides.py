@@ -287,3 +287,29 @@ def test_awp_means_the_papers_gamma_and_set_another(
     trained = [spec if isinstance(spec, TrainSpec) else spec.robust for spec in launched]
     assert [spec.awp_gamma for spec in trained] == [0.005, 0.01]
     assert {(spec.recipe, spec.activation) for spec in trained} == {("trades", "silu")}
+
+
+# Words that would change nothing
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes", "told"),
+    [
+        (TRAIN, {"recipe": "fast", "steps": 7}, "steps: recipe 'fast' takes one step of length ε"),
+        (TRAIN, {"recipe": "fast", "attack.restarts": 2}, "attack.restarts: recipe 'fast'"),
+        (TRAIN, {"mode": "baseline", "recipe": "standard", "step_size": 0.1}, "takes no steps"),
+        (preset("cpu"), {"robust.attack.steps": 7}, "robust.attack.steps: recipe 'fast'"),
+    ],
+)
+def test_steps_for_a_recipe_that_takes_none_are_refused(
+    spec: TrainSpec | StudySpec, changes: dict[str, Any], told: str
+) -> None:
+    assert told in refusal(spec, changes)
+
+
+def test_steps_that_somebody_takes_are_not_refused() -> None:
+    cpu = preset("cpu")
+    assert override(cpu, {"steps": 7}).attack.attacks[0].pgd.steps == 7  # of the evaluation
+    back = override(cpu, {"robust.recipe": "pgd-at", "robust.attack.steps": 7})
+    assert back.robust.attack.steps == 7
+    assert override(cpu, {"norm": "l2"}).robust.attack.norm == "l2"

@@ -53,7 +53,7 @@ def without_names(rows: list[dict]) -> list[dict]:
 
 
 @pytest.mark.cifar100
-@pytest.mark.parametrize("recipe", ["pgd-at", "mixed"])
+@pytest.mark.parametrize("recipe", ["fast", "mixed"])
 def test_the_whole_way_through_on_real_cifar100(
     advtui: Command, cifar100: Path, recipe: str
 ) -> None:

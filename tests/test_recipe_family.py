@@ -118,6 +118,21 @@ def test_fast_is_cross_entropy_one_step_from_the_noised_image_without_projection
     assert loss.item() == pytest.approx(cross_entropy(Noting(0)(adversarial), labels).item())
 
 
+def test_fast_in_l2_takes_one_step_of_length_eps_from_a_point_of_the_ball() -> None:
+    net, attacked, (images, labels) = Noting(0), Noting(1).eval(), data()
+    images = 0.5 + 0.1 * images  # far from black and white: nothing is clipped
+    told = setting(attacked, recipe="fast", fast_noise=2.0, attack={"norm": "l2", "eps": 0.05})
+    RECIPES["fast"](net, images, labels, told)
+
+    (points,), twin = attacked.given, Noting(1).eval()
+    away = (points.detach() - images).flatten(1).norm(dim=1)
+    assert 0.08 < float(away.min()) <= float(away.max()) <= 0.1 + 1e-9
+    at = points.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(cross_entropy(twin(at), labels), at)
+    unit = gradient / gradient.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    torch.testing.assert_close(net.given[0], at.detach() + 0.05 * unit, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("recipe", ["trades", "mart"])
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_the_attack_leaves_the_network_in_training_as_it_was(recipe: str, mode: str) -> None:

@@ -332,7 +332,6 @@ def test_a_recipe_that_does_not_fit_its_mode_is_refused(
     [
         ({"recipe": "mixed", "beta": 1}, "recipe 'mixed' has none"),
         ({"recipe": "mart", "label_smoothing": 0.1}, "set label_smoothing 0"),
-        ({"recipe": "fast", "attack": {"norm": "l2"}}, "noise is that of L∞"),
         ({"augment": False, "augmentation": "cutout"}, "cutout follows crop and flip"),
         (
             {"mode": "baseline", "recipe": "standard", "patience": 3},
@@ -470,3 +469,27 @@ def test_a_reference_points_to_its_file_below_the_home() -> None:
 )
 def test_an_attack_describes_all_that_matters(pgd: PGD, text: str) -> None:
     assert pgd.describe() == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, PGD().describe()),
+        ({"recipe": "mixed", "attack": {"steps": 3}}, PGD(steps=3).describe()),
+        ({"mode": "baseline", "recipe": "standard"}, "clean images alone"),
+        (
+            {"recipe": "fast", "attack": {"steps": 3}},
+            "N-FGSM, L∞, ε = 8/255, noise up to 2 ε, cross-entropy",
+        ),
+        (
+            {"recipe": "trades"},
+            "PGD-10, L∞, ε = 8/255, step 2/255, 1 restart, Gaussian start, KL divergence",
+        ),
+    ],
+)
+def test_a_training_says_what_its_recipe_makes_of_the_attack(
+    fields: dict[str, Any], text: str
+) -> None:
+    spec = parse_spec({"kind": "train", **fields})
+    assert isinstance(spec, TrainSpec)
+    assert spec.crafting == text

@@ -17,6 +17,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from runs.errors import UserError
 from runs.events import Event
 from runs.snapshot import Snapshot
 from runs.store import Run
@@ -254,6 +255,19 @@ def training_eta(snapshot: Snapshot) -> float | None:
         return float(left * sum(seconds[-3:]) / len(seconds[-3:]))
     rate = progress.get("rate")
     return float(left * progress["total"] / rate) if rate else None
+
+
+def trains_on(run: Run) -> str | None:
+    """What the adversarial images of a training, or of a study's, are made with."""
+    from runs.spec import AttackSpec, StudySpec  # pydantic: not for every list of runs
+
+    try:
+        spec = run.spec
+    except UserError:
+        return None
+    if isinstance(spec, AttackSpec):
+        return None
+    return (spec.robust if isinstance(spec, StudySpec) else spec).crafting
 
 
 def waiting(run: Run, snapshot: Snapshot) -> str | None:

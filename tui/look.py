@@ -17,7 +17,7 @@ from runs.results import compare
 from runs.seeds import mean_over_seeds
 from runs.snapshot import read_snapshot
 from runs.store import LIVE, Run
-from tui.console import print_comparison, print_result, stdout_console, telling
+from tui.console import print_comparison, print_result, stdout_console, telling, trains_on
 from tui.rows import last_metrics
 from tui.seed_tables import mean_comparison
 from tui.session import open_store, say
@@ -107,7 +107,7 @@ def show_run(word: str, home: Path | None, *, as_json: bool) -> None:
     console.print(Text("spec", style="bold"))
     for key, value in run.raw_spec.items():
         if key in ("attack", "validation") and run.kind == "train":
-            told = getattr(run.spec, key).describe()
+            told = trains_on(run) if key == "attack" else getattr(run.spec, key).describe()
         elif key in ("run", "baseline", "robust", "attack", "attacks"):
             continue
         else:

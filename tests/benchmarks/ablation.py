@@ -20,11 +20,22 @@ from typing import Any
 COMMON = ("--preset", "cpu", "--mode", "robust", "--train-limit", "12000")
 STEPS_OF_RICE = ("--steps", "10", "--step-size", "2/255")
 CANDIDATES = {
-    "pgd-at, PGD-3": ("--epochs", "4"),
+    "pgd-at, PGD-3": ("--recipe", "pgd-at", "--epochs", "4"),
     "fast (N-FGSM)": ("--recipe", "fast", "--epochs", "7"),
     "trades, PGD-3": ("--recipe", "trades", "--epochs", "3"),
     "Rice et al.: pgd-at, PGD-10, steps of lr": (
-        *("--epochs", "2", "--schedule", "piecewise", "--lr", "0.1", "--ema-decay", "0"),
+        *(
+            "--recipe",
+            "pgd-at",
+            "--epochs",
+            "2",
+            "--schedule",
+            "piecewise",
+            "--lr",
+            "0.1",
+            "--ema-decay",
+            "0",
+        ),
         *STEPS_OF_RICE,
     ),
 }

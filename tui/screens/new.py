@@ -14,6 +14,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input
 
+from runs.attacks import named_attack
 from runs.budgets import format_budget
 from runs.errors import UserError
 from runs.presets import NAMES, describe
@@ -319,6 +320,6 @@ def default_of(spec: AnySpec, key: str) -> str:
 
 def _pgds(spec: AnySpec) -> list[PGD]:
     if isinstance(spec, TrainSpec):
-        return [spec.attack]
+        return [named_attack("fgsm", spec.attack).pgd if spec.recipe == "fast" else spec.attack]
     attacks = spec.attack.attacks if isinstance(spec, StudySpec) else spec.attacks
     return [attack.pgd for attack in attacks]

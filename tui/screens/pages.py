@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from runs.store import Run
-from tui.console import training_eta
+from tui.console import training_eta, trains_on
 from tui.feed import Member, RunFeed
 from tui.logs import log_tail
 from tui.palette import Palette
@@ -257,6 +257,9 @@ def spec_page(run: Run, width: int, palette: Palette) -> Iterator[Text]:
         Text(clean(again(run).replace(own, " ~/"), 1000), palette.accent), width, indent=4
     )
     yield Text()
+    if crafting := trains_on(run):
+        yield from wrapped(Text(clean(f"Trains on {crafting}", 300), palette.text), width, indent=2)
+        yield Text()
     flat = list(flattened(run.raw_spec))
     room = min(max((len(key) for key, _ in flat), default=8), 40)
     for key, value in flat:
