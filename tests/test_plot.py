@@ -1,6 +1,7 @@
 """A chart as text: axes, legend, marks, crosshair, and inputs that break other libraries."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -109,3 +110,14 @@ def test_without_series_it_says_what_is_missing() -> None:
 def test_nearest(x: float, at: int) -> None:
     assert nearest(Curve.of(RISING), x) == at
     assert nearest(Curve.of([]), x) is None
+
+
+def test_a_head_that_is_too_long_comes_closer_rather_than_lose_its_last_value() -> None:
+    values = {"train": 22.5, "val clean": 40.0, "val robust": 21.3}
+    plot = Plot("accuracy %", [series([(1, value)], name) for name, value in values.items()])
+    heads = [drawn(plot, width)[0].rstrip() for width in (70, 56, 41)]
+    assert heads[0] == "  accuracy %  ● train 22.5  ● val clean 40  ● val robust 21.3"
+    assert heads[1] == "  accuracy % ● train 22.5 ● clean 40 ● robust 21.3"
+    assert heads[2].endswith("val clean …")
+    pointed = drawn(replace(plot, cursor=1.0), 44)[0].rstrip()
+    assert pointed == "  accuracy %  epoch 1 ● 22.5 ● 40 ● 21.3"

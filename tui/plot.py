@@ -128,18 +128,36 @@ def _head(plot: Plot, width: int, palette: Palette) -> list[Segment]:
         parts.append((f" {plot.note}", palette.warn))
     if plot.cursor is not None and plot.series:
         parts.append((f"  {plot.x_label} {plot.cursor:.10g}", palette.accent))
-    for line in plot.series if plot.legend else ():
+    if plot.legend:
+        room = width - _length(parts)
+        # Rather than cut the last value off; the crosshair is there for its values alone.
+        levels = range(3 if plot.cursor is not None else 2)
+        legends = [_legend(plot, palette, brevity) for brevity in levels]
+        parts += next((legend for legend in legends if _length(legend) <= room), legends[0])
+    for name, mark in BEST_MARKS.items():
+        told = [(f"  {mark} ", palette.accent), (name, palette.dim)]
+        if name in plot.marks and _length(parts + told) <= width:
+            parts += told
+    return _cut(parts, width)
+
+
+def _legend(plot: Plot, palette: Palette, brevity: int) -> list[tuple[str, str]]:
+    """Each line's marker, label and value; 1: without the ``val`` of ``val robust``; 2: without
+    labels."""
+    parts = []
+    for line in plot.series:
         end = line.curve.xs[-1] if line.curve.xs else 0.0
         at = nearest(line.curve, end if plot.cursor is None else plot.cursor)
         value = "–" if at is None else f"{line.curve.ys[at]:.4g}"
-        parts.append((f"  {line.marker} ", palette.look(line.look)))
-        parts.append((f"{line.label} ", palette.dim))
+        label = (f"{line.label} ", f"{line.label.removeprefix('val ')} ", "")[brevity]
+        parts.append((f"{' ' if brevity else '  '}{line.marker} ", palette.look(line.look)))
+        parts.append((label, palette.dim))
         parts.append((value, palette.text))
-    for name, mark in BEST_MARKS.items():
-        told = [(f"  {mark} ", palette.accent), (name, palette.dim)]
-        if name in plot.marks and sum(cell_len(text) for text, _ in (*parts, *told)) <= width:
-            parts += told
-    return _cut(parts, width)
+    return parts
+
+
+def _length(parts: Sequence[tuple[str, str]]) -> int:
+    return sum(cell_len(text) for text, _ in parts)
 
 
 def _cut(parts: Sequence[tuple[str, str]], width: int) -> list[Segment]:
