@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from pytorch_lightning.plugins.io import TorchCheckpointIO
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.resnet import PictureClassifier, resnet18
 from runs.errors import NotFoundError, UserError
@@ -24,7 +25,7 @@ def keepers(folder: Path) -> list[ModelCheckpoint]:
     ``last`` comes last, so that it holds what the other two have just decided.
     """
     best = [
-        ModelCheckpoint(
+        Keeper(
             dirpath=folder,
             filename=name,
             monitor=monitor,
@@ -34,10 +35,81 @@ def keepers(folder: Path) -> list[ModelCheckpoint]:
         )
         for name, monitor in MONITORS.items()
     ]
-    return [*best, ModelCheckpoint(dirpath=folder, filename="last", enable_version_counter=False)]
+    return [*best, Keeper(dirpath=folder, filename="last", enable_version_counter=False)]
 
 
-class EqualAveraging(WeightAveraging):
+class Keeper(ModelCheckpoint):
+    """Lightning's own forgets the best score where the folder has another path than it had."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(
+            {
+                **state_dict,
+                **{name: here(state_dict[name]) for name in paths},
+                "best_k_models": best,
+                "dirpath": self.dirpath,
+            }
+        )
+
+
+class Averaging(WeightAveraging):
+    """Lightning's averages of weights and BatchNorm statistics; buffers that count are copied.
+
+    PyTorch's own update asks the device for its count, twice in every step, and waits for the
+    answer: here the count is on this side. ``share``: what part of the way from the average to
+    the weights an update goes after so many updates, in [0, 1]; the first one copies.
+    """
+
+    def __init__(self, share: Callable[[int], float]) -> None:
+        super().__init__()
+        self._share = share
+        self._updates = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert self._average_model is not None
+        self._updates = int(self._average_model.n_averaged)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        steps = trainer.global_step
+        if steps > self._latest_update_step and self.should_update(step_idx=steps - 1):
+            self._update(pl_module)
+            self._latest_update_step = steps
+
+    @torch.no_grad()
+    def _update(self, module: pl.LightningModule) -> None:
+        assert self._average_model is not None
+        pairs = list(zip(_tensors(self._average_model.module), _tensors(module), strict=True))
+        moved = [pair for pair in pairs if self._updates and pair[0].is_floating_point()]
+        copied = [pair for pair in pairs if not (self._updates and pair[0].is_floating_point())]
+        if moved:
+            averages, weights = ([pair[side] for pair in moved] for side in (0, 1))
+            change = torch._foreach_sub(weights, averages)
+            torch._foreach_mul_(change, self._share(self._updates))
+            torch._foreach_add_(averages, change)
+        if copied:
+            averages, weights = ([pair[side] for pair in copied] for side in (0, 1))
+            torch._foreach_copy_(averages, weights)
+        self._updates += 1
+        self._average_model.n_averaged.add_(1)
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+class EqualAveraging(Averaging):
     """Stochastic weight averaging (Izmailov et al. 2018, algorithm 1): from the epoch ``first``
     (0, 1, …) on the mean of the weights at the ends of epochs, before that the weights themselves.
 
@@ -47,10 +119,7 @@ class EqualAveraging(WeightAveraging):
     """
 
     def __init__(self, first: int, steps_per_epoch: int) -> None:
-        def update(averages: list[Tensor], currents: list[Tensor], epoch: Tensor) -> None:
-            _approach(averages, currents, 1 / (epoch - first + 1).clamp_min(1))
-
-        super().__init__(multi_avg_fn=update)
+        super().__init__(lambda epochs: 1 / max(epochs - first + 1, 1))
         self._steps_per_epoch = steps_per_epoch
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
@@ -86,27 +155,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             beside.unlink(missing_ok=True)
 
 
-def moving_average(decay: float) -> WeightAveraging:
+def moving_average(decay: float) -> Averaging:
     """Exponential moving average of weights and BatchNorm statistics, warmed up.
 
     After n updates the decay is min(decay, (1 + n) / (10 + n)), so that a short training is not
     an average with its random start. Buffers that count are copied.
     """
 
-    def update(averages: list[Tensor], currents: list[Tensor], updates: Tensor) -> None:
-        _approach(averages, currents, (9 / (10 + updates)).clamp_min(1 - decay))
-
-    return WeightAveraging(multi_avg_fn=update)
-
-
-def _approach(averages: list[Tensor], currents: list[Tensor], share: Tensor) -> None:
-    """Move the averages by a share of the way; ``share``, (), stays on the device: no sync."""
-    if not averages[0].is_floating_point():
-        torch._foreach_copy_(averages, currents)
-        return
-    change = torch._foreach_sub(currents, averages)
-    torch._foreach_mul_(change, share.to(averages[0].dtype))
-    torch._foreach_add_(averages, change)
+    return Averaging(lambda updates: max(9 / (10 + updates), 1 - decay))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The LightningModule: thin. It joins a network, a recipe and a validation; the data set stays
 outside, so that weight averaging may copy the module."""
 
+import math
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,6 +20,8 @@ from runs.attacks import named_attack
 from runs.errors import UserError
 from runs.spec import Attack, TrainSpec
 
+UNTRIED = 3
+"""Steps that show whether it can be compiled: a CUDA graph is not recorded in the first."""
 Batch = tuple[Tensor, Tensor, Tensor]
 """Images, float (N, 3, 32, 32) in [0, 1]; labels, int64 (N,); their places in the split."""
 
@@ -60,7 +63,7 @@ class Classifier(pl.LightningModule):
         self._folded: list[Folded] = []  # in a list: no submodule, so no part of a checkpoint
         self._compiled: list[Compiled] = []  # likewise: the network as trained, as attacked
         self._compiling = compiling
-        self._proven = False
+        self._untried = UNTRIED
         # By hand, because only so a step that ran out of memory can begin anew, in smaller parts.
         self.automatic_optimization = False
         self._parts = self._validation_parts = 1
@@ -75,7 +78,7 @@ class Classifier(pl.LightningModule):
         images, labels, _ = batch
         while (obstacle := self._descend(images, labels, batch_idx)) is not None:
             self.notices.append(obstacle)
-        self._proven = True
+        self._untried -= 1
         scheduler: Any = self.lr_schedulers()
         scheduler.step()
 
@@ -89,13 +92,15 @@ class Classifier(pl.LightningModule):
             self.spec.seed, "attack", self.current_epoch, batch_idx, device=self.device
         )
         share = strength(self.global_step, self._steps, self.spec.eps_warmup)
-        setting = Setting(self.spec, self.classes, self._attacked_in_training(), noise, share)
-        # The weights that AWP moves are not those of the module: nothing there to compile once.
-        eager = not self._compiled or self.spec.awp_gamma > 0
-        network = self.network if eager else self._compiled[0]
         seen = torch.zeros(3, device=self.device)
+        before = [buffer.clone() for buffer in self.network.buffers()]
         optimiser.zero_grad()
         try:
+            attacked = self._attacked_in_training()
+            setting = Setting(self.spec, self.classes, attacked, noise, share)
+            # The weights that AWP moves are not those of the module: nothing to compile once.
+            eager = not self._compiled or self.spec.awp_gamma > 0
+            network = self.network if eager else self._compiled[0]
             for part, answers in zip(
                 images.chunk(self._parts), labels.chunk(self._parts), strict=True
             ):
@@ -106,26 +111,38 @@ class Classifier(pl.LightningModule):
                     accuracy = (logits.argmax(dim=1) == answers).float().mean()
                     seen += weight * torch.stack([loss, accuracy, torch.ones_like(accuracy)])
         except torch.OutOfMemoryError:
+            self._undo(before)
             return self._halve(len(images))
         except Exception as error:
-            if self._proven or not self._compiling:
+            if self._untried <= 0 or not self._compiling:
                 raise
+            self._undo(before)
             return self._give_up_compiling(error)
         if self.spec.clip_norm is not None:
-            self.clip_gradients(optimiser, self.spec.clip_norm, "norm")
+            # Not Lightning's: it refuses a fused optimiser, for the sake of float16.
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip_norm)
         with record_function("optimiser"):
             optimiser.step()
         self.latest = seen
         self._totals = self._totals.to(self.device) + seen
         return None
 
+    def _undo(self, before: list[Tensor]) -> None:
+        """What a failed pass has done to BatchNorm's statistics."""
+        for buffer, value in zip(self.network.buffers(), before, strict=True):
+            buffer.copy_(value)
+
     def _halve(self, images: int) -> str:
+        at_once = math.ceil(images / self._parts)
         self._parts *= 2
         if 2 * self._parts > images:
-            raise UserError("out of memory, even with two images at a time")
+            raise UserError(f"out of memory, even with {at_once} images at a time")
+        # Parts have another shape: they are compiled anew, and graphs of whole batches hold memory.
+        self._compiled, self._untried = [], UNTRIED
+        sees = "BatchNorm and AWP see" if self.spec.awp_gamma else "BatchNorm sees"
         return (
             f"out of memory: a batch of {images} images goes in {self._parts} parts, whose "
-            "gradients are accumulated; BatchNorm sees each part alone"
+            f"gradients are accumulated; {sees} each part alone"
         )
 
     def _give_up_compiling(self, error: Exception) -> str:
@@ -142,6 +159,10 @@ class Classifier(pl.LightningModule):
         checkpoint["parts"] = self._parts
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "parts" not in checkpoint:
+            raise UserError(
+                "its checkpoint is of an older advtui, which trained otherwise: begin anew"
+            )
         self._totals = checkpoint["epoch_totals"]
         self._parts = checkpoint["parts"]
 

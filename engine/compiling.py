@@ -1,5 +1,5 @@
-"""Passes through a network of ours, compiled (torch.compile): kernels are fused, and on a GPU the
-whole of them is recorded as a CUDA graph, so that no time is lost between two kernels.
+"""Passes through a network of ours, compiled (torch.compile): kernels are fused, and on a GPU those
+of an attack are recorded as a CUDA graph, so that no time is lost between two kernels.
 
 The first pass at each shape of a batch compiles: tens of seconds. Shapes must therefore be few.
 """
@@ -23,6 +23,9 @@ class Compiled(nn.Module):
 
     def __init__(self, network: nn.Module, *, graphs: bool = False) -> None:
         super().__init__()
+        # Per network and shape of a batch: a recipe of three parts, halved twice, is beyond the 8
+        # after which PyTorch quietly compiles no more.
+        torch._dynamo.config.recompile_limit = 64
         self.network = network
         self._graphs = graphs
         mode = "reduce-overhead" if graphs else "default"

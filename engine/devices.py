@@ -29,6 +29,8 @@ def resolve(wish: str) -> torch.device:
     hidden = f" (CUDA_VISIBLE_DEVICES={visible})" if visible is not None else ""
     if count == 0:
         raise UserError(f"device {wish}: torch sees no CUDA GPU here{hidden}; use --device cpu")
+    # What is called fp32 is: by default convolutions round their factors to TF32's ten bits.
+    torch.backends.cudnn.allow_tf32 = False
     if wish in ("auto", "cuda"):
         return torch.device("cuda", min(range(count), key=_memory_used))
     number = int(wish.partition(":")[2])

@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from engine.throughput import Stopwatch
+
 PHASES = ("augmentation", "attack", "optimiser")
 """What ``torch.profiler.record_function`` calls parts of a training step; the rest is descent."""
 FIRST = 5
@@ -18,28 +20,39 @@ OPERATORS = 25
 
 class Profiler(pl.Callback):
     """Writes ``profile/time.txt`` (phases, then operators) and ``profile/trace.json`` (for
-    chrome://tracing or Perfetto) into a run's folder, of steps of the epoch that it begins with.
+    chrome://tracing or Perfetto) into a run's folder, of steps of the first whole epoch.
+
+    Its own work is kept from the ``stopwatch``.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stopwatch: Stopwatch) -> None:
         self._folder = folder / "profile"
+        self._stopwatch = stopwatch
         self._profile: profile | None = None
+        self._is_done = False
         self._steps = 0
         self._began = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._steps = 0  # not called where an epoch is resumed
+        if trainer.num_training_batches == 1 and trainer.current_epoch == 0:
+            pl_module.notices.append("no profile: it takes two steps an epoch, and there is one")
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         self._steps += 1
         first = max(0, min(FIRST, int(trainer.num_training_batches) - RECORDED - 1))
-        if self._steps == first + 1:
+        if self._steps == first + 1 and not (trainer.is_last_batch or self._is_done):
             self._profile = _profiler(pl_module.device)
             _wait(pl_module.device)
             self._began = time.monotonic()
             self._profile.start()
+            self._stopwatch.skip()
         elif self._profile is not None and (
             trainer.is_last_batch or self._steps == first + 1 + RECORDED
         ):
             self._write(self._profile, self._steps - first - 1, pl_module.device)
-            self._profile = None
+            self._profile, self._is_done = None, True
+            self._stopwatch.skip()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         if self._profile is not None:

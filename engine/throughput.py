@@ -62,6 +62,10 @@ class Stopwatch(pl.Callback):
         self.steps_s += now - self._mark
         self._mark = now
 
+    def skip(self) -> None:
+        """Count nothing of the time since the last step."""
+        self._mark = time.monotonic()
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._whole:
             self.epochs_s.append(time.monotonic() - self._began)
@@ -90,5 +94,5 @@ class Stopwatch(pl.Callback):
             "flops": flops,
             "flops_per_second": round(flops / self.steps_s),
             "matmul_flops_per_second": round(best),
-            "flop_utilisation": round(flops / self.steps_s / best, 4),
+            "flop_utilisation": float(f"{flops / self.steps_s / best:.4g}"),
         }

@@ -1,6 +1,7 @@
 """Carry out a train spec: data, module, Lightning's Trainer, result."""
 
 import logging
+import math
 import time
 import warnings
 from typing import Any
@@ -24,7 +25,13 @@ from engine.data import load, split_validation
 from engine.devices import autocast_dtype
 from engine.flops import costs
 from engine.profiling import Profiler
-from engine.reporting import CheckpointReporter, OverfittingWatch, Reporter, StopAtBatch
+from engine.reporting import (
+    CheckpointReporter,
+    OverfittingWatch,
+    Reporter,
+    StopAtBatch,
+    StopAtEpoch,
+)
 from engine.stopping import StopSignal
 from engine.throughput import Stopwatch
 from runs.errors import UserError
@@ -100,7 +107,8 @@ def train(
             StopAtBatch(stop, last, events),
             *keeping,
             CheckpointReporter(events, keeping),
-            *([Profiler(run.path)] if spec.profile else []),
+            StopAtEpoch(stop),
+            *([Profiler(run.path, stopwatch)] if spec.profile else []),
         ],
         plugins=[AtomicCheckpointIO()],
         default_root_dir=run.path,
@@ -136,7 +144,8 @@ def train(
 
 def _averaging(spec: TrainSpec, steps_per_epoch: int) -> list[WeightAveraging]:
     if spec.swa_start is not None:
-        return [EqualAveraging(int(spec.swa_start * spec.epochs), steps_per_epoch)]
+        first = math.ceil(round(spec.swa_start * spec.epochs, 6))
+        return [EqualAveraging(first, steps_per_epoch)]
     return [moving_average(spec.ema_decay)] if spec.ema_decay > 0 else []
 
 

@@ -295,6 +295,8 @@ class TrainSpec(Job):
             raise ValueError("patience waits for robust accuracy: it goes with mode robust")
         if self.eps_warmup and self.mode == "baseline":
             raise ValueError("eps_warmup is for adversarial images: it goes with mode robust")
+        if self.validation.craft_mode != "eval":
+            raise ValueError("the validation attacks the network in eval mode: craft_mode eval")
         if self.swa_start is not None and self.ema_decay:
             raise ValueError("swa_start and ema_decay both average weights: set ema_decay 0")
         self._check_recipe()

@@ -6,7 +6,7 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytorch_lightning as pl
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from engine.checkpoints import (
     AtomicCheckpointIO,
+    Averaging,
     EqualAveraging,
     Patience,
     keepers,
@@ -24,6 +25,7 @@ from engine.checkpoints import (
 )
 from engine.classifier import Classifier
 from engine.resnet import resnet18
+from engine.training import _averaging
 from runs.errors import NotFoundError, UserError
 from runs.spec import TrainSpec
 
@@ -430,3 +432,41 @@ def test_equal_averaging_keeps_the_mean_of_the_weights_of_its_epochs(
         assert kept[name]["epoch"] == epoch
         assert float(kept[name]["state_dict"]["weight"]) == pytest.approx(means[epoch])
         assert float(kept[name]["current_model_state"]["weight"]) == ends[epoch]
+
+
+def test_the_best_score_is_remembered_where_the_home_has_moved(tmp_path: Path) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    best, _, _ = keepers(before)
+    best.best_model_score = best.kth_value = torch.tensor(0.7)
+    kept = str(before / "best_clean.ckpt")
+    best.best_model_path = best.kth_best_model_path = kept
+    best.best_k_models = {kept: torch.tensor(0.7)}
+    moved, _, last = keepers(now)
+    moved.load_state_dict(best.state_dict())
+    here = str(now / "best_clean.ckpt")
+    assert (moved.best_model_path, moved.kth_best_model_path) == (here, here)
+    assert moved.best_k_models == {here: 0.7}
+    assert not moved.check_monitor_top_k(cast(Any, FakeTrainer()), torch.tensor(0.6))
+    assert moved.check_monitor_top_k(cast(Any, FakeTrainer()), torch.tensor(0.8))
+    last.load_state_dict(keepers(before)[2].state_dict())  # nothing kept yet
+    assert last.last_model_path == ""
+
+
+class FakeTrainer:
+    """What a keeper asks of the trainer: whether several processes agree."""
+
+    class strategy:
+        @staticmethod
+        def reduce_boolean_decision(decision: bool) -> bool:
+            return decision
+
+
+@pytest.mark.parametrize(
+    ("share", "epochs", "first"), [(0.29, 100, 29), (0.57, 100, 57), (0.5, 5, 3), (0.0, 4, 0)]
+)
+def test_weights_are_averaged_after_the_share_of_epochs_that_was_asked_for(
+    share: float, epochs: int, first: int
+) -> None:
+    (averaging,) = _averaging(TrainSpec(swa_start=share, epochs=epochs), 3)
+    assert isinstance(averaging, Averaging)
+    assert [averaging._share(n) for n in (first, first + 1)] == [1, 0.5]

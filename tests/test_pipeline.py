@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from engine import classifier
 from engine.augmentation import cutout
+from engine.awp import Loss
 from engine.checkpoints import read_checkpoint
 from engine.compiling import Compiled
 from engine.data import augment
@@ -32,6 +33,9 @@ from support import TINY, Command
 
 class NeverStop:
     requested = False
+
+    def listen(self) -> None:
+        pass
 
 
 def tiny(**fields: Any) -> TrainSpec:
@@ -103,10 +107,34 @@ def test_memory_that_runs_out_halves_the_batch_until_it_fits_and_says_so(
         assert result["last"][name] == pytest.approx(as_whole["last"][name], rel=1e-4)
 
 
+def test_a_step_that_ran_out_of_memory_leaves_no_trace_in_the_statistics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[Tensor]] = []
+    usual = RECIPES["pgd-at"]
+
+    def failing(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
+        seen.append([buffer.clone() for buffer in model.buffers()])
+        found = usual(model, images, labels, setting)
+        if len(seen) == 2:  # the second part of a batch that has been halved already fails too
+            seen.append([buffer.clone() for buffer in model.buffers()])
+        if len(seen) in (1, 3):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return found
+
+    monkeypatch.setitem(RECIPES, "pgd-at", failing)
+    run, _ = carried_out(tmp_path, tiny(epochs=1))
+    assert len([w for w in warnings(run) if "gradients" in w]) == 2
+    first, second, moved, again = seen[:4]
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, moved, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
 def test_less_memory_than_two_images_need_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match="even with two images"):
+    with pytest.raises(UserError, match="even with 2 images"):
         trained_with_room(1, tmp_path, monkeypatch)
 
 

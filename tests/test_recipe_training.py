@@ -1,5 +1,8 @@
 """The younger recipes at work on digits: they earn robustness, and survive a stop."""
 
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,7 +12,7 @@ import torch
 from engine.checkpoints import load_model, read_checkpoint
 from engine.stopping import StopRequested, StopSignal
 from engine.training import train
-from runs.events import EventWriter
+from runs.events import Event, EventWriter
 from runs.overrides import override
 from runs.presets import preset
 from runs.snapshot import read_snapshot
@@ -37,10 +40,19 @@ class StopAfter:
         self._left -= 1
         return self._left < 0
 
+    def listen(self) -> None:
+        """Called by a training that has begun."""
 
-def carry_out(run: Run, spec: TrainSpec, batches: float = float("inf")) -> dict[str, Any]:
-    events = EventWriter(run.events_path)
-    stop = cast(StopSignal, StopAfter(batches))
+
+def carry_out(
+    run: Run,
+    spec: TrainSpec,
+    batches: float = float("inf"),
+    events: EventWriter | None = None,
+    stop: StopSignal | None = None,
+) -> dict[str, Any]:
+    events = events or EventWriter(run.events_path)
+    stop = stop or cast(StopSignal, StopAfter(batches))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # what resumes is bit-equal at the same number of threads
     try:
@@ -122,3 +134,61 @@ def test_an_early_end_is_told(tmp_path: Path) -> None:
     weights = run.checkpoint("last").read_bytes()
     assert carry_out(run, spec)["epochs"] == epochs
     assert run.checkpoint("last").read_bytes() == weights
+
+
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class TerminatedAt(EventWriter):
+    """Sends this process a SIGTERM at the first event of a kind that it writes in an epoch."""
+
+    def __init__(self, path: Path, kind: str, **fields: Any) -> None:
+        super().__init__(path)
+        self._wanted: dict[str, Any] | None = {"kind": kind, **fields}
+
+    def write(self, kind: str, **fields: Any) -> Event:
+        event = super().write(kind, **fields)
+        if self._wanted and all(event.get(key) == self._wanted[key] for key in self._wanted):
+            self._wanted = None
+            os.kill(os.getpid(), signal.SIGTERM)
+        return event
+
+
+@pytest.mark.usefixtures("_signals")
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"kind": "progress", "task": "validate", "epoch": 1},
+        {"kind": "metric", "every": "epoch", "epoch": 1},
+        {"kind": "progress", "task": "train", "epoch": 1, "done": 3},  # the last batch
+    ],
+    ids=["in the validation", "at the end of an epoch", "in the last batch"],
+)
+def test_a_signal_at_the_end_of_an_epoch_ends_the_training_behind_it(
+    tmp_path: Path, when: dict[str, Any]
+) -> None:
+    spec = tiny(epochs=3, train_limit=96, batch_size=32, val_per_class=8)
+    whole, stopped = (Store(tmp_path / name).create(spec) for name in ("whole", "stopped"))
+    expected = carry_out(whole, spec)
+    stop = StopSignal(stopped)
+    stop.listen()
+    events = TerminatedAt(stopped.events_path, **when)
+    with pytest.raises(StopRequested):
+        carry_out(stopped, spec, events=events, stop=stop)
+    saved = read_checkpoint(stopped.checkpoint("last"))
+    assert (saved["epoch"], saved["global_step"]) == (1, 6)
+    assert carry_out(stopped, spec)["last"] | {"seconds": 0} == expected["last"] | {"seconds": 0}
+
+
+def test_a_stop_is_heard_where_an_epoch_has_one_batch(tmp_path: Path) -> None:
+    spec = tiny(epochs=5, train_limit=32, batch_size=32, val_per_class=1)
+    run = Store(tmp_path).create(spec)
+    with pytest.raises(StopRequested):
+        carry_out(run, spec, 1)
+    assert read_checkpoint(run.checkpoint("last"))["global_step"] == 2
+    assert carry_out(run, spec)["steps"] == 5

@@ -342,6 +342,7 @@ def test_a_recipe_that_does_not_fit_its_mode_is_refused(
             "eps_warmup is for adversarial images",
         ),
         ({"swa_start": 0.5, "ema_decay": 0.9}, "set ema_decay 0"),
+        ({"validation": {"craft_mode": "train"}}, "in eval mode: craft_mode eval"),
         ({"recipe": "fast", "awp_gamma": 0.005}, "pgd-at, trades or mart, not with 'fast'"),
         ({"recipe": "trades", "attack": {"loss": "dlr"}}, "trades climbs the KL divergence"),
         ({"recipe": "trades", "attack": {"restarts": 2}}, "set restarts 1"),
