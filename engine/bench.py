@@ -6,7 +6,6 @@ whole training step.
 """
 
 import argparse
-import contextlib
 import json
 import statistics
 import sys
@@ -26,7 +25,7 @@ from engine.throughput import matmul_rate
 from runs.datasets import DATASETS
 from runs.errors import UserError
 from runs.presets import NAMES, preset
-from runs.spec import StudySpec, TrainSpec
+from runs.spec import Activation, StudySpec, TrainSpec
 
 LONGEST_PASS_S = 1.0
 """A batch is made smaller where a training step on it would take longer."""
@@ -53,27 +52,41 @@ class Shape(NamedTuple):
     width: int
     batch_size: int
     precision: str
+    activation: Activation
+    awp: bool
+    """Whether descent goes without compiling, as it does at perturbed weights."""
 
 
 def shape_of(spec: TrainSpec) -> Shape:
     """The passes of a training."""
-    return Shape(DATASETS[spec.data].classes, spec.width, spec.batch_size, spec.precision)
+    return Shape(
+        DATASETS[spec.data].classes,
+        spec.width,
+        spec.batch_size,
+        spec.precision,
+        spec.activation,
+        spec.awp_gamma > 0,
+    )
 
 
 def measure(shape: Shape, device: torch.device, rate: float, *, compiling: bool) -> dict[str, Any]:
-    """Rates of the three kinds of passes at one shape; ``rate`` is that of a matrix product."""
+    """Rates of the three kinds of passes at one shape; ``rate`` is that of a matrix product.
+
+    Where nothing can be compiled they are those of passes that are not, as in a training.
+    """
     cost = costs(shape.classes, shape.width)
     # A third of that rate is what a small CPU reaches.
     fits = int(LONGEST_PASS_S * rate / 3 / cost.descent)
     count = max(2, min(shape.batch_size, fits))
-    model = resnet18(shape.classes, shape.width, [0.5] * 3, [0.25] * 3).to(device)
+    normal = ([0.5] * 3, [0.25] * 3)
+    model = resnet18(shape.classes, shape.width, *normal, shape.activation).to(device)
     images = torch.rand(count, 3, 32, 32, device=device).to(memory_format=torch.channels_last)
     labels = torch.randint(shape.classes, (count,), device=device)
     frozen: Any = Folded(model).network
     descended: Any = model
     if compiling:
         frozen = Compiled(frozen, graphs=device.type == "cuda")
-        descended = Compiled(model)
+        descended = model if shape.awp else Compiled(model)
     optimiser = torch.optim.SGD(
         model.parameters(), lr=1e-6, momentum=0.9, fused=device.type == "cuda" or None
     )
@@ -94,15 +107,19 @@ def measure(shape: Shape, device: torch.device, rate: float, *, compiling: bool)
 
     dtype = autocast_dtype(shape.precision, device)
     seconds = {}
-    for name, work in (("forward", forward), ("attack", attack), ("descent", descent)):
-        with (
-            contextlib.nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
-        ):
-            seconds[name] = _median_s(work, device)
+    try:
+        for name, work in (("forward", forward), ("attack", attack), ("descent", descent)):
+            with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+                seconds[name] = _median_s(work, device)
+    except Exception:
+        if not compiling:
+            raise
+        return measure(shape, device, rate, compiling=False)
     rates = Rates(**{name: count / s for name, s in seconds.items()})
     return {
         **shape._asdict(),
         "precision": "fp32" if dtype is None else "bf16",
+        "compiled": compiling,
         "images": count,
         "rates": rates._asdict(),
         "flops_per_second": {
@@ -142,7 +159,7 @@ def training_s(spec: TrainSpec, rates: Rates) -> float:
 
 
 def study_s(spec: StudySpec, rates: dict[Shape, Rates], device: torch.device) -> dict[str, float]:
-    """Seconds of a study's parts; sanity checks of a hundred images are not counted."""
+    """Seconds of a study's parts, sanity panels and compiling aside."""
     parts = {}
     for name in ("baseline", "robust"):
         child = spec.child(name)

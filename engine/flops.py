@@ -64,7 +64,7 @@ def passes(spec: TrainSpec) -> Passes:
     steps = spec.attack.steps * spec.attack.restarts
     match spec.recipe:
         case "standard":
-            return Passes(0, 0, 1)
+            found = Passes(0, 0, 1)
         case "pgd-at":
             found = Passes(0, steps, 1)
         case "mixed":
@@ -74,6 +74,6 @@ def passes(spec: TrainSpec) -> Passes:
         case "mart":
             found = Passes(0, steps, 2)
         case "fast":
-            return Passes(0, 1, 1)
+            found = Passes(0, 1, 1)
     # The worst weights are found by one more pass of the same loss.
     return found._replace(descent=found.descent * (2 if spec.awp_gamma else 1))

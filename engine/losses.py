@@ -61,12 +61,16 @@ def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     return (aim - own) / (ordered[:, 0] - (ordered[:, 2] + ordered[:, 3]) / 2 + _TINY)
 
 
-def boosted_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """−log p_y − log(1 − max_{k≠y} p_k), of shape (N,): Wang et al. (2020), equation (9)."""
+def boosted_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """−log p_y − log(1 − max_{k≠y} p_k), of shape (N,): Wang et al. (2020), equation (9).
+
+    ``smoothing`` is that of the labels in the first term.
+    """
     logits = widened(logits)
     best_wrong = logits.scatter(1, labels[:, None], -torch.inf).argmax(dim=1, keepdim=True)
     others = logits.scatter(1, best_wrong, -torch.inf).logsumexp(dim=1)
-    return cross_entropy(logits, labels) + logits.logsumexp(dim=1) - others
+    own = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    return own + logits.logsumexp(dim=1) - others
 
 
 def kl_divergence(clean: Tensor, adversarial: Tensor) -> Tensor:

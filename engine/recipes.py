@@ -47,17 +47,15 @@ TRADES_START = 0.001
 Recipe = Callable[[nn.Module, Tensor, Tensor, Setting], Loss]
 
 
-def standard(model: Network, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
+def standard(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
     """Cross-entropy on clean images: the baseline."""
-    logits = model(images)
-    smoothing = setting.spec.label_smoothing
-    return F.cross_entropy(widened(logits), labels, label_smoothing=smoothing), logits
+    return _descend(model, setting, lambda f: _cross_entropy(f, images, labels, setting))
 
 
 def pgd_at(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
     """Cross-entropy on untargeted adversarial images (Madry et al. 2018, equation 2.1)."""
     adversarial = _craft(images, labels, setting)
-    return _descend(model, setting, lambda f: standard(f, adversarial, labels, setting))
+    return standard(model, adversarial, labels, setting)
 
 
 def mixed(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
@@ -89,7 +87,7 @@ def trades(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -
     adversarial = _farthest(images, labels, setting)
 
     def loss(f: Network) -> Loss:
-        natural, logits = standard(f, images, labels, setting)
+        natural, logits = _cross_entropy(f, images, labels, setting)
         divergence = kl_divergence(logits, f(adversarial)).mean()
         return natural + _beta(setting, 6.0) * divergence, logits
 
@@ -132,7 +130,7 @@ def mart(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> 
         clean, logits = f(images), f(adversarial)
         right = F.softmax(widened(clean), dim=1).gather(1, labels[:, None]).squeeze(1)
         divergence = kl_divergence(clean, logits) * (1 - right)
-        boosted = boosted_cross_entropy(logits, labels)
+        boosted = boosted_cross_entropy(logits, labels, setting.spec.label_smoothing)
         return (boosted + _beta(setting, 5.0) * divergence).mean(), logits
 
     return _descend(model, setting, loss)
@@ -162,6 +160,12 @@ def strength(step: int, steps: int, warmup: float) -> float:
 def _descend(model: nn.Module, setting: Setting, loss: Callable[[Network], Loss]) -> Loss:
     gamma = setting.spec.awp_gamma
     return at_worst_weights(model, loss, gamma) if gamma else loss(model)
+
+
+def _cross_entropy(f: Network, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
+    logits = f(images)
+    smoothing = setting.spec.label_smoothing
+    return F.cross_entropy(widened(logits), labels, label_smoothing=smoothing), logits
 
 
 def _beta(setting: Setting, usual: float) -> float:

@@ -46,9 +46,8 @@ Mode = Literal["baseline", "robust"]
 Recipe = Literal["standard", "pgd-at", "mixed", "trades", "mart", "fast"]
 ROBUST_RECIPES: tuple[str, ...] = get_args(Recipe)[1:]
 """Recipes that go with mode robust; ``standard`` goes with baseline."""
-AWP_RECIPES = ("pgd-at", "trades", "mart")
 AWP_GAMMA = 0.005
-"""The γ of Wu et al. (2020), which ``--awp`` sets."""
+"""What ``--awp`` sets: the γ of TRADES-AWP in the code of Wu et al. (2020)."""
 Activation = Literal["relu", "silu"]
 Precision = Literal["auto", "bf16", "fp32"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:[0-9]+)$")]
@@ -223,7 +222,7 @@ class TrainSpec(Job):
         2.0, ge=0, le=100, description="fast: the noise reaches so many ε; the paper's 2"
     )
     awp_gamma: float = Field(
-        0.0, ge=0, le=1, description=f"{_either(AWP_RECIPES)}: weight perturbation γ; 0: none"
+        0.0, ge=0, le=1, description="adversarial weight perturbation: γ; 0: none"
     )
     width: int = Field(64, ge=1, le=1024, description="channels of the first stage; 64: ResNet-18")
     activation: Activation = Field("relu", description="relu, or silu: smooth")
@@ -299,6 +298,15 @@ class TrainSpec(Job):
             raise ValueError("the validation attacks the network in eval mode: craft_mode eval")
         if self.swa_start is not None and self.ema_decay:
             raise ValueError("swa_start and ema_decay both average weights: set ema_decay 0")
+        if self.swa_start is not None and self.swa_start * self.epochs > self.epochs - 1:
+            raise ValueError(
+                f"swa_start {self.swa_start:g} of {self.epochs} epochs leaves none to average"
+            )
+        if self.train_limit is not None and self.train_limit < self.batch_size:
+            raise ValueError(
+                f"batch_size {self.batch_size} exceeds train_limit {self.train_limit}: lower the "
+                "one or raise the other"
+            )
         self._check_recipe()
         return self
 
@@ -306,10 +314,6 @@ class TrainSpec(Job):
         recipe, attack = self.recipe, self.attack
         if self.beta is not None and recipe not in ("trades", "mart"):
             raise ValueError(f"beta is the weight of a KL term: recipe {recipe!r} has none")
-        if self.awp_gamma and recipe not in AWP_RECIPES:
-            raise ValueError(f"awp_gamma goes with {_either(AWP_RECIPES)}, not with {recipe!r}")
-        if recipe == "mart" and self.label_smoothing:
-            raise ValueError("mart's boosted cross-entropy has no smoothing: set label_smoothing 0")
         if recipe == "trades" and attack.loss != "ce":
             raise ValueError(f"trades climbs the KL divergence, not {attack.loss}: set loss ce")
         if recipe == "trades" and attack.restarts > 1:

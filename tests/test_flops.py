@@ -50,6 +50,8 @@ def test_a_full_resnet18_costs_what_the_papers_say() -> None:
         {"recipe": "mart"},
         {"recipe": "mart", "awp_gamma": 0.005},
         {"recipe": "fast"},
+        {"recipe": "fast", "awp_gamma": 0.005},
+        {"recipe": "mixed", "awp_gamma": 0.005},
     ],
     ids=lambda fields: " ".join(str(value) for value in fields.values()),
 )

@@ -165,7 +165,7 @@ def test_in_a_study_it_means_those_of_the_evaluation() -> None:
         ("epochs", 2, ["baseline", "robust"]),
         ("width", 8, ["baseline", "robust"]),
         ("batch_size", 32, ["baseline", "robust"]),
-        ("train_limit", 100, ["baseline", "robust"]),
+        ("train_limit", 1000, ["baseline", "robust"]),
         ("limit", 50, ["attack"]),
         ("examples", 0, ["attack"]),
     ],

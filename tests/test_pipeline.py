@@ -3,7 +3,8 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 from engine import classifier
 from engine.augmentation import cutout
 from engine.awp import Loss
-from engine.checkpoints import read_checkpoint
+from engine.checkpoints import moving_average, read_checkpoint
+from engine.classifier import Classifier
 from engine.compiling import Compiled
 from engine.data import augment
 from engine.flops import costs, passes
@@ -251,9 +253,16 @@ def test_a_result_tells_images_flops_and_what_share_of_the_hardware_that_is(tmp_
 def test_no_step_waits_for_the_gpu() -> None:
     device = torch.device("cuda")
     images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, device=device)
+    module = Classifier(tiny(), 10, [0.5] * 3, [0.25] * 3, steps=9).to(device)
+    averaging = moving_average(0.9)
+    averaging.setup(cast(Any, None), module, "fit")
+    averaging.on_train_start(cast(Any, None), module)
     torch.cuda.set_sync_debug_mode("error")
     try:
         pictures = augment(images, generator(0, "augment"), flips=True)
         cutout(pictures, generator(0, "cutout"), size=8, fill=(0.5, 0.5, 0.5))
+        for step in (1, 2, 3):
+            trainer = cast(Any, SimpleNamespace(global_step=step))
+            averaging.on_train_batch_end(trainer, module, None, None, step)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -97,6 +97,16 @@ def test_the_boosted_cross_entropy_of_a_confident_mistake_has_a_finite_gradient(
     assert logits.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_labels_of_the_boosted_cross_entropy_can_be_smoothed(smoothing: float) -> None:
+    logits, labels = torch.randn(5, 4, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 0])
+    p = logits.softmax(1)
+    own = -((1 - smoothing) * p.log()[range(5), labels] + smoothing * p.log().mean(1))
+    wrong = p.scatter(1, labels[:, None], 0).amax(1)
+    expected = own - (1 - wrong).log()
+    torch.testing.assert_close(boosted_cross_entropy(logits, labels, smoothing), expected)
+
+
 @pytest.mark.parametrize("reach", [2.0, 1.0, 0.0])
 def test_fast_is_cross_entropy_one_step_from_the_noised_image_without_projection(
     reach: float,
@@ -145,7 +155,7 @@ def test_the_attack_leaves_the_network_in_training_as_it_was(recipe: str, mode: 
     assert all(p.grad is not None for p in net.parameters())
 
 
-AWP = ("pgd-at", "trades", "mart")
+AWP = tuple(RECIPES)
 
 
 @pytest.mark.parametrize("recipe", AWP)
@@ -155,7 +165,8 @@ def test_awp_is_the_recipe_at_the_weights_that_one_step_makes_worst(recipe: str)
     before = copy.deepcopy(net.state_dict())
 
     def told(gamma: float) -> Setting:
-        return setting(Noting(1).eval(), recipe=recipe, awp_gamma=gamma)
+        mode = "baseline" if recipe == "standard" else "robust"
+        return setting(Noting(1).eval(), mode=mode, recipe=recipe, awp_gamma=gamma)
 
     loss, logits = RECIPES[recipe](net, images, labels, told(0.1))
     loss.backward()

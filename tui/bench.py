@@ -36,7 +36,7 @@ def measure(device: str | None, threads: int | None, *, as_json: bool) -> None:
         last = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
         say(clean(last, 500))
         raise typer.Exit(asked.returncode if asked.returncode > 0 else EXIT_FAILED)
-    found = json.loads(asked.stdout)
+    found = json.loads(asked.stdout.splitlines()[-1])
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -48,6 +48,7 @@ def measure(device: str | None, threads: int | None, *, as_json: bool) -> None:
     )
     console.print(rates_table(found["passes"]))
     console.print(times_table(found["presets"]))
+    console.print(Text("compiling and the sanity panels not counted", "dim"))
 
 
 def rates_table(passes: list[dict[str, Any]]) -> Table:
@@ -61,7 +62,7 @@ def rates_table(passes: list[dict[str, Any]]) -> Table:
         for number, (name, told) in enumerate(PASSES.items()):
             rate = one["flops_per_second"][name]
             table.add_row(
-                "" if number else f"{one['width']}, {one['precision']}",
+                "" if number else _network(one),
                 told,
                 f"{one['images']}",
                 f"{one['rates'][name]:,.0f}",
@@ -69,6 +70,12 @@ def rates_table(passes: list[dict[str, Any]]) -> Table:
                 f"{100 * rate / one['matmul_flops_per_second']:.0f} %",
             )
     return table
+
+
+def _network(one: dict[str, Any]) -> str:
+    """``64, bf16, silu, compiled``: the width, the precision, and what is unusual."""
+    unusual = {"silu": one["activation"] == "silu", "compiled": one["compiled"]}
+    return ", ".join([str(one["width"]), one["precision"], *(k for k, v in unusual.items() if v)])
 
 
 def times_table(presets: dict[str, dict[str, float]]) -> Table:

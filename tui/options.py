@@ -92,7 +92,7 @@ Activation = Annotated[str | None, typer.Option(help="relu, or silu: smooth.")]
 Awp = Annotated[
     bool | None,
     typer.Option(
-        "--awp", help="Perturb the weights too (pgd-at, trades, mart); γ = 0.005, or awp_gamma."
+        "--awp", help="Perturb the weights too (Wu et al. 2020); γ = 0.005, or awp_gamma."
     ),
 ]
 Epochs = Annotated[int | None, typer.Option(help="Epochs.")]
