@@ -76,9 +76,9 @@ def _poster() -> StudySpec:
 def _strong() -> StudySpec:
     """Longer, with AT-AWP and smooth activations, for a GPU; unmeasured so far.
 
-    AT-AWP (Wu et al. 2020; γ of the authors' code), published for a ResNet-18 without extra data
-    with 58.75 % clean and 32.57 % PGD-20 robust accuracy; beyond it smooth activations (Xie et al.
-    2020), a moving average, and one cycle of 120 epochs instead of 200 in steps.
+    AT-AWP (Wu et al. 2020), published for a ResNet-18 without extra data with 58.75 % clean and
+    32.57 % PGD-20 robust accuracy; beyond it smooth activations (Xie et al. 2020), a moving
+    average, and one cycle of 120 epochs instead of 200 in steps. γ is that usual with PGD-AT.
     """
     common = {"width": 64, "batch_size": 256, "lr": 0.2, "ema_decay": 0.9995}
     return StudySpec(
