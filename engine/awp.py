@@ -11,12 +11,16 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 Network = Callable[[Tensor], Tensor]
+At = Callable[[nn.Module, dict[str, Tensor], Tensor], Tensor]
+"""A pass of pictures through a module, with tensors in place of its parameters or buffers."""
 Loss = tuple[Tensor, Tensor]
 """A scalar, and the logits (N, classes) that it was taken from."""
 _TINY = 1e-12
 
 
-def at_worst_weights(model: nn.Module, loss: Callable[[Network], Loss], gamma: float) -> Loss:
+def at_worst_weights(
+    model: nn.Module, loss: Callable[[Network], Loss], gamma: float, at: At = functional_call
+) -> Loss:
     """``loss`` at the weights w + v, where v climbs it within ‖v_l‖ = γ·‖w_l‖ in each layer l.
 
     Equations (8) to (10) with the one step of the authors' code: v_l = γ·‖w_l‖·g_l/‖g_l‖, g the
@@ -26,10 +30,10 @@ def at_worst_weights(model: nn.Module, loss: Callable[[Network], Loss], gamma: f
     """
     weights = {name: weight for name, weight in model.named_parameters() if weight.ndim > 1}
     aside = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    value, _ = loss(partial(functional_call, model, aside))
+    value, _ = loss(partial(at, model, aside))
     gradients = torch.autograd.grad(value, list(weights.values()))
     worst = {
         name: weight + gamma * weight.detach().norm() / (gradient.norm() + _TINY) * gradient
         for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
     }
-    return loss(partial(functional_call, model, worst))
+    return loss(partial(at, model, worst))

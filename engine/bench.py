@@ -1,8 +1,8 @@
 """``python -P -m engine.bench``: how fast this machine is, and how long each preset takes.
 
 Prints one JSON object. Measures what training and evaluation are made of, at the widths of the
-presets: a forward pass of the network as attacked, the same with the gradient of the input, and a
-whole training step.
+presets: a forward pass of the network as attacked, a step of an attack on it, and a whole training
+step.
 """
 
 import argparse
@@ -16,16 +16,17 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from engine.compiling import Compiled, is_wanted
+from engine.compiling import Passes, is_wanted
 from engine.devices import autocast_dtype, describe, resolve
 from engine.flops import costs, passes
 from engine.folding import Folded
+from engine.pgd import pgd
 from engine.resnet import resnet18
 from engine.throughput import matmul_rate
 from runs.datasets import DATASETS
 from runs.errors import UserError
 from runs.presets import NAMES, preset
-from runs.spec import Activation, StudySpec, TrainSpec
+from runs.spec import PGD, Activation, StudySpec, TrainSpec
 
 LONGEST_PASS_S = 1.0
 """A batch is made smaller where a training step on it would take longer."""
@@ -53,8 +54,6 @@ class Shape(NamedTuple):
     batch_size: int
     precision: str
     activation: Activation
-    awp: bool
-    """Whether descent goes without compiling, as it does at perturbed weights."""
 
 
 def shape_of(spec: TrainSpec) -> Shape:
@@ -65,7 +64,6 @@ def shape_of(spec: TrainSpec) -> Shape:
         spec.batch_size,
         spec.precision,
         spec.activation,
-        spec.awp_gamma > 0,
     )
 
 
@@ -82,26 +80,24 @@ def measure(shape: Shape, device: torch.device, rate: float, *, compiling: bool)
     model = resnet18(shape.classes, shape.width, *normal, shape.activation).to(device)
     images = torch.rand(count, 3, 32, 32, device=device).to(memory_format=torch.channels_last)
     labels = torch.randint(shape.classes, (count,), device=device)
-    frozen: Any = Folded(model).network
-    descended: Any = model
+    once = PGD(steps=1, random_start=False)
+    passes = Passes(model, Folded(model).network)
     if compiling:
-        frozen = Compiled(frozen, graphs=device.type == "cuda")
-        descended = model if shape.awp else Compiled(model)
+        passes = passes.compiled(device)
     optimiser = torch.optim.SGD(
         model.parameters(), lr=1e-6, momentum=0.9, fused=device.type == "cuda" or None
     )
 
     def forward() -> None:
         with torch.no_grad():
-            frozen(images)
+            passes.attacked(images)
 
     def attack() -> None:
-        points = images.detach().requires_grad_()
-        torch.autograd.grad(F.cross_entropy(frozen(points), labels), points)
+        pgd(passes.attacked, images, labels, once, keep="last", ascend=passes.ascend)
 
     def descent() -> None:
         optimiser.zero_grad()
-        loss: Any = F.cross_entropy(descended(images), labels)
+        loss: Any = F.cross_entropy(passes.trained(images), labels)
         loss.backward()
         optimiser.step()
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from engine.attacks import attack_batch
-from engine.compiling import Compiled
+from engine.compiling import Passes
 from engine.folding import Folded
 from engine.randomness import generator
 from engine.recipes import RECIPES, Setting, strength
@@ -61,7 +61,7 @@ class Classifier(pl.LightningModule):
         """Loss, accuracy and 1 of the latest batch."""
         self._counts: dict[str, Tensor] = {}
         self._folded: list[Folded] = []  # in a list: no submodule, so no part of a checkpoint
-        self._compiled: list[Compiled] = []  # likewise: the network as trained, as attacked
+        self._compiled: Passes | None = None
         self._compiling = compiling
         self._untried = UNTRIED
         # By hand, because only so a step that ran out of memory can begin anew, in smaller parts.
@@ -82,6 +82,11 @@ class Classifier(pl.LightningModule):
         scheduler: Any = self.lr_schedulers()
         scheduler.step()
 
+    @property
+    def settled(self) -> bool:
+        """Whether the coming steps compile and choose kernels no more."""
+        return self._untried <= 0 or not (self._compiling or self.device.type == "cuda")
+
     def _descend(self, images: Tensor, labels: Tensor, batch_idx: int) -> str | None:
         """One optimiser step; or what stood in its way: it is then to be tried again.
 
@@ -96,11 +101,12 @@ class Classifier(pl.LightningModule):
         before = [buffer.clone() for buffer in self.network.buffers()]
         optimiser.zero_grad()
         try:
-            attacked = self._attacked_in_training()
-            setting = Setting(self.spec, self.classes, attacked, noise, share)
-            # The weights that AWP moves are not those of the module: nothing to compile once.
-            eager = not self._compiled or self.spec.awp_gamma > 0
-            network = self.network if eager else self._compiled[0]
+            passes = self._passes()
+            setting = Setting(
+                self.spec, self.classes, passes.attacked, noise, share, passes.ascend, passes.at
+            )
+            # AWP asks for the parameters by their names, and passes at others.
+            network = self.network if self.spec.awp_gamma else passes.trained
             for part, answers in zip(
                 images.chunk(self._parts), labels.chunk(self._parts), strict=True
             ):
@@ -138,7 +144,7 @@ class Classifier(pl.LightningModule):
         if 2 * self._parts > images:
             raise UserError(f"out of memory, even with {at_once} images at a time")
         # Parts have another shape: they are compiled anew, and graphs of whole batches hold memory.
-        self._compiled, self._untried = [], UNTRIED
+        self._compiled, self._untried = None, UNTRIED
         sees = "BatchNorm and AWP see" if self.spec.awp_gamma else "BatchNorm sees"
         return (
             f"out of memory: a batch of {images} images goes in {self._parts} parts, whose "
@@ -147,7 +153,7 @@ class Classifier(pl.LightningModule):
 
     def _give_up_compiling(self, error: Exception) -> str:
         self._compiling = False
-        self._compiled = []
+        self._compiled = None
         reason = (str(error).strip().splitlines() or [""])[0]
         return f"not compiled, and so slower: {type(error).__name__}: {reason}"[:300]
 
@@ -171,16 +177,15 @@ class Classifier(pl.LightningModule):
         loss, accuracy, batches = self._totals.tolist()
         return {"train_loss": loss / batches, "train_accuracy": accuracy / batches}
 
-    def _attacked_in_training(self) -> nn.Module:
-        """What a step's attacks look at, at the present weights."""
+    def _passes(self) -> Passes:
+        """Those of a step; what its attacks look at has the present weights."""
         own = self.spec.attack.craft_mode == "train" or self.spec.mode == "baseline"
-        attacked = self.network if own else self._frozen()
+        passes = Passes(self.network, self.network if own else self._frozen())
         if not self._compiling:
-            return attacked
-        if not self._compiled:
-            graphs = self.device.type == "cuda" and not own
-            self._compiled = [Compiled(self.network), Compiled(attacked, graphs=graphs)]
-        return self._compiled[1]
+            return passes
+        if self._compiled is None:
+            self._compiled = passes.compiled(self.device)
+        return self._compiled
 
     def _frozen(self) -> nn.Module:
         """The network in eval mode at its present weights, without BatchNorm."""

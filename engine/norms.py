@@ -24,7 +24,7 @@ class Geometry(Protocol):
     def direction(self, gradient: Tensor) -> Tensor:
         """The direction of length 1 that climbs steepest."""
 
-    def project(self, points: Tensor, images: Tensor, eps: float) -> Tensor:
+    def project(self, points: Tensor, images: Tensor, eps: float | Tensor) -> Tensor:
         """The nearest points within ε of the images, clipped to [0, 1]."""
 
 
@@ -38,7 +38,7 @@ class LInf:
     def direction(self, gradient: Tensor) -> Tensor:
         return gradient.sign()
 
-    def project(self, points: Tensor, images: Tensor, eps: float) -> Tensor:
+    def project(self, points: Tensor, images: Tensor, eps: float | Tensor) -> Tensor:
         return points.clamp(images - eps, images + eps).clamp_(0, 1)
 
 
@@ -62,7 +62,7 @@ class L2:
         length = scaled.flatten(1).norm(dim=1)
         return scaled / spread(length.clamp_min(tiny), gradient)
 
-    def project(self, points: Tensor, images: Tensor, eps: float) -> Tensor:
+    def project(self, points: Tensor, images: Tensor, eps: float | Tensor) -> Tensor:
         delta = points - images
         length = delta.flatten(1).norm(dim=1)
         shrink = (eps / length.clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1)

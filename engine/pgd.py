@@ -14,7 +14,8 @@ Lightning.
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from functools import partial
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,34 @@ Objective = Callable[[Tensor, Batch], Tensor]
 """From logits (M, classes) and the M images that they are of to what is climbed, of shape (M,)."""
 
 
+class Climb(NamedTuple):
+    """One step from the points xᵗ of M images: what was seen there, and where it led."""
+
+    logits: Tensor
+    """(M, classes), at xᵗ."""
+    loss: Tensor
+    """(M,): what is climbed, at xᵗ."""
+    points: Tensor
+    """(M, 3, H, W): xᵗ⁺¹."""
+    velocity: Tensor | None
+    """(M, 3, H, W): gᵗ⁺¹; None without momentum."""
+
+
+class Ascend(Protocol):
+    """A step of an attack: one pass through a network, its input gradient, and the move."""
+
+    def __call__(
+        self,
+        points: Tensor,
+        velocity: Tensor | None,
+        batch: Batch,
+        objective: Objective,
+        spec: PGD,
+        size: float,
+    ) -> Climb:
+        """From xᵗ and gᵗ with the step size α; norm, momentum and ε are those of ``spec``."""
+
+
 def pgd(
     model: nn.Module,
     images: Tensor,
@@ -40,6 +69,7 @@ def pgd(
     start: Tensor | None = None,
     keep: Literal["best", "last"] = "best",
     objective: Objective | None = None,
+    ascend: Ascend | None = None,
     on_step: Callable[[Step], object] | None = None,
 ) -> Tensor:
     """Attack a batch.
@@ -57,6 +87,7 @@ def pgd(
         keep: ``best`` (evaluation): for each image the first point that fools the model, else
             the one of highest loss. ``last`` (training): the last point of the last restart.
         objective: what the attack climbs instead of the loss that ``spec`` names.
+        ascend: how a step of ``model`` is done instead of by autograd, e.g. compiled.
         on_step: called once for each point that was looked at (with ``last`` not for the very
             last one, which nobody looks at).
 
@@ -69,8 +100,8 @@ def pgd(
     check_arguments(images, labels, targets, spec, generator)
     if len(images) == 0:
         return images.detach().clone()
-    geometry = GEOMETRIES[spec.norm]
     climbed = objective or _named(spec.loss)
+    ascend = ascend or partial(_ascend, model)
 
     # Leaving inference mode and cloning makes tensors that autograd may save.
     with torch.inference_mode(False), torch.enable_grad(), as_found(model, spec.craft_mode):
@@ -90,24 +121,18 @@ def pgd(
             for step in range(spec.steps):
                 if len(points) == 0:
                     break
-                points = points.detach().requires_grad_()
-                logits = model(points)
-                loss = climbed(logits, batch)
-                gradient = input_gradient(loss, points)
-                points = points.detach()
-                fooled = fools(logits.detach(), batch.labels, batch.targets)
-                seen = Step(restart, step, points, batch.indices, loss.detach(), fooled)
-                if on_step:
-                    on_step(shrinking.attacked(seen) if shrinking else seen)
-                if tracker is not None:
-                    tracker.see(seen, whole=not shrinking)
-                if velocity is not None:
-                    gradient = velocity = spec.momentum * velocity + unit_l1(gradient)
-                points = geometry.project(
-                    points + step_size(spec, step) * geometry.direction(gradient),
-                    batch.images,
-                    spec.eps,
+                looked_at = points
+                size = step_size(spec, step)
+                logits, loss, points, velocity = ascend(
+                    points, velocity, batch, climbed, spec, size
                 )
+                if tracker is not None or on_step:
+                    fooled = fools(logits, batch.labels, batch.targets)
+                    seen = Step(restart, step, looked_at, batch.indices, loss, fooled)
+                    if on_step:
+                        on_step(shrinking.attacked(seen) if shrinking else seen)
+                    if tracker is not None:
+                        tracker.see(seen, whole=not shrinking)
                 if shrinking and (stay := shrinking.staying(batch)) is not None:
                     batch, points = batch.only(stay), points[stay]
                     velocity = None if velocity is None else velocity[stay]
@@ -123,6 +148,46 @@ def pgd(
                 tracker.see(seen, whole=not shrinking)
 
         return points.detach() if tracker is None else tracker.points
+
+
+def _ascend(
+    model: nn.Module,
+    points: Tensor,
+    velocity: Tensor | None,
+    batch: Batch,
+    objective: Objective,
+    spec: PGD,
+    size: float,
+) -> Climb:
+    points = points.detach().requires_grad_()
+    logits = model(points)
+    loss = objective(logits, batch)
+    gradient = input_gradient(loss, points)
+    following, velocity = moved(
+        points.detach(), velocity, gradient, batch.images, spec.norm, spec.momentum, spec.eps, size
+    )
+    return Climb(logits.detach(), loss.detach(), following, velocity)
+
+
+def moved(
+    points: Tensor,
+    velocity: Tensor | None,
+    gradient: Tensor,
+    images: Tensor,
+    norm: str,
+    momentum: float,
+    eps: float | Tensor,
+    size: float | Tensor,
+) -> tuple[Tensor, Tensor | None]:
+    """xᵗ⁺¹ and gᵗ⁺¹ from xᵗ, gᵗ and ∇ₓL(xᵗ, y).
+
+    ``velocity`` is None without momentum; the radius ``eps`` and the step size α may be tensors of
+    no dimension.
+    """
+    geometry = GEOMETRIES[norm]
+    if velocity is not None:
+        gradient = velocity = momentum * velocity + unit_l1(gradient)
+    return geometry.project(points + size * geometry.direction(gradient), images, eps), velocity
 
 
 def _named(loss: str) -> Objective:

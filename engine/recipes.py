@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.profiler import record_function
 
-from engine.awp import Loss, Network, at_worst_weights
+from engine.awp import At, Loss, Network, at_worst_weights
 from engine.loop import Batch, as_found
 from engine.losses import boosted_cross_entropy, kl_divergence, widened
 from engine.norms import GEOMETRIES
-from engine.pgd import pgd
+from engine.pgd import Ascend, pgd
 from runs.attacks import named_attack
 from runs.spec import PGD, TrainSpec
 
@@ -33,6 +34,10 @@ class Setting:
     """Randomness of this batch's attacks."""
     strength: float = 1.0
     """Share of ε and step size in force, in [0, 1]."""
+    ascend: Ascend | None = None
+    """How a step of an attack on ``attacked`` is done; None: by autograd."""
+    at: At = functional_call
+    """How pictures pass through the model at other weights."""
 
     @property
     def attack(self) -> PGD:
@@ -115,6 +120,7 @@ def _farthest(images: Tensor, labels: Tensor, setting: Setting) -> Tensor:
         start=start,
         keep="last",
         objective=divergence,
+        ascend=setting.ascend,
     )
 
 
@@ -148,7 +154,9 @@ def fast(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> 
     noised = GEOMETRIES[attack.norm].random_start(images, reach, setting.noise)
     once = named_attack("fgsm", attack).pgd
     with record_function("attack"):
-        adversarial = pgd(setting.attacked, noised, labels, once, keep="last")
+        adversarial = pgd(
+            setting.attacked, noised, labels, once, keep="last", ascend=setting.ascend
+        )
     return standard(model, adversarial, labels, setting)
 
 
@@ -159,7 +167,7 @@ def strength(step: int, steps: int, warmup: float) -> float:
 
 def _descend(model: nn.Module, setting: Setting, loss: Callable[[Network], Loss]) -> Loss:
     gamma = setting.spec.awp_gamma
-    return at_worst_weights(model, loss, gamma) if gamma else loss(model)
+    return at_worst_weights(model, loss, gamma, setting.at) if gamma else loss(model)
 
 
 def _cross_entropy(f: Network, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
@@ -184,6 +192,7 @@ def _craft(
         targets=targets,
         generator=setting.noise,
         keep="last",
+        ascend=setting.ascend,
     )
 
 

@@ -11,6 +11,7 @@ from engine.checkpoints import MONITORS
 from engine.classifier import Classifier
 from engine.overfitting import collapses
 from engine.stopping import StopRequested, StopSignal
+from engine.throughput import Stopwatch
 from runs.events import EventWriter
 
 PROGRESS_EVERY_S = 0.5
@@ -19,21 +20,16 @@ STEP_METRICS_EVERY_S = 2.0
 
 
 class Reporter(pl.Callback):
-    """Writes progress and metric events."""
+    """Writes progress and metric events. Stands behind the ``stopwatch`` that it reads."""
 
-    def __init__(self, events: EventWriter) -> None:
+    def __init__(self, events: EventWriter, stopwatch: Stopwatch) -> None:
         self._events = events
+        self._stopwatch = stopwatch
         self._progress_at = 0.0
         self._metrics_at = 0.0
-        self._epoch_began = time.monotonic()
-        self._steps_here = 0
         self._lr = 0.0
         self.last: dict[str, Any] = {}
         """The values of the last whole epoch."""
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._epoch_began = time.monotonic()
-        self._steps_here = 0
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -50,10 +46,9 @@ class Reporter(pl.Callback):
     ) -> None:
         assert isinstance(pl_module, Classifier)
         self._tell(pl_module)
-        self._steps_here += 1
+        batches = int(trainer.num_training_batches)
+        self._progress(trainer, "train", batch_idx + 1, batches, self._stopwatch.rate)
         now = time.monotonic()
-        rate = self._steps_here / max(now - self._epoch_began, 1e-9)
-        self._progress(trainer, "train", batch_idx + 1, int(trainer.num_training_batches), rate)
         if now - self._metrics_at >= STEP_METRICS_EVERY_S:
             self._metrics_at = now
             loss, accuracy, _ = pl_module.latest.tolist()
@@ -105,17 +100,20 @@ class Reporter(pl.Callback):
             **{name: float(logged[name]) for name in VALIDATED},
         }
         values["lr"] = self._lr
-        values["seconds"] = time.monotonic() - self._epoch_began
+        values["seconds"], warm_up = self._stopwatch.epoch_s
         self.last = {"epoch": trainer.current_epoch, **_rounded(values)}
-        self._write_metric(trainer, "epoch", values)
+        self._write_metric(trainer, "epoch", values, warm_up=round(warm_up, 3))
 
-    def _write_metric(self, trainer: pl.Trainer, every: str, values: dict[str, Any]) -> None:
+    def _write_metric(
+        self, trainer: pl.Trainer, every: str, values: dict[str, Any], **fields: float
+    ) -> None:
         self._events.write(
             "metric",
             epoch=trainer.current_epoch,
             step=trainer.global_step,
             every=every,
             values=_rounded(values),
+            **fields,
         )
 
     def state_dict(self) -> dict[str, Any]:

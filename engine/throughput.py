@@ -36,45 +36,76 @@ def _finish(device: torch.device) -> None:
 
 
 class Stopwatch(pl.Callback):
-    """Seconds spent in training steps over all attempts, and in each epoch as a whole."""
+    """Seconds spent in training steps, over all attempts and in this epoch, and in whole epochs.
+
+    Steps in which kernels are compiled or chosen are warm-up, and no rate is taken from them.
+    """
 
     def __init__(self) -> None:
-        self._mark = 0.0
-        self._began = 0.0
-        self._whole = True
+        self._mark = self._began = time.monotonic()
+        self._whole = self._settled = False
+        self.steps = 0
+        """Settled training steps."""
         self.steps_s = 0.0
-        """Seconds in training steps; validations and checkpoints aside."""
+        """Seconds in them; validations and checkpoints aside."""
+        self.warm_up_s = 0.0
+        """Seconds in all other training steps."""
         self.epochs_s: list[float] = []
         """Seconds of each epoch, with its validation; of those that ran in one attempt."""
+        self._at_epoch_start = (0, 0.0, 0.0)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._mark = self._began = time.monotonic()
+        self._start(pl_module)
         self._whole = False
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._mark = self._began = time.monotonic()  # not called where an epoch is resumed
+        self._start(pl_module)  # not called where an epoch is resumed
         self._whole = True
+
+    def _start(self, module: Any) -> None:
+        self._mark = self._began = time.monotonic()
+        self._settled = module.settled
+        self._at_epoch_start = (self.steps, self.steps_s, self.warm_up_s)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         if trainer.is_last_batch:  # else nothing waits for a GPU
             _finish(pl_module.device)
         now = time.monotonic()
-        self.steps_s += now - self._mark
-        self._mark = now
+        spent, self._mark = now - self._mark, now
+        if self._settled:
+            self.steps += 1
+            self.steps_s += spent
+        else:
+            self.warm_up_s += spent
+        self._settled = pl_module.settled
 
     def skip(self) -> None:
         """Count nothing of the time since the last step."""
         self._mark = time.monotonic()
 
+    @property
+    def rate(self) -> float | None:
+        """Training steps a second in this epoch so far; None before the first settled one."""
+        steps, seconds, _ = self._at_epoch_start
+        return (self.steps - steps) / (self.steps_s - seconds) if self.steps > steps else None
+
+    @property
+    def epoch_s(self) -> tuple[float, float]:
+        """Seconds of this epoch so far, and what of them was warm-up."""
+        return time.monotonic() - self._began, self.warm_up_s - self._at_epoch_start[2]
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._whole:
-            self.epochs_s.append(time.monotonic() - self._began)
+            self.epochs_s.append(self.epoch_s[0])
 
     def state_dict(self) -> dict[str, Any]:
-        return {"steps_s": self.steps_s, "epochs_s": self.epochs_s}
+        names = ("steps", "steps_s", "warm_up_s", "epochs_s")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.steps = int(state_dict["steps"])
         self.steps_s = float(state_dict["steps_s"])
+        self.warm_up_s = float(state_dict["warm_up_s"])
         self.epochs_s = list(state_dict["epochs_s"])
 
     def summary(
@@ -82,17 +113,20 @@ class Stopwatch(pl.Callback):
     ) -> dict[str, Any]:
         """The fields of a result: images, FLOPs and rates of ``steps`` training steps."""
         images = steps * spec.batch_size
-        flops = images * cost.of(passes(spec))
+        a_step = spec.batch_size * cost.of(passes(spec))
+        every = self.steps_s + self.warm_up_s
+        settled = self.steps / self.steps_s if self.steps else steps / every
         best = matmul_rate(device, dtype)
         return {
-            "train_seconds": round(self.steps_s, 3),
+            "train_seconds": round(every, 3),
+            "warm_up_seconds": round(self.warm_up_s, 3),
             "seconds_per_epoch": round(statistics.median(self.epochs_s), 3)
             if self.epochs_s
             else None,
             "images": images,
-            "images_per_second": round(images / self.steps_s, 1),
-            "flops": flops,
-            "flops_per_second": round(flops / self.steps_s),
+            "images_per_second": round(settled * spec.batch_size, 1),
+            "flops": steps * a_step,
+            "flops_per_second": round(settled * a_step),
             "matmul_flops_per_second": round(best),
-            "flop_utilisation": float(f"{flops / self.steps_s / best:.4g}"),
+            "flop_utilisation": float(f"{settled * a_step / best:.4g}"),
         }

@@ -85,7 +85,8 @@ def train(
         steps=spec.epochs * per_epoch,
         compiling=is_wanted(spec, device),
     )
-    reporter, stopwatch = Reporter(events), Stopwatch()
+    stopwatch = Stopwatch()
+    reporter = Reporter(events, stopwatch)
     last = run.checkpoint("last")
 
     watching = [OverfittingWatch(events)] if spec.mode == "robust" else []
@@ -100,8 +101,8 @@ def train(
         max_epochs=spec.epochs,
         callbacks=[
             *_averaging(spec, per_epoch),
-            reporter,
             stopwatch,
+            reporter,
             *watching,
             *early,
             StopAtBatch(stop, last, events),

@@ -22,7 +22,8 @@ Event = dict[str, Any]
 """``{"v": 1, "t": <unix seconds>, "kind": …}`` and the fields of its kind:
 
 started     attempt, resumed_from (epoch and step, or null), host, pid, device, versions, …
-metric      epoch, step, every ("step" or "epoch"), values
+metric      epoch, step, every ("step" or "epoch"), values; of an epoch: warm_up (seconds of it in
+            which steps were compiled)
 progress    task, done, total, unit, rate (units a second), epoch where there is one
 attack      model, attack, done, total, successes, rate (images a second), stage
 checkpoint  name, epoch, step, monitor, value

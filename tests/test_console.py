@@ -37,10 +37,15 @@ PROGRESS = event(
 )
 
 
-def epoch(number: int, seconds: float) -> dict:
+def epoch(number: int, seconds: object, **fields: object) -> dict:
     values = {"train_loss": 1.5, "val_accuracy": 0.5, "val_robust_accuracy": 0.25, "lr": 0.1}
     return event(
-        "metric", every="epoch", epoch=number, step=10, values={**values, "seconds": seconds}
+        "metric",
+        every="epoch",
+        epoch=number,
+        step=10,
+        values={**values, "seconds": seconds},
+        **fields,
     )
 
 
@@ -55,6 +60,16 @@ def test_the_eta_is_taken_from_whole_epochs_and_before_the_first_from_batches() 
     assert training_eta(fed(PROGRESS)) == pytest.approx(2.5 * 10 / 2.0)
     assert training_eta(fed(PROGRESS, epoch(0, 8.0))) == pytest.approx(2.5 * 8.0)
     assert training_eta(fed()) is None
+
+
+def test_the_eta_leaves_out_what_the_next_epochs_will_not_need() -> None:
+    compiled = epoch(0, 68.0, warm_up=60.0)
+    assert training_eta(fed(PROGRESS, compiled)) == pytest.approx(2.5 * 8.0)
+    # The rest of an epoch that was resumed says little of a whole one.
+    resumed = [epoch(0, 8.0), epoch(1, 0.5), epoch(2, 8.2)]
+    assert training_eta(fed(PROGRESS, *resumed)) == pytest.approx(2.5 * 8.0)
+    # Nor does what somebody else wrote.
+    assert training_eta(fed(PROGRESS, epoch(0, "8"), epoch(1, 8.0, warm_up="x"))) == 2.5 * 10 / 2
 
 
 def test_a_training_has_a_bar_for_all_epochs_and_one_for_this(run: Run) -> None:

@@ -15,20 +15,22 @@ from engine.augmentation import cutout
 from engine.awp import Loss
 from engine.checkpoints import moving_average, read_checkpoint
 from engine.classifier import Classifier
-from engine.compiling import Compiled
+from engine.compiling import CompiledAscend, Passes
 from engine.data import augment
 from engine.flops import costs, passes
 from engine.folding import Folded
 from engine.memory import room_for
+from engine.pgd import pgd
 from engine.randomness import generator
 from engine.recipes import RECIPES, Setting
 from engine.resnet import resnet18
+from engine.throughput import Stopwatch
 from engine.training import train
 from runs.errors import UserError
 from runs.events import EventReader, EventWriter
 from runs.overrides import override
 from runs.presets import preset
-from runs.spec import TrainSpec
+from runs.spec import PGD, TrainSpec
 from runs.store import Run, Store
 from support import TINY, Command
 
@@ -191,15 +193,18 @@ def test_compiled_passes_give_a_recipe_the_same_losses(fields: dict[str, Any]) -
             torch.manual_seed(0)
             net = resnet18(10, 2, [0.5] * 3, [0.25] * 3).double().train()
         folded = Folded(net)
-        attacked = Compiled(folded.network) if compiling else folded.network
-        model = Compiled(net) if compiling and not spec.awp_gamma else net
+        passes = Passes(net, folded.network)
+        if compiling:
+            passes = passes.compiled(cpu)
+        model = net if spec.awp_gamma else passes.trained
         optimiser = torch.optim.SGD(net.parameters(), lr=0.2, momentum=0.9)
         data = torch.Generator().manual_seed(1)
         for step in range(4):
             images = torch.rand(64, 3, 32, 32, generator=data, dtype=torch.float64)
             labels = torch.randint(10, (64,), generator=data)
             folded.refresh()
-            setting = Setting(spec, 10, attacked, generator(0, "attack", step, device=cpu))
+            noise = generator(0, "attack", step, device=cpu)
+            setting = Setting(spec, 10, passes.attacked, noise, ascend=passes.ascend, at=passes.at)
             optimiser.zero_grad()
             loss, _ = RECIPES[spec.recipe](model, images, labels, setting)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -211,14 +216,48 @@ def test_compiled_passes_give_a_recipe_the_same_losses(fields: dict[str, Any]) -
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"norm": "l2", "momentum": 1.0}, {"loss": "margin", "step_schedule": "cosine"}],
+    ids=["sign", "l2 with momentum", "margin, cosine"],
+)
+def test_a_compiled_step_goes_where_the_equation_leads(fields: dict[str, Any]) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = Folded(resnet18(10, 2, [0.5] * 3, [0.25] * 3).double()).network
+    ascend = CompiledAscend(network)
+    images = torch.rand(16, 3, 32, 32, dtype=torch.float64, generator=generator(1))
+    labels, targets = torch.arange(16) % 10, torch.arange(16) % 9 + 1
+
+    def attacked(how: CompiledAscend | None, eps: float, aims: Tensor | None) -> Tensor:
+        spec = PGD.model_validate({"eps": eps, "step_size": eps / 3, "steps": 4, **fields})
+        noise = generator(2)
+        return pgd(
+            network, images, labels, spec, targets=aims, generator=noise, keep="last", ascend=how
+        )
+
+    attacked(ascend, 0.1, None), attacked(ascend, 0.1, targets)
+    with torch.compiler.set_stance("fail_on_recompile"):  # whatever ε and α are
+        for eps, aims in ((0.1, None), (0.04, None), (0.04, targets)):
+            found, expected = attacked(ascend, eps, aims), attacked(None, eps, aims)
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+            assert (found - images).abs().max() > eps / 20
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiler")
 def test_compiled_it_learns_the_same(tmp_path: Path) -> None:
     runs = [
         carried_out(tmp_path / how, tiny(compile=how, epochs=1, width=2)) for how in ("off", "on")
     ]
     assert warnings(runs[1][0]) == []
-    plain, compiled = (result["last"] for _, result in runs)
+    plain, compiled = (result for _, result in runs)
     for name in ("train_loss", "val_loss"):
-        assert compiled[name] == pytest.approx(plain[name], rel=0.02)
+        assert compiled["last"][name] == pytest.approx(plain["last"][name], rel=0.02)
+    # The rates are those of the steps after compiling.
+    assert plain["warm_up_seconds"] == 0 < compiled["warm_up_seconds"]
+    all_steps = compiled["images"] / compiled["train_seconds"]
+    assert compiled["images_per_second"] > 2 * all_steps
 
 
 def test_a_profile_says_where_the_time_goes(tmp_path: Path) -> None:
@@ -247,6 +286,62 @@ def test_a_result_tells_images_flops_and_what_share_of_the_hardware_that_is(tmp_
     assert 0 < result["flop_utilisation"] < 1
     best = result["matmul_flops_per_second"]
     assert result["flops_per_second"] / best == pytest.approx(result["flop_utilisation"], rel=0.01)
+
+
+def test_rates_are_taken_from_steps_that_compile_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("engine.throughput.time.monotonic", lambda: now)
+    trainer = cast(Any, SimpleNamespace(is_last_batch=False))
+    module = cast(Any, SimpleNamespace(settled=False))
+    watch = Stopwatch()
+    watch.on_train_start(trainer, module)
+    watch.on_train_epoch_start(trainer, module)
+    for seconds, settled, rate in ((30, False, None), (9, True, None), (2, True, 0.5)):
+        now += seconds
+        module.settled = settled  # from the next step on
+        watch.on_train_batch_end(trainer, module)
+        assert watch.rate == rate
+    now += 1  # validation
+    assert watch.epoch_s == (42.0, 39.0)
+    assert (watch.steps, watch.steps_s, watch.warm_up_s) == (1, 2.0, 39.0)
+    watch.on_train_epoch_end(trainer, module)
+    resumed = Stopwatch()
+    resumed.load_state_dict(watch.state_dict())
+    resumed.on_train_epoch_start(trainer, module)
+    assert (resumed.rate, resumed.epoch_s, resumed.epochs_s) == (None, (0.0, 0.0), [42.0])
+    now += 4
+    resumed.on_train_batch_end(trainer, module)
+    assert (resumed.rate, resumed.steps, resumed.steps_s) == (0.25, 2, 6.0)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("gamma", [0.0, 0.005])
+def test_no_recipe_waits_for_the_gpu(recipe: str, gamma: float) -> None:
+    device = torch.device("cuda")
+    spec = TrainSpec.model_validate(
+        {"data": "digits", "recipe": recipe, "attack": {"steps": 2}, "awp_gamma": gamma}
+        if recipe != "standard"
+        else {"data": "digits", "mode": "baseline", "recipe": recipe, "awp_gamma": gamma}
+    )
+    model = resnet18(10, 2, [0.5] * 3, [0.25] * 3).to(device)
+    folded = Folded(model)
+    images = torch.rand(32, 3, 32, 32, device=device)
+    labels = torch.arange(32, device=device) % 10
+
+    def step() -> None:
+        folded.refresh()
+        noise = generator(0, "attack", device=device)
+        setting = Setting(spec, 10, folded.network, noise)
+        loss, _ = RECIPES[recipe](model, images, labels, setting)
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    step()  # chooses kernels
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.gpu

@@ -250,11 +250,18 @@ def training_eta(snapshot: Snapshot) -> float | None:
         return None
     share = progress["done"] / max(progress["total"], 1) if progress["task"] == "train" else 1.0
     left = progress["epochs"] - progress["epoch"] - share
-    seconds = [e["values"].get("seconds") for e in snapshot.epochs if e["values"].get("seconds")]
+    seconds = sorted(filter(None, map(_steady_s, snapshot.epochs[-3:])))
     if seconds:
-        return float(left * sum(seconds[-3:]) / len(seconds[-3:]))
+        return float(left * seconds[(len(seconds) - 1) // 2])
     rate = progress.get("rate")
     return float(left * progress["total"] / rate) if rate else None
+
+
+def _steady_s(epoch: Event) -> float | None:
+    """Seconds of an epoch but for those in which it compiled: what the next one takes."""
+    seconds, warm_up = epoch["values"].get("seconds"), epoch.get("warm_up", 0.0)
+    numbers = isinstance(seconds, int | float) and isinstance(warm_up, int | float)
+    return seconds - warm_up if numbers else None
 
 
 def trains_on(run: Run) -> str | None:
