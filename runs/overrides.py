@@ -18,6 +18,15 @@ THREAT = ("norm", "eps")
 STEPS = ("step_size", "steps", "restarts")
 OWN = (*STEPS, "loss")
 _BOTH_TRAININGS = frozenset(TrainSpec.model_fields) - frozenset(AttackSpec.model_fields)
+_TAKEN = {"standard": "takes no steps", "fast": "takes one step of length ε"}
+_PART_OF = {
+    "mixed_clean": ("recipe", "mixed"),
+    "mixed_targeted": ("recipe", "mixed"),
+    "fast_noise": ("recipe", "fast"),
+    "cutout_size": ("augmentation", "cutout"),
+    "warmup": ("schedule", "onecycle"),
+}
+"""Fields of a training that say something only where another has this value."""
 _L2_DEFAULT_EPS = 128 / 255  # the field's usual L2 budget on CIFAR
 
 
@@ -58,17 +67,25 @@ def override(
 
 
 def _refuse_idle(spec: TrainSpec | AttackSpec | StudySpec, changes: Mapping[str, Any]) -> None:
-    """What is said of steps to a recipe that takes one of length ε, or none at all."""
-    training = spec.robust if isinstance(spec, StudySpec) else spec
-    if not isinstance(training, TrainSpec) or training.recipe not in ("standard", "fast"):
+    """What is said to trainings that go on without it."""
+    if isinstance(spec, AttackSpec):
         return
-    words = {f"attack.{key}" for key in STEPS} | set(STEPS)
-    if training is not spec:
-        words = {f"robust.attack.{key}" for key in STEPS}
-    taken = {"standard": "takes no steps", "fast": "takes one step of length ε"}[training.recipe]
-    for key in changes:
-        if key in words:
-            raise UserError(f"{key}: recipe {training.recipe!r} {taken}; pgd-at takes as many")
+    reached: dict[str, tuple[TrainSpec, ...]]
+    if isinstance(spec, TrainSpec):
+        reached, own = {"": (spec,)}, {f"attack.{key}" for key in STEPS} | set(STEPS)
+    else:  # plain words for steps mean those of its evaluation
+        both = (spec.baseline, spec.robust)
+        reached = {"": both, "baseline.": both[:1], "robust.": both[1:]}
+        own = {f"robust.attack.{key}" for key in STEPS}
+    for prefix, trainings in reached.items():
+        for field, (owner, value) in _PART_OF.items():
+            idle = all(getattr(training, owner) != value for training in trainings)
+            if prefix + field in changes and idle:
+                raise UserError(f"{prefix}{field} is part of {owner} {value!r}: choose that too")
+    recipe = (spec if isinstance(spec, TrainSpec) else spec.robust).recipe
+    if recipe in _TAKEN and (idle_words := sorted(own & set(changes))):
+        key, taken = idle_words[0], _TAKEN[recipe]
+        raise UserError(f"{key}: recipe {recipe!r} {taken}; pgd-at takes as many")
 
 
 def _paths(spec: TrainSpec | AttackSpec | StudySpec, key: str) -> list[list[str]]:

@@ -307,6 +307,34 @@ def test_steps_for_a_recipe_that_takes_none_are_refused(
     assert told in refusal(spec, changes)
 
 
+@pytest.mark.parametrize(
+    ("spec", "changes", "told"),
+    [
+        (TRAIN, {"mixed_clean": 0.5}, "mixed_clean is part of recipe 'mixed'"),
+        (TRAIN, {"fast_noise": 1.0}, "fast_noise is part of recipe 'fast'"),
+        (TRAIN, {"schedule": "piecewise", "warmup": 0.1}, "warmup is part of schedule 'onecycle'"),
+        (preset("cpu"), {"cutout_size": 4}, "cutout_size is part of augmentation 'cutout'"),
+        (
+            preset("cpu"),
+            {"robust.augmentation": "cutout", "baseline.cutout_size": 4},
+            "baseline.cutout_size is part of",
+        ),
+    ],
+)
+def test_fields_of_what_was_not_chosen_are_refused(
+    spec: TrainSpec | StudySpec, changes: dict[str, Any], told: str
+) -> None:
+    assert told in refusal(spec, changes)
+
+
+def test_fields_of_what_somebody_chose_are_taken() -> None:
+    cpu = override(preset("cpu"), {"robust.augmentation": "cutout", "cutout_size": 4})
+    assert cpu.baseline.cutout_size == cpu.robust.cutout_size == 4
+    assert override(preset("cpu"), {"fast_noise": 1.0}).robust.fast_noise == 1.0
+    mixed = override(TRAIN, {"recipe": "mixed", "mixed_clean": 0.2, "warmup": 0.2})
+    assert (mixed.mixed_clean, mixed.warmup) == (0.2, 0.2)
+
+
 def test_steps_that_somebody_takes_are_not_refused() -> None:
     cpu = preset("cpu")
     assert override(cpu, {"steps": 7}).attack.attacks[0].pgd.steps == 7  # of the evaluation
