@@ -120,6 +120,8 @@ def train(
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+    if not module.settled:
+        events.write("log", level="info", message="compiling: the first steps take a minute or so")
     began = time.monotonic()
     trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
     epochs = int(reporter.last["epoch"]) + 1

@@ -58,9 +58,9 @@ def carried_out(home: Path, spec: TrainSpec) -> tuple[Run, dict[str, Any]]:
     return run, result
 
 
-def warnings(run: Run) -> list[str]:
+def warnings(run: Run, level: str = "warning") -> list[str]:
     events = EventReader(run.events_path).new()
-    return [e["message"] for e in events if e["kind"] == "log" and e["level"] == "warning"]
+    return [e["message"] for e in events if e["kind"] == "log" and e["level"] == level]
 
 
 class SmallMemory(nn.Module):
@@ -251,6 +251,8 @@ def test_compiled_it_learns_the_same(tmp_path: Path) -> None:
         carried_out(tmp_path / how, tiny(compile=how, epochs=1, width=2)) for how in ("off", "on")
     ]
     assert warnings(runs[1][0]) == []
+    told = [warnings(run, "info") for run, _ in runs]
+    assert told == [[], ["compiling: the first steps take a minute or so"]]
     plain, compiled = (result for _, result in runs)
     for name in ("train_loss", "val_loss"):
         assert compiled["last"][name] == pytest.approx(plain["last"][name], rel=0.02)
