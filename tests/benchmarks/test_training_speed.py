@@ -60,7 +60,7 @@ def in_lightning(spec: TrainSpec, pictures: Pictures, events: EventWriter) -> tu
         accelerator="cpu",
         max_epochs=1,
         limit_val_batches=0,
-        callbacks=[Bare(events), stopwatch],
+        callbacks=[stopwatch, Bare(events, stopwatch)],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
