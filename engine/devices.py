@@ -73,9 +73,12 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Without AMX a CPU computes in bf16, but no faster than in fp32 (measured, width 16 and 64).
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    return bool(amx())
+    # A CPU without these instructions computes in bf16 too, but no faster than in fp32; with those
+    # of AVX-512 1.4 to 2.0 times as fast (both measured, width 16 and 64).
+    return any(
+        getattr(torch.cpu, name, lambda: False)()
+        for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    )
 
 
 def take_turn(

@@ -141,7 +141,7 @@ def test_with_the_active_set(
 @devices
 def test_bf16_is_faster_than_fp32(device: torch.device) -> None:
     if autocast_dtype("auto", device) is not torch.bfloat16:
-        pytest.skip(f"this {device.type} has no fast bf16 (AMX, or a GPU of 2020 or later)")
+        pytest.skip(f"this {device.type} has no fast bf16 (AMX, AVX512_BF16, or a GPU of 2020 on)")
     model, pictures = full_size(512 if device.type == "cuda" else 8, device)
     spec = EVALUATION_PGD.model_copy(update={"active_set": False})
     work = evaluation(ours, model, pictures, spec)
