@@ -44,7 +44,8 @@ def advtui(home: Path) -> Command:
 def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Command, Run, str, str]:
     """A tiny study that has been run to its end: command, run, stdout, stderr."""
     command = Command(tmp_path_factory.mktemp("studied"))
-    done = command("study", *TINY, "--limit", "40", "--name", "first look", "--tag", "tiny")
+    words = ("--train-limit", "640", "--limit", "40", "--name", "first look", "--tag", "tiny")
+    done = command("study", *TINY, *words)
     assert done.returncode == 0, done.stderr
     study = next(run for run in Store(command.home).runs() if run.kind == "study")
     return command, study, done.stdout, done.stderr

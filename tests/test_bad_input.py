@@ -66,7 +66,7 @@ def test_damaged_data_is_refused_before_a_run_is_made(
     assert_refused(done, 3, sentence, advtui.home)
 
 
-@pytest.mark.parametrize("kind", ["train", "study"])
+@pytest.mark.parametrize("kind", ["train", pytest.param("study", marks=pytest.mark.slow)])
 def test_a_gpu_that_is_not_there_is_refused_by_the_worker_and_nothing_is_left(
     advtui: Command, kind: str
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_study_takes_its_three_parts() -> None:
     assert passes(spec).attack == 0
 
 
+@pytest.mark.slow
 def test_a_device_that_is_not_there_is_refused_with_a_sentence(advtui: Command) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")

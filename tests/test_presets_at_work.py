@@ -25,6 +25,10 @@ def test_demo_shows_a_difference_and_twice_the_same_table(tmp_path: Path) -> Non
     assert one == other
     assert min(result["seconds"] for result in results) <= 180
 
+    verdicts = {check["check"]: check["verdict"] for check in results[0]["sanity"]}
+    assert {name for name, verdict in verdicts.items() if verdict != "pass"} == {
+        "Square finds nothing beyond white-box attacks"  # not asked for
+    }
     baseline, _, robust = results[0]["rows"]
     untargeted = [row["attacks"]["pgd-untargeted"]["success_rate"] for row in (baseline, robust)]
     print(f"{results[0]['seconds']:.0f} s, untargeted success {untargeted}")

@@ -94,6 +94,7 @@ def test_a_recipe_earns_robustness_over_an_equally_long_plain_training(
     assert last["val_robust_accuracy"] >= plain["val_robust_accuracy"] + 0.15
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_and_resumed_everything_new_ends_with_the_same_weights(
     tmp_path: Path,
 ) -> None:
