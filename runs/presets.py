@@ -37,7 +37,7 @@ def _demo() -> StudySpec:
 
 
 def _cpu() -> StudySpec:
-    """Real CIFAR-100, width 16, about 75 minutes on two CPU cores.
+    """Real CIFAR-100, width 16: 37 minutes on two CPU cores with fast bf16, 74 without.
 
     Departs from the default in training: N-FGSM, because on a CPU an adversarial epoch costs
     steps + 1 plain ones. In equal time it got to 21.4 % robust (PGD-20) where PGD-3 got to 18.8,

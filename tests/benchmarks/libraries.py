@@ -32,6 +32,7 @@ DISTRIBUTIONS = {
 
 def needs(module: str, extra: str = "parity") -> None:
     """Skip the test that asks, with a reason, where the module is not installed."""
+    extra = "adv-lib" if module == "adv_lib" else extra
     pytest.importorskip(module, reason=f"{module} is not installed: pip install 'advtui[{extra}]'")
 
 
