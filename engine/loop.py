@@ -89,7 +89,24 @@ class Batch(NamedTuple):
 
 
 ROOM = 32
-"""Batches shrink to 0, a power of two up to this, or a multiple of it."""
+"""Sizes of parts of a batch are 0, a power of two up to this, or a multiple of a length."""
+
+
+def in_few_sizes(wanted: Tensor, whole: int) -> Tensor:
+    """Places where ``wanted``, bool (N,), is true, and of as many others as make the part of a
+    batch that was once of ``whole`` images one of few sizes; ascending, int64 (K,).
+
+    What a processor prepares for a convolution is for one batch size, and costs time and memory
+    (on a CPU 20 to 30 ms and 4 to 8 MiB a size, measured; cuDNN plans each size anew). Hence some
+    fourteen sizes, in steps of 32 images or, of larger batches, an eighth.
+    """
+    places = wanted.nonzero().flatten()
+    count, step = len(places), max(ROOM, whole // 8)
+    if count == 0:
+        return places
+    size = -(-count // step) * step if count > ROOM else 1 << (count - 1).bit_length()
+    filling = (~wanted).nonzero().flatten()[: size - count]
+    return torch.cat([places, filling]).sort().values
 
 
 class Best:
@@ -105,20 +122,10 @@ class Best:
     def staying(self, batch: Batch) -> Tensor | None:
         """Places in ``batch`` of the images that stay in it, int64 (K,); None: all.
 
-        Those that fool the model leave, but for some that fill it up to a size of few: what a
-        processor prepares for a convolution is for one batch size, and costs time and memory (on
-        a CPU 20 to 30 ms and 4 to 8 MiB a size, measured).
+        Those that fool the model leave, but for some that fill it up to a size of few.
         """
-        fooled = self.fooled[batch.indices]
-        left = (~fooled).nonzero().flatten()
-        count = len(left)
-        if count == 0:
-            return left
-        size = -(-count // ROOM) * ROOM if count > ROOM else 1 << (count - 1).bit_length()
-        if size >= len(fooled):
-            return None
-        filling = fooled.nonzero().flatten()[: size - count]
-        return torch.cat([left, filling]).sort().values
+        stay = in_few_sizes(~self.fooled[batch.indices], len(self.points))
+        return None if len(stay) == len(batch.indices) else stay
 
     def attacked(self, step: Step) -> Step:
         """``step`` without the images that only fill the batch up; before :meth:`see`."""
