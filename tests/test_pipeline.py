@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from engine import classifier
-from engine.augmentation import cutout
 from engine.awp import Loss
+from engine.batches import PicturesOnDevice
 from engine.checkpoints import moving_average, read_checkpoint
 from engine.classifier import Classifier
 from engine.compiling import CompiledAscend, Passes
-from engine.data import augment
+from engine.data import Pictures
 from engine.flops import costs, passes
 from engine.folding import Folded
 from engine.memory import room_for
@@ -316,13 +318,33 @@ def test_rates_are_taken_from_steps_that_compile_no_more(monkeypatch: pytest.Mon
     assert (resumed.rate, resumed.steps, resumed.steps_s) == (0.25, 2, 6.0)
 
 
-@pytest.mark.gpu
+@contextmanager
+def nothing_waits_on(device: torch.device) -> Iterator[None]:
+    """Fails where Python asks a device for a value; tensors on ``meta`` have none to give."""
+    if device.type == "cuda":
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        if device.type == "cuda":
+            torch.cuda.set_sync_debug_mode("default")
+
+
+devices = pytest.mark.parametrize("name", ["meta", pytest.param("cuda", marks=pytest.mark.gpu)])
+"""``meta``: tensors without values, on which an operation with one of the CPU fails as on a GPU."""
+
+
+@devices
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("gamma", [0.0, 0.005])
-def test_no_recipe_waits_for_the_gpu(recipe: str, gamma: float) -> None:
-    device = torch.device("cuda")
+@pytest.mark.parametrize("craft_mode", ["eval", "train"])
+def test_no_recipe_waits_for_its_device(
+    recipe: str, gamma: float, craft_mode: str, name: str
+) -> None:
+    device = torch.device(name)
+    attack = {"steps": 2, "craft_mode": craft_mode}
     spec = TrainSpec.model_validate(
-        {"data": "digits", "recipe": recipe, "attack": {"steps": 2}, "awp_gamma": gamma}
+        {"data": "digits", "recipe": recipe, "attack": attack, "awp_gamma": gamma}
         if recipe != "standard"
         else {"data": "digits", "mode": "baseline", "recipe": recipe, "awp_gamma": gamma}
     )
@@ -333,33 +355,32 @@ def test_no_recipe_waits_for_the_gpu(recipe: str, gamma: float) -> None:
 
     def step() -> None:
         folded.refresh()
-        noise = generator(0, "attack", device=device)
+        noise = generator(0, "attack", device="cpu" if name == "meta" else device)
         setting = Setting(spec, 10, folded.network, noise)
         loss, _ = RECIPES[recipe](model, images, labels, setting)
         loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
 
     step()  # chooses kernels
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with nothing_waits_on(device):
         step()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.gpu
-def test_no_step_waits_for_the_gpu() -> None:
-    device = torch.device("cuda")
+@devices
+@pytest.mark.parametrize("augmentation", ["basic", "cutout"])
+def test_no_step_waits_for_its_device(augmentation: str, name: str) -> None:
+    device = torch.device(name)
+    spec = tiny(augmentation=augmentation)
     images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, device=device)
-    module = Classifier(tiny(), 10, [0.5] * 3, [0.25] * 3, steps=9).to(device)
+    labels = torch.arange(64, device=device) % 10
+    pictures = Pictures(images, labels, torch.arange(64, device=device))
+    data = PicturesOnDevice(pictures, pictures, spec, flips=True)
+    module = Classifier(spec, 10, [0.5] * 3, [0.25] * 3, steps=9).to(device)
     averaging = moving_average(0.9)
     averaging.setup(cast(Any, None), module, "fit")
-    averaging.on_train_start(cast(Any, None), module)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        pictures = augment(images, generator(0, "augment"), flips=True)
-        cutout(pictures, generator(0, "cutout"), size=8, fill=(0.5, 0.5, 0.5))
+    data._train_batch(0, 0)  # sends the epoch's order
+    with nothing_waits_on(device):
+        assert data._train_batch(0, 1)[0].shape == (32, 3, 32, 32)
         for step in (1, 2, 3):
             trainer = cast(Any, SimpleNamespace(global_step=step))
             averaging.on_train_batch_end(trainer, module, None, None, step)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
