@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
-from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.plugins.io import AsyncCheckpointIO, CheckpointIO, TorchCheckpointIO
 from torch import Tensor, nn
 
 from engine.resnet import PictureClassifier, resnet18
@@ -153,6 +153,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             os.replace(beside, target)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def checkpoint_io(device: torch.device) -> CheckpointIO:
+    """How checkpoints of a training on ``device`` reach the disk.
+
+    A full ResNet-18's are 135 MB, up to three of them an epoch, 0.2 to 0.5 s each (measured): a GPU
+    goes on meanwhile, from copies. Written in order, the last of them before the training ends.
+    """
+    atomic = AtomicCheckpointIO()
+    return AsyncCheckpointIO(atomic) if device.type == "cuda" else atomic
 
 
 def moving_average(decay: float) -> Averaging:

@@ -12,9 +12,9 @@ from pytorch_lightning.callbacks import WeightAveraging
 
 from engine.batches import PicturesOnDevice
 from engine.checkpoints import (
-    AtomicCheckpointIO,
     EqualAveraging,
     Patience,
+    checkpoint_io,
     keepers,
     moving_average,
     read_checkpoint,
@@ -111,7 +111,7 @@ def train(
             StopAtEpoch(stop),
             *([Profiler(run.path, stopwatch)] if spec.profile else []),
         ],
-        plugins=[AtomicCheckpointIO()],
+        plugins=[checkpoint_io(device)],
         default_root_dir=run.path,
         benchmark=True,
         inference_mode=False,  # the validation attacks, and needs gradients
