@@ -27,6 +27,8 @@ class Snapshot:
     """(model, attack) to its latest ``attack`` event."""
     children: dict[str, Event] = field(default_factory=dict)
     """Role to its latest ``child`` event."""
+    notices: list[Event] = field(default_factory=list)
+    """``log`` events: what a person should know, of all attempts."""
     system: Event | None = None
     heartbeat: Event | None = None
     ended: Event | None = None
@@ -49,6 +51,8 @@ class Snapshot:
                 self.attacks[event["model"], event["attack"]] = event
             case "child":
                 self.children[event["role"]] = event
+            case "log":
+                self.notices.append(event)
             case "system":
                 self.system = event
             case "heartbeat":

@@ -105,6 +105,8 @@ FOREIGN_EVENTS = (
     b'{"v": 1, "t": NOW, "kind": "progress", "task": "x", "done": 1, "total": 2, "epoch": "y", '
     b'"epochs": "z", "rate": "fast"}\n',
     b'{"v": 1, "t": NOW, "kind": "started", "resumed_from": 7, "versions": 3}\n',
+    b'{"v": 1, "t": NOW, "kind": "log"}\n{"v": 1, "t": NOW, "kind": "log", "level": [1], '
+    b'"message": {"a": "[/x]\\u001b[31m"}}\n',
     b'{"v": 1, "t": NOW, "kind": "metric", "epoch": 1, "step": 1, "values": {}}\n'
     b'{"v": 1, "t": NOW, "kind": "started", "resumed_from": {"step": "x"}}\n',
     b'{"v": 1, "t": NOW, "kind": "metric", "epoch": 100000000000000000, "step": 1, '

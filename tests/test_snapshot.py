@@ -46,6 +46,13 @@ def steps(events: list[dict[str, Any]]) -> list[int]:
     return [event["step"] for event in events]
 
 
+def test_what_was_told_is_kept_over_all_attempts() -> None:
+    told = {"kind": "log", "level": "warning", "message": "out of memory"}
+    snapshot = fold(started(), told, started(2, 10), {**told, "message": "again"})
+
+    assert [event["message"] for event in snapshot.notices] == ["out of memory", "again"]
+
+
 def test_metrics_of_epochs_and_of_steps_are_kept_apart_in_order() -> None:
     snapshot = fold(started(), metric(1, "step"), metric(2, "step"), metric(2), metric(4))
 

@@ -37,14 +37,17 @@ def watch(run: o.RunWord = "@1", as_json: o.Json = False, home: o.Home = None) -
 
 def logs(
     run: o.RunWord = "@1",
-    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many.")] = 50,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of either.")] = 50,
     home: o.Home = None,
 ) -> None:
-    """The last lines of a worker's own output."""
-    from tui.logs import log_tail
+    """What a run has told (memory that ran out, overfitting, …), then its worker's own output."""
+    from runs.snapshot import read_snapshot
+    from tui.logs import log_tail, notice_lines
     from tui.session import open_store
 
-    for line in log_tail(open_store(home).find(run), lines):
+    found = open_store(home).find(run)
+    told = notice_lines(read_snapshot(found).notices)
+    for line in (*told[-lines:], *log_tail(found, lines)):
         print(line)
 
 

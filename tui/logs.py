@@ -1,9 +1,25 @@
-"""The last lines of a worker's own output."""
+"""What a run has told, and the last lines of its worker's own output."""
 
 import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
+from runs.events import Event
 from runs.store import Run
 from tui.text import clean
+
+
+def notice_lines(notices: Iterable[Event]) -> list[str]:
+    """``11-22 18:40:05  out of memory: …``, for each ``log`` event, in UTC as the ids of runs are;
+    harmless for a terminal."""
+    return [clean(f"{_clock(one['t'])}  {one.get('message')}", 500) for one in notices]
+
+
+def _clock(t: float) -> str:
+    try:
+        return datetime.fromtimestamp(t, UTC).strftime("%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):  # what somebody else wrote
+        return "?"
 
 
 def log_tail(run: Run, lines: int) -> list[str]:

@@ -76,6 +76,7 @@ def show_run(word: str, home: Path | None, *, as_json: bool) -> None:
             "spec": run.raw_spec,
             "checkpoints": {name: str(run.checkpoint(name)) for name in run.checkpoints()},
             "started": snapshot.started,
+            "notices": snapshot.notices,
             "result": run.result,
             "children": [child.id for child in store.children(run)],
         }
@@ -99,6 +100,8 @@ def show_run(word: str, home: Path | None, *, as_json: bool) -> None:
             console.print(Text.assemble((f"{key:>8}  ", "dim"), clean(value, 500)), soft_wrap=True)
     if snapshot.started and (line := telling(run, snapshot.started)):
         console.print(Text(clean(line, 500)))
+    for event in snapshot.notices:
+        console.print(Text(clean(telling(run, event), 500)), soft_wrap=True)
     for child in store.children(run):
         console.print(Text.assemble("  ", child.id, "  ", state_text(child.state())))
     for event in snapshot.epochs:
