@@ -81,6 +81,7 @@ class Reporter(pl.Callback):
         if done < total and now - self._progress_at < PROGRESS_EVERY_S:
             return
         self._progress_at = now
+        left = self._stopwatch.left_s(trainer)
         self._events.write(
             "progress",
             task=task,
@@ -90,6 +91,7 @@ class Reporter(pl.Callback):
             total=total,
             unit="batches",
             rate=rate,
+            eta_s=None if left is None else round(left, 1),
         )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

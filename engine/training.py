@@ -23,7 +23,7 @@ from engine.classifier import Classifier
 from engine.compiling import is_wanted
 from engine.data import load, split_validation
 from engine.devices import autocast_dtype
-from engine.flops import costs
+from engine.flops import costs, passes, validation_passes
 from engine.profiling import Profiler
 from engine.reporting import (
     CheckpointReporter,
@@ -85,7 +85,9 @@ def train(
         steps=spec.epochs * per_epoch,
         compiling=is_wanted(spec, device),
     )
-    stopwatch = Stopwatch()
+    cost = costs(len(splits.classes), spec.width)
+    look, step = cost.of(validation_passes(spec)), cost.of(passes(spec))
+    stopwatch = Stopwatch(len(validation) * look / (spec.batch_size * step))
     reporter = Reporter(events, stopwatch)
     last = run.checkpoint("last")
 
@@ -129,7 +131,6 @@ def train(
         waited = "1 epoch" if spec.patience == 1 else f"{spec.patience} epochs"
         message = f"stopped early: robust accuracy has not risen for {waited}"
         events.write("log", level="info", message=message)
-    cost = costs(len(splits.classes), spec.width)
     dtype = torch.bfloat16 if bf16 else torch.float32
     return {
         "mode": spec.mode,

@@ -9,7 +9,7 @@ from runs.presets import preset
 from runs.results import attack_cell, row, table
 from runs.snapshot import Snapshot
 from runs.store import Run, Store
-from tui.console import LiveView, PlainView, bars, training_eta
+from tui.console import LiveView, PlainView, bars, left_s
 from tui.tables import comparison, sanity
 from tui.text import clean, duration
 
@@ -33,7 +33,15 @@ STARTED = event(
     threads=2,
 )
 PROGRESS = event(
-    "progress", task="train", epoch=1, epochs=4, done=5, total=10, unit="batches", rate=2.0
+    "progress",
+    task="train",
+    epoch=1,
+    epochs=4,
+    done=5,
+    total=10,
+    unit="batches",
+    rate=2.0,
+    eta_s=20.0,
 )
 
 
@@ -56,20 +64,19 @@ def fed(*events: dict) -> Snapshot:
     return snapshot
 
 
-def test_the_eta_is_taken_from_whole_epochs_and_before_the_first_from_batches() -> None:
-    assert training_eta(fed(PROGRESS)) == pytest.approx(2.5 * 10 / 2.0)
-    assert training_eta(fed(PROGRESS, epoch(0, 8.0))) == pytest.approx(2.5 * 8.0)
-    assert training_eta(fed()) is None
+@pytest.mark.parametrize("eta", [None, "20", -1, 1e300, float("nan")])
+def test_what_is_no_time_is_not_told(eta: object) -> None:
+    assert left_s(PROGRESS) == 20.0
+    assert left_s({**PROGRESS, "eta_s": eta}) is None
 
 
-def test_the_eta_leaves_out_what_the_next_epochs_will_not_need() -> None:
-    compiled = epoch(0, 68.0, warm_up=60.0)
-    assert training_eta(fed(PROGRESS, compiled)) == pytest.approx(2.5 * 8.0)
-    # The rest of an epoch that was resumed says little of a whole one.
-    resumed = [epoch(0, 8.0), epoch(1, 0.5), epoch(2, 8.2)]
-    assert training_eta(fed(PROGRESS, *resumed)) == pytest.approx(2.5 * 8.0)
-    # Nor does what somebody else wrote.
-    assert training_eta(fed(PROGRESS, epoch(0, "8"), epoch(1, 8.0, warm_up="x"))) == 2.5 * 10 / 2
+def test_a_pipe_is_told_once_how_long_a_training_takes(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = PlainView()
+    for done, eta in ((1, 9000.0), (9, None), (10, 1323.0), (11, 1322.0), (20, 900.0)):
+        view.event(run, {**PROGRESS, "done": done, "eta_s": eta})
+    assert capsys.readouterr().err.splitlines() == ["robust: ETA 22 m 03 s"]
 
 
 def test_a_training_has_a_bar_for_all_epochs_and_one_for_this(run: Run) -> None:
@@ -86,7 +93,22 @@ def test_each_model_and_attack_has_a_bar(run: Run) -> None:
     ]
     found = bars(run, fed(*seen, {**seen[0], "done": 6}))
     assert len(found) == 4
-    assert found[0] == ("Baseline pgd-targeted", 6, 9, "4 of 9  7 img/s")
+    assert found[0] == ("Baseline pgd-targeted", 6, 9, "4 of 9  7 img/s  ETA 0 s")
+    over = bars(run, fed({**seen[0], "cell": {}}))
+    assert over[0][3] == "4 of 9  7 img/s"
+
+
+def test_the_bars_of_an_attack_fit_80_columns(run: Run) -> None:
+    view = LiveView(run)
+    view._console = Console(width=80, markup=False)
+    of = {"model": "Best robust", "attack": "pgd-untargeted", "successes": 4000, "rate": 123.4}
+    attack = event("attack", done=5000, total=10_000, **of)
+    view._snapshots[run.id] = (run, fed(STARTED, attack))
+    with view._console.capture() as shown:
+        view._console.print(view.render())
+    _, line = shown.get().splitlines()
+    assert "4,000 of 10,000  123 img/s  ETA 41 s" in line
+    assert "Best robust pgd-untargeted" in line
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])

@@ -28,6 +28,8 @@ from tui.text import clean, duration, megabytes, percent
 
 CHART_WIDTH, PIPE_CHART_WIDTH = 120, 80
 """Cells of a chart: at most, on a terminal; and in a pipe."""
+FIRST_STEPS = 10
+"""In a pipe the end of a training is foretold once, when so many are done."""
 REDRAW_S = 0.5
 """The live view is redrawn at most twice a second: over SSH each redraw costs."""
 
@@ -104,6 +106,10 @@ class PlainView(View):
         if event["kind"] == "progress" and event.get("task") == "download":
             tenth = 10 * event["done"] // max(event["total"], 1)
             return self._once((run.id, "download", tenth), f"download: {_downloaded(event)}")
+        if event["kind"] == "progress" and event["done"] >= FIRST_STEPS:
+            left = left_s(event)
+            told = f"{label(run)}: ETA {duration(left)}"
+            return [] if left is None else self._once((run.id, "eta"), told)
         return []
 
     def _once(self, key: object, line: str) -> list[str]:
@@ -193,19 +199,24 @@ class LiveView(View):
 
     def render(self) -> RenderableType:
         """The moving part: a line for the run at work and its bars."""
-        grid = Table.grid(padding=(0, 1))
-        grid.add_column(no_wrap=True)
-        grid.add_column(width=max(10, min(40, self._console.width - 60)))
-        grid.add_column(no_wrap=True, justify="right")
+        rows: list[tuple[Text, ProgressBar, Text]] = []
         notes: list[Text] = []
         for run, snapshot in self._snapshots.values():
             if snapshot.ended is not None:
                 continue
             for title, done, total, told in bars(run, snapshot):
                 bar = ProgressBar(total=max(total, 1), completed=done, width=None)
-                grid.add_row(Text(clean(title, 40)), bar, Text(clean(told, 60), style="dim"))
+                rows.append((Text(clean(title, 40)), bar, Text(clean(told, 60), style="dim")))
             if note := waiting(run, snapshot):
                 notes.append(Text(clean(note), style="yellow"))
+        grid = Table.grid(padding=(0, 1))
+        words = max((t.cell_len for t, _, _ in rows), default=0)
+        words += max((t.cell_len for _, _, t in rows), default=0)
+        grid.add_column(no_wrap=True)
+        grid.add_column(width=max(8, min(40, self._console.width - words - 4)))
+        grid.add_column(no_wrap=True, justify="right")
+        for row in rows:
+            grid.add_row(*row)
         elapsed = duration(time.time() - self._run.created)
         head = Text(clean(f"{label(self._run)} {self._run.id}  {elapsed}"), style="bold")
         return Group(head, grid, *notes)
@@ -227,7 +238,7 @@ def bars(run: Run, snapshot: Snapshot) -> list[tuple[str, float, float, str]]:
                 f"{label(run)} epoch {progress['epoch'] + 1}/{epochs}",
                 whole,
                 epochs,
-                f"ETA {duration(training_eta(snapshot))}",
+                f"ETA {duration(left_s(progress))}",
             )
         )
         rate = progress.get("rate")
@@ -236,6 +247,8 @@ def bars(run: Run, snapshot: Snapshot) -> list[tuple[str, float, float, str]]:
     for (model, attack), event in snapshot.attacks.items():
         # Of those still under attack nobody knows: no share is told before the end.
         told = f"{event['successes']:,} of {event['total']:,}  {event['rate']:.0f} img/s"
+        if "cell" not in event:
+            told += f"  ETA {duration(left_s(event))}"
         found.append((f"{model} {attack}", event["done"], event["total"], told))
     if progress and progress["task"] in ("reading", "sanity"):
         told = f"{progress['done']:,} of {progress['total']:,} {progress.get('unit') or ''}"
@@ -243,25 +256,14 @@ def bars(run: Run, snapshot: Snapshot) -> list[tuple[str, float, float, str]]:
     return found
 
 
-def training_eta(snapshot: Snapshot) -> float | None:
-    """Seconds to the end of a training: by whole epochs, else by the batches so far."""
-    progress = snapshot.progress
-    if not progress or not progress.get("epochs"):
-        return None
-    share = progress["done"] / max(progress["total"], 1) if progress["task"] == "train" else 1.0
-    left = progress["epochs"] - progress["epoch"] - share
-    seconds = sorted(filter(None, map(_steady_s, snapshot.epochs[-3:])))
-    if seconds:
-        return float(left * seconds[(len(seconds) - 1) // 2])
-    rate = progress.get("rate")
-    return float(left * progress["total"] / rate) if rate else None
-
-
-def _steady_s(epoch: Event) -> float | None:
-    """Seconds of an epoch but for those in which it compiled: what the next one takes."""
-    seconds, warm_up = epoch["values"].get("seconds"), epoch.get("warm_up", 0.0)
-    numbers = isinstance(seconds, int | float) and isinstance(warm_up, int | float)
-    return seconds - warm_up if numbers else None
+def left_s(event: Event) -> float | None:
+    """Seconds to the end of a training, as the worker reckons in its ``progress`` events; to that
+    of one attack, by its speed so far."""
+    left = event.get("eta_s")
+    if event["kind"] == "attack":
+        to_do, rate = event["total"] - event["done"], event["rate"]
+        left = to_do / rate if rate > 0 else None
+    return left if isinstance(left, int | float) and 0 <= left < 1e9 else None
 
 
 def trains_on(run: Run) -> str | None:

@@ -7,9 +7,9 @@ from typing import Any
 from rich.text import Text
 
 from runs.store import Run
-from tui.console import training_eta, trains_on
+from tui.console import left_s, trains_on
 from tui.feed import Member, RunFeed
-from tui.logs import log_tail
+from tui.logs import log_tail, notice_lines
 from tui.palette import Palette
 from tui.rows import dicts, row_labels
 from tui.text import clean, duration, percent, short_ago, speed
@@ -61,7 +61,7 @@ def _work(member: Member) -> tuple[str, float, str]:
         return (
             clean(f"{event['model']} {event['attack']}", 40),
             event["done"] / max(event["total"], 1),
-            f"{event['rate']:,.0f} img/s  ETA {duration(attack_eta(event))}",
+            f"{event['rate']:,.0f} img/s  ETA {duration(left_s(event))}",
         )
     if not progress:
         return "", 0.0, ""
@@ -74,13 +74,7 @@ def _work(member: Member) -> tuple[str, float, str]:
         title += f" {clean(progress['task'], 20)}"
     rate = progress.get("rate")
     speed = f"{rate:.1f} batches/s  " if isinstance(rate, int | float) else ""
-    return title, share, f"{speed}ETA {duration(training_eta(snapshot))}"
-
-
-def attack_eta(event: Mapping[str, Any]) -> float | None:
-    """Seconds to the end of one attack, by its speed so far."""
-    left = event["total"] - event["done"]
-    return left / event["rate"] if event["rate"] > 0 else None
+    return title, share, f"{speed}ETA {duration(left_s(progress))}"
 
 
 def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
@@ -115,7 +109,7 @@ def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
         # Of the images still under attack nobody knows: what has fallen so far is a lower bound.
         line.append(f"{rate if over else '≥ ' + rate:>11}", palette.text)
         line.append(f"{event['rate']:>6,.0f} img/s".rjust(12), palette.dim)
-        line.append(f"{'' if over else duration(attack_eta(event)):>10}", palette.dim)
+        line.append(f"{'' if over else duration(left_s(event)):>10}", palette.dim)
         yield line
     yield Text()
     yield from wrapped(
@@ -226,17 +220,21 @@ def _load(title: str, share: float | None, room: int, told: str, palette: Palett
 
 
 def log_page(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
-    """Each member's error and the last lines of its own output."""
+    """Each member's error, what it has told, and the last lines of its own output."""
     many = len(feed.members) > 1
     for member in feed.members.values():
         run = member.run
+        notices = member.snapshot.notices
         lines = log_tail(run, LOG_LINES)
         error = (run.result or {}).get("error")
-        if many and (lines or error):
+        if many and (lines or notices or error):
             yield Text(clean(f"{run.role or run.kind}  {run.id}"), palette.title)
         if isinstance(error, dict) and error.get("message"):
             yield from wrapped(Text(clean(error["message"], 2000), palette.bad), width)
-        if not lines and not many:
+        for notice, line in zip(notices, notice_lines(notices), strict=True):
+            colour = palette.warn if notice.get("level") == "warning" else palette.text
+            yield from wrapped(Text(line, colour), width, indent=2)
+        if not (lines or notices or many):
             yield Text("its worker has written nothing", palette.dim)
         for line in lines:
             yield from wrapped(Text(line, palette.text), width, indent=2)
