@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from engine.compiling import Passes, is_wanted
+from engine.compiling import Passes as Ways
+from engine.compiling import is_wanted
 from engine.devices import autocast_dtype, describe, resolve
-from engine.flops import costs, passes
+from engine.flops import LEFT, Passes, costs, passes, validation_passes
 from engine.folding import Folded
 from engine.pgd import pgd
 from engine.resnet import resnet18
@@ -33,9 +34,6 @@ LONGEST_PASS_S = 1.0
 TURNS, PATIENCE_S = 5, 4.0
 START_S = {"cpu": 12.0, "cuda": 20.0}
 """From a run's command to its first step and from its last to its end."""
-LEFT = 0.3
-"""Share of the passes that an active set leaves to do in the attacks of a table: measured on the
-``cpu`` study, over three models, targeted and untargeted."""
 
 
 class Rates(NamedTuple):
@@ -43,7 +41,18 @@ class Rates(NamedTuple):
 
     forward: float
     attack: float
+    """Forward and input gradient, as a training crafts."""
     descent: float
+    search: float
+    """Forward and input gradient, as validations and attack runs search: never compiled."""
+
+    def training(self, passes: Passes) -> float:
+        """Seconds an image of a training step takes."""
+        return sum(count / rate for count, rate in zip(passes, self[:3], strict=True))
+
+    def evaluation(self, passes: Passes) -> float:
+        """Seconds an image of a validation or an attack run takes."""
+        return self._replace(attack=self.search).training(passes)
 
 
 class Shape(NamedTuple):
@@ -67,59 +76,87 @@ def shape_of(spec: TrainSpec) -> Shape:
     )
 
 
-def measure(shape: Shape, device: torch.device, rate: float, *, compiling: bool) -> dict[str, Any]:
-    """Rates of the three kinds of passes at one shape; ``rate`` is that of a matrix product.
+def measure(
+    shape: Shape,
+    device: torch.device,
+    rate: float,
+    *,
+    compiling: bool,
+    at_most: int = sys.maxsize,
+) -> dict[str, Any]:
+    """Rates of the kinds of passes at one shape; ``rate`` is that of a matrix product.
 
-    Where nothing can be compiled they are those of passes that are not, as in a training.
+    Where nothing can be compiled they are those of passes that are not, and where memory runs out
+    those of half as many images, ``at_most``: as in a training.
     """
     cost = costs(shape.classes, shape.width)
     # A third of that rate is what a small CPU reaches.
     fits = int(LONGEST_PASS_S * rate / 3 / cost.descent)
-    count = max(2, min(shape.batch_size, fits))
+    count = max(2, min(shape.batch_size, fits, at_most))
     normal = ([0.5] * 3, [0.25] * 3)
     model = resnet18(shape.classes, shape.width, *normal, shape.activation).to(device)
     images = torch.rand(count, 3, 32, 32, device=device).to(memory_format=torch.channels_last)
     labels = torch.randint(shape.classes, (count,), device=device)
     once = PGD(steps=1, random_start=False)
-    passes = Passes(model, Folded(model).network)
-    if compiling:
-        passes = passes.compiled(device)
+    frozen = Folded(model).network
+    ways = Ways(model, frozen).compiled(device) if compiling else Ways(model, frozen)
     optimiser = torch.optim.SGD(
         model.parameters(), lr=1e-6, momentum=0.9, fused=device.type == "cuda" or None
     )
 
     def forward() -> None:
         with torch.no_grad():
-            passes.attacked(images)
+            frozen(images)
+
+    def search() -> None:
+        pgd(frozen, images, labels, once, keep="last")
 
     def attack() -> None:
-        pgd(passes.attacked, images, labels, once, keep="last", ascend=passes.ascend)
+        pgd(frozen, images, labels, once, keep="last", ascend=ways.ascend)
 
     def descent() -> None:
         optimiser.zero_grad()
-        loss: Any = F.cross_entropy(passes.trained(images), labels)
+        loss: Any = F.cross_entropy(ways.trained(images), labels)
         loss.backward()
         optimiser.step()
 
     dtype = autocast_dtype(shape.precision, device)
+    works = {"forward": forward, "attack": attack, "descent": descent}
+    works |= {"search": search} if compiling else {}
     seconds = {}
     try:
-        for name, work in (("forward", forward), ("attack", attack), ("descent", descent)):
-            with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+        for name, work in works.items():
+            # No cache, as in a training: what it keeps is stale after a step.
+            with torch.autocast(device.type, dtype, enabled=dtype is not None, cache_enabled=False):
                 seconds[name] = _median_s(work, device)
+    except torch.OutOfMemoryError:
+        if count <= 2:
+            raise UserError("out of memory, even with 2 images at a time") from None
+        smaller = count // 2
     except Exception:
         if not compiling:
             raise
         return measure(shape, device, rate, compiling=False)
+    else:
+        return _told(shape, count, seconds, compiled=compiling, bf16=dtype is not None)
+    return measure(shape, device, rate, compiling=compiling, at_most=smaller)
+
+
+def _told(
+    shape: Shape, count: int, seconds: dict[str, float], *, compiled: bool, bf16: bool
+) -> dict[str, Any]:
+    cost = costs(shape.classes, shape.width)
+    seconds.setdefault("search", seconds["attack"])
     rates = Rates(**{name: count / s for name, s in seconds.items()})
     return {
         **shape._asdict(),
-        "precision": "fp32" if dtype is None else "bf16",
-        "compiled": compiling,
+        "precision": "bf16" if bf16 else "fp32",
+        "compiled": compiled,
         "images": count,
         "rates": rates._asdict(),
         "flops_per_second": {
-            name: getattr(cost, name) * value for name, value in rates._asdict().items()
+            name: rate * (cost.attack if name == "search" else getattr(cost, name))
+            for name, rate in rates._asdict().items()
         },
     }
 
@@ -148,10 +185,8 @@ def training_s(spec: TrainSpec, rates: Rates) -> float:
     held_out = spec.val_per_class * dataset.classes
     images = min(dataset.train_images - held_out, spec.train_limit or sys.maxsize)
     images -= images % spec.batch_size
-    step = sum(count / rate for count, rate in zip(passes(spec), rates, strict=True))
-    attacked = (spec.validation.steps * spec.validation.restarts + 2) * LEFT
-    look = 3 / rates.forward + attacked / rates.attack
-    return spec.epochs * (images * step + held_out * look)
+    steps = images * rates.training(passes(spec))
+    return spec.epochs * (steps + held_out * rates.evaluation(validation_passes(spec)))
 
 
 def study_s(spec: StudySpec, rates: dict[Shape, Rates], device: torch.device) -> dict[str, float]:
@@ -166,7 +201,7 @@ def study_s(spec: StudySpec, rates: dict[Shape, Rates], device: torch.device) ->
     count = min(DATASETS[child.data].test_images, spec.attack.limit or sys.maxsize)
     steps = sum(one.pgd.steps * one.pgd.restarts for one in spec.attack.attacks)
     models = 3
-    attack = models * count * (LEFT * steps / rate.attack + 3 / rate.forward)
+    attack = models * count * rate.evaluation(Passes(3, LEFT * steps, 0))
     return {**parts, "attack": attack + START_S[device.type]}
 
 

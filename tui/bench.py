@@ -22,6 +22,7 @@ from tui.text import clean, duration
 PASSES = {
     "forward": "forward",
     "attack": "forward + input gradient",
+    "search": "forward + input gradient, not compiled",
     "descent": "training step",
 }
 
@@ -60,6 +61,8 @@ def rates_table(passes: list[dict[str, Any]]) -> Table:
         table.add_column(title, justify="right")
     for one in passes:
         for number, (name, told) in enumerate(PASSES.items()):
+            if name == "search" and not one["compiled"]:
+                continue  # the same
             rate = one["flops_per_second"][name]
             table.add_row(
                 "" if number else _network(one),
