@@ -69,7 +69,7 @@ def apgd(
             seen = Step(restart, step, points, batch.indices, loss, fooled)
             if on_step:
                 on_step(tracker.attacked(seen) if spec.active_set else seen)
-            tracker.see(seen, whole=not spec.active_set)
+            tracker.see(seen)
             return loss, gradient
 
         for restart in range(spec.restarts):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from engine.attacks import attack_batch
-from engine.compiling import Passes
+from engine.compiling import Passes, forget_compiled, graphs_skipped
 from engine.folding import Folded
 from engine.loop import in_few_sizes
 from engine.randomness import generator
@@ -62,8 +62,9 @@ class Classifier(pl.LightningModule):
         """Loss, accuracy and 1 of the latest batch."""
         self._counts: dict[str, Tensor] = {}
         self._folded: list[Folded] = []  # in a list: no submodule, so no part of a checkpoint
+        self._before: list[Tensor] = []
         self._compiled: Passes | None = None
-        self._compiling = compiling
+        self._compiling = self._has_compiled = compiling
         self._untried = UNTRIED
         # By hand, because only so a step that ran out of memory can begin anew, in smaller parts.
         self.automatic_optimization = False
@@ -79,7 +80,11 @@ class Classifier(pl.LightningModule):
         images, labels, _ = batch
         while (obstacle := self._descend(images, labels, batch_idx)) is not None:
             self.notices.append(obstacle)
+            if self._has_compiled:
+                forget_compiled(self.device)
         self._untried -= 1
+        if self._untried == 0 and self._compiling and (skipped := graphs_skipped(self.device)):
+            self.notices.append(skipped)
         scheduler: Any = self.lr_schedulers()
         scheduler.step()
 
@@ -99,7 +104,7 @@ class Classifier(pl.LightningModule):
         )
         share = strength(self.global_step, self._steps, self.spec.eps_warmup)
         seen = torch.zeros(3, device=self.device)
-        before = [buffer.clone() for buffer in self.network.buffers()]
+        before = self._kept_buffers()
         optimiser.zero_grad()
         try:
             passes = self._passes()
@@ -134,6 +139,17 @@ class Classifier(pl.LightningModule):
         self._totals = self._totals.to(self.device) + seen
         return None
 
+    @torch.no_grad()
+    def _kept_buffers(self) -> list[Tensor]:
+        """Copies of the network's buffers, until the next call."""
+        buffers = list(self.network.buffers())
+        if not self._before:
+            self._before = [torch.empty_like(buffer) for buffer in buffers]
+        if buffers:
+            torch._foreach_copy_(self._before, buffers)
+        return self._before
+
+    @torch.no_grad()
     def _undo(self, before: list[Tensor]) -> None:
         """What a failed pass has done to BatchNorm's statistics."""
         for buffer, value in zip(self.network.buffers(), before, strict=True):
@@ -199,6 +215,9 @@ class Classifier(pl.LightningModule):
         names = ("loss", "images", "correct", "fgsm", "robust")
         self._counts = {name: torch.zeros((), device=self.device) for name in names}
         self._frozen()
+        # A validation's batches have a dozen sizes: kernels sought for each would cost more.
+        self._seeks_kernels = torch.backends.cudnn.benchmark
+        torch.backends.cudnn.benchmark = False
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         while (counts := self._counted(*batch)) is None:
@@ -250,6 +269,7 @@ class Classifier(pl.LightningModule):
         return counts
 
     def on_validation_epoch_end(self) -> None:
+        torch.backends.cudnn.benchmark = self._seeks_kernels
         images = self._counts["images"]
         self.log("val_loss", self._counts["loss"] / images)
         self.log("val_accuracy", self._counts["correct"] / images)

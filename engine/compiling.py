@@ -23,6 +23,21 @@ def is_wanted(spec: TrainSpec, device: torch.device) -> bool:
     return spec.compile == "on" or (spec.compile == "auto" and device.type == "cuda")
 
 
+def forget_compiled(device: torch.device) -> None:
+    """Free what compiled functions, also of those that are gone, and their graphs hold."""
+    torch.compiler.reset()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def graphs_skipped(device: torch.device) -> str | None:
+    """A sentence, where compiled functions did without the CUDA graphs they were to record."""
+    skips = torch._dynamo.utils.counters["inductor"]["cudagraph_skips"]
+    if device.type != "cuda" or not skips:
+        return None
+    return f"{skips} of the compiled functions record no CUDA graph, and so are slower: see the log"
+
+
 def _compiled(function: Callable[..., Any], *, graphs: bool) -> Callable[..., Any]:
     # Per network, loss and shape of a batch: a recipe of three parts, halved twice, is beyond the
     # 8 after which PyTorch quietly compiles no more.

@@ -54,7 +54,7 @@ def first_points(
     if spec.random_start:
         assert generator is not None
         return geometry.random_start(images, spec.eps, generator)
-    return images
+    return images.clone()  # a compiled step knows whether two arguments are one
 
 
 def input_gradient(loss: Tensor, points: Tensor) -> Tensor:
@@ -129,25 +129,19 @@ class Best:
 
     def attacked(self, step: Step) -> Step:
         """``step`` without the images that only fill the batch up; before :meth:`see`."""
-        still = ~self.fooled[step.indices]
+        still = (~self.fooled[step.indices]).nonzero().flatten()
         return Step(step.restart, step.step, *(part[still] for part in step[2:]))
 
-    def see(self, step: Step, *, whole: bool) -> None:
-        """Look at one point of some images; ``whole``: of all of them."""
+    def see(self, step: Step) -> None:
+        """Look at one point of some images. Shapes are fixed: nothing here waits for the device."""
         points, indices, fooled = step.images, step.indices, step.fooled
         loss = step.loss.to(self.loss.dtype)
-        before = self.fooled if whole else self.fooled[indices]
-        highest = self.loss if whole else self.loss[indices]
+        before, highest = self.fooled[indices], self.loss[indices]
         better = ~before & (fooled | (loss > highest))
-        if whole:  # fixed shapes: nothing here waits for the device
-            self.points = torch.where(spread(better, points), points, self.points)
-            self.loss = torch.where(better, loss, highest)
-            self.fooled = before | fooled
-        else:
-            chosen = indices[better]
-            self.points[chosen] = points[better]
-            self.loss[chosen] = loss[better]
-            self.fooled[indices] = before | fooled
+        kept = torch.where(spread(better, points), points, self.points[indices])
+        self.points.index_copy_(0, indices, kept)
+        self.loss.index_copy_(0, indices, torch.where(better, loss, highest))
+        self.fooled.index_copy_(0, indices, before | fooled)
 
 
 @contextmanager
@@ -161,7 +155,8 @@ def as_found(model: nn.Module, mode: str) -> Iterator[None]:
     # A GPU's state is kept in train mode only: reading it waits for the GPU.
     devices = {p.device.index for p in model.parameters() if moving and p.device.type == "cuda"}
     try:
-        model.train(moving)
+        if any(was_training != moving for _, was_training in modules):
+            model.train(moving)
         for parameter in frozen:
             parameter.requires_grad_(False)
         with torch.random.fork_rng(devices=sorted(devices)):

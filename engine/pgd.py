@@ -132,7 +132,7 @@ def pgd(
                     if on_step:
                         on_step(shrinking.attacked(seen) if shrinking else seen)
                     if tracker is not None:
-                        tracker.see(seen, whole=not shrinking)
+                        tracker.see(seen)
                 if shrinking and (stay := shrinking.staying(batch)) is not None:
                     batch, points = batch.only(stay), points[stay]
                     velocity = None if velocity is None else velocity[stay]
@@ -145,7 +145,7 @@ def pgd(
                 seen = Step(restart, spec.steps, points, batch.indices, loss, fooled)
                 if on_step:
                     on_step(shrinking.attacked(seen) if shrinking else seen)
-                tracker.see(seen, whole=not shrinking)
+                tracker.see(seen)
 
         return points.detach() if tracker is None else tracker.points
 

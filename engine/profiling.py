@@ -81,8 +81,11 @@ def _wait(device: torch.device) -> None:
 
 def _told(recorded: profile, steps: int, seconds: float, device: torch.device) -> str:
     operators = recorded.key_averages()
-    kind = "device" if device.type == "cuda" else "cpu"
-    spent = {one.key: getattr(one, f"{kind}_time_total") / 1e6 for one in operators}
+    on_gpu = device.type == "cuda"
+    kind = "device" if on_gpu else "cpu"
+    # On a GPU a phase has two rows: what its thread has launched, and the span on the GPU itself.
+    rows = (one for one in operators if one.device_type.name == ("CUDA" if on_gpu else "CPU"))
+    spent = {one.key: getattr(one, f"{kind}_time_total") / 1e6 for one in rows}
     phases = {name: spent.get(name, 0.0) for name in PHASES}
     phases["descent and rest"] = seconds - sum(phases.values())
     lines = [f"{steps} training steps on {device}: {seconds / steps:.4f} s each, profiled", ""]

@@ -92,6 +92,6 @@ def test_what_fills_the_batch_up_is_neither_told_nor_changed() -> None:
     told = tracker.attacked(seen)
     assert told.indices.tolist() == [0, 2]
     assert told.loss.tolist() == [1.0, 2.0]
-    tracker.see(seen, whole=False)
+    tracker.see(seen)
     assert tracker.points.amax(dim=(1, 2, 3)).tolist() == [1.0, 0.0, 1.0]
     assert tracker.fooled.tolist() == [False, True, True]

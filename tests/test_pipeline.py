@@ -32,7 +32,7 @@ from runs.errors import UserError
 from runs.events import EventReader, EventWriter
 from runs.overrides import override
 from runs.presets import preset
-from runs.spec import PGD, TrainSpec
+from runs.spec import PGD, ROBUST_RECIPES, TrainSpec
 from runs.store import Run, Store
 from support import TINY, Command
 
@@ -48,14 +48,16 @@ def tiny(**fields: Any) -> TrainSpec:
     demo = preset("demo").child("robust")
     assert isinstance(demo, TrainSpec)
     small = {"width": 4, "epochs": 2, "train_limit": 128, "batch_size": 32, "val_per_class": 2}
-    return override(demo, {**small, "steps": 1, "share": True, **fields})
+    if fields.get("recipe") not in ("standard", "fast"):  # which refuse to hear of steps
+        small["steps"] = 1
+    return override(demo, {**small, "share": True, **fields})
 
 
-def carried_out(home: Path, spec: TrainSpec) -> tuple[Run, dict[str, Any]]:
+def carried_out(home: Path, spec: TrainSpec, device: str = "cpu") -> tuple[Run, dict[str, Any]]:
     run = Store(home).create(spec)
     events = EventWriter(run.events_path)
     with torch.random.fork_rng(devices=[]):
-        result = train(run, spec, torch.device("cpu"), events, NeverStop())  # type: ignore[arg-type]
+        result = train(run, spec, torch.device(device), events, NeverStop())  # type: ignore[arg-type]
     events.close()
     return run, result
 
@@ -264,6 +266,27 @@ def test_compiled_it_learns_the_same(tmp_path: Path) -> None:
     assert compiled["images_per_second"] > 2 * all_steps
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("recipe", ["standard", *ROBUST_RECIPES])
+def test_on_a_gpu_it_learns_the_same_compiled_with_graphs_and_fused(
+    recipe: str, tmp_path: Path
+) -> None:
+    mode = "baseline" if recipe == "standard" else "robust"
+    fields: dict[str, Any] = {"mode": mode, "recipe": recipe, "epochs": 1, "profile": True}
+    found = []
+    for how, precision in (("off", "fp32"), ("auto", "fp32"), ("auto", "auto")):
+        spec = tiny(compile=how, precision=precision, **fields)
+        run, result = carried_out(tmp_path / f"{how}-{precision}", spec, "cuda")
+        assert warnings(run) == []  # compiled, and every graph recorded
+        assert read_checkpoint(run.checkpoint("best_clean"))["global_step"] == 4
+        found.append(result)
+    plain, compiled, bf16 = found
+    assert [one["precision"] for one in found] == ["fp32", "fp32", "bf16"]
+    for name in ("train_loss", "val_loss"):
+        assert compiled["last"][name] == pytest.approx(plain["last"][name], rel=0.02)
+        assert bf16["last"][name] == pytest.approx(plain["last"][name], rel=0.1)
+
+
 def test_a_profile_says_where_the_time_goes(tmp_path: Path) -> None:
     run, _ = carried_out(tmp_path, tiny(profile=True, batch_size=8, epochs=1))
     told = (run.path / "profile" / "time.txt").read_text()
@@ -296,7 +319,7 @@ def test_rates_are_taken_from_steps_that_compile_no_more(monkeypatch: pytest.Mon
     now = 100.0
     monkeypatch.setattr("engine.throughput.time.monotonic", lambda: now)
     trainer = cast(Any, SimpleNamespace(is_last_batch=False))
-    module = cast(Any, SimpleNamespace(settled=False))
+    module = cast(Any, SimpleNamespace(settled=False, device=torch.device("cpu")))
     watch = Stopwatch()
     watch.on_train_start(trainer, module)
     watch.on_train_epoch_start(trainer, module)
@@ -316,6 +339,69 @@ def test_rates_are_taken_from_steps_that_compile_no_more(monkeypatch: pytest.Mon
     now += 4
     resumed.on_train_batch_end(trainer, module)
     assert (resumed.rate, resumed.steps, resumed.steps_s) == (0.25, 2, 6.0)
+
+
+def test_how_long_a_training_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps at the rate so far, validations as the last one, or else by what they compute."""
+    now = 100.0
+    monkeypatch.setattr("engine.throughput.time.monotonic", lambda: now)
+    of = {"max_epochs": 3, "num_training_batches": 4, "validating": False, "is_last_batch": False}
+    trainer = cast(Any, SimpleNamespace(**of, global_step=0, current_epoch=0))
+    module = cast(Any, SimpleNamespace(settled=True, device=torch.device("cpu")))
+    watch = Stopwatch(validation_steps=0.5)
+    watch.on_train_start(trainer, module)
+    watch.on_train_epoch_start(trainer, module)
+    assert watch.left_s(trainer) is None
+    for step in (1, 2, 3, 4):
+        now += 2
+        trainer.global_step = step
+        watch.on_train_batch_end(trainer, module)
+        assert watch.left_s(trainer) == 2 * (12 - step) + 3 * 0.5 * 2
+    trainer.validating = True
+    now += 0.75
+    assert watch.left_s(trainer) == 2 * 8 + 3 - 0.75
+    now += 2.25  # it takes 3 seconds, and the checkpoints one
+    assert watch.left_s(trainer) == 2 * 8 + 3 - 1
+    watch.on_train_epoch_end(trainer, module)
+    now += 1
+    trainer.validating, trainer.current_epoch = False, 1
+    watch.on_train_epoch_start(trainer, module)
+    assert watch.left_s(trainer) == 2 * 8 + 2 * 4
+    resumed = Stopwatch(validation_steps=0.5)
+    resumed.load_state_dict(watch.state_dict())
+    resumed.on_train_start(trainer, module)
+    assert resumed.left_s(trainer) == 2 * 8 + 2 * 4
+
+
+def test_a_gpu_is_waited_for_seldom_and_no_step_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, waited = 100.0, []
+    monkeypatch.setattr("engine.throughput.time.monotonic", lambda: now)
+    monkeypatch.setattr("engine.throughput._finish", lambda _: waited.append(now))
+    trainer = cast(Any, SimpleNamespace(is_last_batch=False))
+    module = cast(Any, SimpleNamespace(settled=False, device=torch.device("cuda")))
+    watch = Stopwatch()
+    watch.on_train_start(trainer, module)
+    for _ in range(3):  # compiles
+        now += 0.5
+        watch.on_train_batch_end(trainer, module)
+    module.settled = True
+    now += 0.5
+    watch.on_train_batch_end(trainer, module)
+    assert (len(waited), watch.steps, watch.warm_up_s) == (4, 0, 2.0)
+    for step in range(1, 19):
+        now += 0.125
+        trainer.is_last_batch = step == 18
+        watch.on_train_batch_end(trainer, module)
+    assert len(waited) == 6  # after two seconds, and at the end
+    assert (watch.steps, watch.steps_s) == (18, 2.25)
+
+
+def test_progress_tells_how_long_a_training_has_left(tmp_path: Path) -> None:
+    run, _ = carried_out(tmp_path, tiny(epochs=2, train_limit=64))
+    events = [e for e in EventReader(run.events_path).new() if e["kind"] == "progress"]
+    assert {e["task"] for e in events} == {"train", "validate"}
+    assert all(e["eta_s"] > 0 for e in events[:-1])
+    assert events[0]["eta_s"] > events[-1]["eta_s"] >= 0
 
 
 @contextmanager
