@@ -10,7 +10,15 @@ from typing import Any, cast
 
 import pytest
 import torch
-from test_recipes import CLASSES, Noting, attacked_by_hand, cross_entropy, data, setting
+from test_recipes import (
+    CLASSES,
+    Noting,
+    assert_same_descent,
+    attacked_by_hand,
+    cross_entropy,
+    data,
+    setting,
+)
 from torch import Tensor, nn
 
 from engine.losses import boosted_cross_entropy
@@ -45,11 +53,12 @@ def climbed(
 
 
 @pytest.mark.parametrize(("beta", "weight"), BETAS)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_trades_is_cross_entropy_plus_beta_times_the_divergence(
-    beta: float | None, weight: float
+    beta: float | None, weight: float, smoothing: float
 ) -> None:
     net, attacked, (images, labels) = Noting(0), Noting(1).eval(), data()
-    told = setting(attacked, recipe="trades", beta=beta)
+    told = setting(attacked, recipe="trades", beta=beta, label_smoothing=smoothing)
     loss, logits = RECIPES["trades"](net, images, labels, told)
 
     twin = Noting(1).eval()
@@ -60,31 +69,34 @@ def test_trades_is_cross_entropy_plus_beta_times_the_divergence(
     assert len(net.given) == 2
     assert torch.equal(net.given[0], images)
     torch.testing.assert_close(net.given[1], adversarial, rtol=0, atol=1e-9)
-    natural, robust = Noting(0)(images), Noting(0)(adversarial)
-    expected = cross_entropy(natural, labels) + weight * kl(natural, robust).mean()
-    assert loss.dtype is torch.float64
-    torch.testing.assert_close(loss, expected)
+    descending = Noting(0)
+    natural, robust = descending(images), descending(adversarial)
+    expected = cross_entropy(natural, labels, smoothing) + weight * kl(natural, robust).mean()
+    assert_same_descent(net, loss, descending, expected)
     torch.testing.assert_close(logits, natural)
 
 
 @pytest.mark.parametrize(("beta", "weight"), [(None, 5.0), *BETAS[1:]])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_mart_is_boosted_cross_entropy_plus_lambda_times_the_weighted_divergence(
-    beta: float | None, weight: float
+    beta: float | None, weight: float, smoothing: float
 ) -> None:
     net, attacked, (images, labels) = Noting(0), Noting(1).eval(), data()
-    loss, logits = RECIPES["mart"](net, images, labels, setting(attacked, recipe="mart", beta=beta))
+    told = setting(attacked, recipe="mart", beta=beta, label_smoothing=smoothing)
+    loss, logits = RECIPES["mart"](net, images, labels, told)
 
     noise = torch.Generator().manual_seed(9)
     adversarial = attacked_by_hand(Noting(1).eval(), images, labels, noise, +1)
-    natural, robust = Noting(0)(images), Noting(0)(adversarial)
-    p, q = natural.detach().softmax(1), robust.detach().softmax(1)
+    descending = Noting(0)
+    natural, robust = descending(images), descending(adversarial)
+    p, q = natural.softmax(1), robust.softmax(1)
     terms = []
     for i, label in enumerate(labels.tolist()):
-        wrong = max(float(q[i, k]) for k in range(CLASSES) if k != label)
-        boosted = -math.log(float(q[i, label])) - math.log(1 - wrong)
-        divergence = float((p[i] * (p[i] / q[i]).log()).sum())
-        terms.append(boosted + weight * divergence * (1 - float(p[i, label])))
-    assert loss.item() == pytest.approx(sum(terms) / len(terms), rel=1e-9)
+        wrong = max(q[i, k] for k in range(CLASSES) if k != label)
+        right = (1 - smoothing) * q[i, label].log() + smoothing * q[i].log().mean()
+        divergence = (p[i] * (p[i] / q[i]).log()).sum()
+        terms.append(-right - (1 - wrong).log() + weight * divergence * (1 - p[i, label]))
+    assert_same_descent(net, loss, descending, torch.stack(terms).mean())
     torch.testing.assert_close(logits, robust)
 
 
@@ -107,12 +119,12 @@ def test_the_labels_of_the_boosted_cross_entropy_can_be_smoothed(smoothing: floa
     torch.testing.assert_close(boosted_cross_entropy(logits, labels, smoothing), expected)
 
 
-@pytest.mark.parametrize("reach", [2.0, 1.0, 0.0])
+@pytest.mark.parametrize(("reach", "smoothing"), [(2.0, 0.0), (1.0, 0.1), (0.0, 0.0)])
 def test_fast_is_cross_entropy_one_step_from_the_noised_image_without_projection(
-    reach: float,
+    reach: float, smoothing: float
 ) -> None:
     net, attacked, (images, labels) = Noting(0), Noting(1).eval(), data()
-    told = setting(attacked, recipe="fast", fast_noise=reach)
+    told = setting(attacked, recipe="fast", fast_noise=reach, label_smoothing=smoothing)
     loss, _ = RECIPES["fast"](net, images, labels, told)
 
     noise, twin = torch.Generator().manual_seed(9), Noting(1).eval()
@@ -125,7 +137,9 @@ def test_fast_is_cross_entropy_one_step_from_the_noised_image_without_projection
     assert len(attacked.given) == 1
     largest = float((net.given[0] - images).abs().max())
     assert largest == pytest.approx((1 + reach) * 0.05, rel=0.02)
-    assert loss.item() == pytest.approx(cross_entropy(Noting(0)(adversarial), labels).item())
+    descending = Noting(0)
+    expected = cross_entropy(descending(adversarial), labels, smoothing)
+    assert_same_descent(net, loss, descending, expected)
 
 
 def test_fast_in_l2_takes_one_step_of_length_eps_from_a_point_of_the_ball() -> None:

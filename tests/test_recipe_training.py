@@ -1,5 +1,6 @@
 """The younger recipes at work on digits: they earn robustness, and survive a stop."""
 
+import math
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import torch
 from pytorch_lightning.plugins.io import AsyncCheckpointIO
 
 from engine.checkpoints import checkpoint_io, load_model, read_checkpoint
+from engine.recipes import RECIPES
 from engine.stopping import StopRequested, StopSignal
 from engine.training import train
 from runs.events import Event, EventWriter
@@ -93,6 +95,38 @@ def test_a_recipe_earns_robustness_over_an_equally_long_plain_training(
 ) -> None:
     last = validated(tmp_path, tiny(**fields, epochs=EPOCHS))
     assert last["val_robust_accuracy"] >= plain["val_robust_accuracy"] + 0.15
+
+
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {
+        "awp_gamma": 0.005,
+        "activation": "silu",
+        "label_smoothing": 0.1,
+        "augmentation": "cutout",
+        "ema_decay": 0.9,
+        "clip_norm": 1.0,
+    },
+    {"swa_start": 0.5, "augmentation": "trivial", "attack.craft_mode": "train"},
+)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=["awp, ema, …", "swa, trivial, …"])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_goes_with_every_option(
+    recipe: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    fields: dict[str, Any] = {"recipe": recipe, "width": 2, "epochs": 2, "val_per_class": 1}
+    if recipe == "standard":
+        fields["mode"] = "baseline"
+    else:
+        fields |= {"eps_warmup": 0.3, "patience": 2}
+    run = Store(tmp_path).create(tiny(**fields, **options, train_limit=48))
+    result = carry_out(run, run.spec)
+    assert (result["epochs"], result["steps"]) == (2, 6)
+    assert all(math.isfinite(value) for value in result["last"].values())
+    model, content = load_model(run.checkpoint("last"), classes=10)
+    pairs = zip(model.state_dict().values(), content["current_model_state"].values(), strict=True)
+    assert any(not torch.equal(averaged, raw) for averaged, raw in pairs)
 
 
 @pytest.mark.slow
