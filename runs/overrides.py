@@ -17,6 +17,12 @@ from runs.spec import Attack, AttackSpec, StudySpec, TrainSpec, parse_spec
 THREAT = ("norm", "eps")
 STEPS = ("step_size", "steps", "restarts")
 OWN = (*STEPS, "loss")
+_OF_STEPS = (*STEPS, "step_schedule", "momentum", "random_start")
+OF_ROBUST = frozenset(
+    {"recipe", "beta", "fast_noise", "awp_gamma", "mixed_clean", "mixed_targeted"}
+    | {"eps_warmup", "patience"}
+)
+"""Fields of a training that in a study are those of its robust one alone."""
 _BOTH_TRAININGS = frozenset(TrainSpec.model_fields) - frozenset(AttackSpec.model_fields)
 _TAKEN = {"standard": "takes no steps", "fast": "takes one step of length ε"}
 _PART_OF = {
@@ -42,8 +48,9 @@ def override(
     """A new spec with ``changes`` laid over ``spec``.
 
     A key is a field of the spec, a dotted path (``robust.attack.steps``), or one of the words
-    above. In a study a plain training field (``epochs``, ``width``) reaches both trainings and
-    a plain evaluation field (``limit``) the attack.
+    above. In a study a plain training field (``epochs``, ``width``) reaches both trainings, one
+    of adversarial training (``recipe``, ``patience``) the robust one, and a plain evaluation field
+    (``limit``) the attack.
 
     Raises:
         UserError: an unknown field, a value out of range, or a word that would change nothing,
@@ -72,17 +79,20 @@ def _refuse_idle(spec: TrainSpec | AttackSpec | StudySpec, changes: Mapping[str,
         return
     reached: dict[str, tuple[TrainSpec, ...]]
     if isinstance(spec, TrainSpec):
-        reached, own = {"": (spec,)}, {f"attack.{key}" for key in STEPS} | set(STEPS)
+        reached, own = {"": (spec,)}, {f"attack.{key}" for key in _OF_STEPS} | set(STEPS)
     else:  # plain words for steps mean those of its evaluation
         both = (spec.baseline, spec.robust)
         reached = {"": both, "baseline.": both[:1], "robust.": both[1:]}
-        own = {f"robust.attack.{key}" for key in STEPS}
+        own = {f"robust.attack.{key}" for key in _OF_STEPS}
     for prefix, trainings in reached.items():
         for field, (owner, value) in _PART_OF.items():
             idle = all(getattr(training, owner) != value for training in trainings)
             if prefix + field in changes and idle:
                 raise UserError(f"{prefix}{field} is part of {owner} {value!r}: choose that too")
     recipe = (spec if isinstance(spec, TrainSpec) else spec.robust).recipe
+    start = "attack.random_start" if isinstance(spec, TrainSpec) else "robust.attack.random_start"
+    if recipe == "trades" and start in changes:
+        raise UserError(f"{start}: recipe 'trades' begins at Gaussian noise around the image")
     if recipe in _TAKEN and (idle_words := sorted(own & set(changes))):
         key, taken = idle_words[0], _TAKEN[recipe]
         raise UserError(f"{key}: recipe {recipe!r} {taken}; pgd-at takes as many")
@@ -91,6 +101,8 @@ def _refuse_idle(spec: TrainSpec | AttackSpec | StudySpec, changes: Mapping[str,
 def _paths(spec: TrainSpec | AttackSpec | StudySpec, key: str) -> list[list[str]]:
     if "." in key or not isinstance(spec, StudySpec) or key in StudySpec.model_fields:
         return [key.split(".")]
+    if key in OF_ROBUST:
+        return [["robust", key]]
     # A batch size is that of training: an evaluation's outcome does not depend on its own.
     if key in _BOTH_TRAININGS or key == "batch_size":
         return [["baseline", key], ["robust", key]]

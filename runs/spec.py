@@ -47,7 +47,7 @@ Recipe = Literal["standard", "pgd-at", "mixed", "trades", "mart", "fast"]
 ROBUST_RECIPES: tuple[str, ...] = get_args(Recipe)[1:]
 """Recipes that go with mode robust; ``standard`` goes with baseline."""
 AWP_GAMMA = 0.005
-"""What ``--awp`` sets: the γ of TRADES-AWP in the code of Wu et al. (2020)."""
+"""What ``--awp`` sets where a preset has no γ: that of TRADES-AWP in Wu et al.'s code (2020)."""
 Activation = Literal["relu", "silu"]
 Precision = Literal["auto", "bf16", "fp32"]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:[0-9]+)$")]
@@ -235,7 +235,9 @@ class TrainSpec(Job):
         "onecycle", description="onecycle: linear up, then down; piecewise: ÷10 at 50 % and 75 %"
     )
     warmup: float = Field(0.25, gt=0, lt=1, description="onecycle: share of steps going up")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="mass moved to the other classes")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of a label spread over all classes"
+    )
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: none")
     swa_start: float | None = Field(
         None, ge=0, lt=1, description="average the weights of the epochs after this share of all"

@@ -115,10 +115,18 @@ def training_events(
     if within:
         done = {"epoch": int(epochs), "epochs": spec.epochs, "done": int(within * steps)}
         more = {"total": steps, "unit": "batches", "rate": steps / seconds}
+        more["eta_s"] = (spec.epochs - epochs) * seconds
         t = start + epochs * seconds
         events.append({"t": t, "kind": "progress", "task": "train", **done, **more})
     events.append(_system(start + epochs * seconds))
     return events
+
+
+HALVED = {
+    "level": "warning",
+    "message": "out of memory: a batch of 4096 images goes in 2 parts, whose gradients are "
+    "accumulated; BatchNorm sees each part alone",
+}
 
 
 def _metric(
@@ -374,7 +382,7 @@ def build(path: Path, now: float = NOW) -> dict[str, str]:
     refusal = "CUDA out of memory: the model and a batch of 4096 need 91 GB, the GPU has 80"
     ids["failed"] = home.run(
         *(robust.model_copy(update={"batch_size": 4096}), 90_000, "cc01"),
-        events=training_events(robust, 0.1, 4.0),
+        events=[*training_events(robust, 0.1, 4.0), {"t": 9.0, "kind": "log", **HALVED}],
         result={"state": "failed", "seconds": 21.0, "error": {"message": refusal, "exit_code": 1}},
         log="starting\nallocating\n" + refusal + "\n",
     )

@@ -276,17 +276,28 @@ def test_a_part_given_in_full_or_in_part_is_completed_by_the_defaults() -> None:
 
 
 @pytest.mark.parametrize("command", [launching.train, launching.study])
-def test_awp_means_the_papers_gamma_and_set_another(
+def test_awp_means_the_presets_gamma_else_the_papers_and_set_another(
     monkeypatch: pytest.MonkeyPatch, command: Any
 ) -> None:
     launched: list[Any] = []
     monkeypatch.setattr("tui.seeds.launch_each", lambda spec, *_, **__: launched.append(spec))
-    own = "awp_gamma" if command is launching.train else "robust.awp_gamma"
-    for sets in (None, [f"{own}=0.01"]):
-        command(preset="demo", awp=True, sets=sets, recipe="trades", activation="silu")
+    for named, sets in (("demo", None), ("strong", None), ("demo", ["awp_gamma=0.02"])):
+        command(preset=named, awp=True, sets=sets, recipe="trades", activation="silu")
     trained = [spec if isinstance(spec, TrainSpec) else spec.robust for spec in launched]
-    assert [spec.awp_gamma for spec in trained] == [0.005, 0.01]
+    assert [spec.awp_gamma for spec in trained] == [0.005, 0.01, 0.02]
+    studies = [spec for spec in launched if isinstance(spec, StudySpec)]
+    assert {spec.baseline.awp_gamma for spec in studies} <= {0}
     assert {(spec.recipe, spec.activation) for spec in trained} == {("trades", "silu")}
+
+
+def test_fields_of_adversarial_training_reach_a_studys_robust_run_alone() -> None:
+    fields = {"recipe": "mart", "beta": 4.0, "patience": 5, "eps_warmup": 0.1, "awp_gamma": 0.01}
+    study = override(STUDY, fields)
+    assert study.baseline == STUDY.baseline
+    assert study.robust == override(STUDY.robust, fields)
+    mixed = override(STUDY, {"recipe": "mixed", "mixed_clean": 0.5, "mixed_targeted": 0.25})
+    assert (mixed.robust.mixed_clean, mixed.robust.mixed_targeted) == (0.5, 0.25)
+    assert override(preset("cpu"), {"fast_noise": 1.0}).baseline.fast_noise == 2.0
 
 
 # Words that would change nothing
@@ -299,6 +310,14 @@ def test_awp_means_the_papers_gamma_and_set_another(
         (TRAIN, {"recipe": "fast", "attack.restarts": 2}, "attack.restarts: recipe 'fast'"),
         (TRAIN, {"mode": "baseline", "recipe": "standard", "step_size": 0.1}, "takes no steps"),
         (preset("cpu"), {"robust.attack.steps": 7}, "robust.attack.steps: recipe 'fast'"),
+        (TRAIN, {"recipe": "fast", "attack.momentum": 0.5}, "attack.momentum: recipe 'fast'"),
+        (TRAIN, {"recipe": "fast", "attack.random_start": False}, "attack.random_start: recipe"),
+        (
+            preset("cpu"),
+            {"robust.attack.step_schedule": "cosine"},
+            "robust.attack.step_schedule: recipe 'fast'",
+        ),
+        (TRAIN, {"recipe": "trades", "attack.random_start": False}, "begins at Gaussian noise"),
     ],
 )
 def test_steps_for_a_recipe_that_takes_none_are_refused(

@@ -9,6 +9,7 @@ import pytest
 from textual.widgets import Input
 
 from fixed_home import build
+from runs.spec import StudySpec
 from runs.store import Run, Store
 from screens import COVERED, Screen, covers, in_loop, opened
 from tui.app import AdvtuiApp, keys_of
@@ -359,6 +360,7 @@ async def test_a_failure_shows_its_error_and_its_log(fixed: Home) -> None:
         await into(screen, fixed, "failed")
         assert "✗ failed" in screen.text
         assert "CUDA out of memory" in screen.text
+        assert "a batch of 4096 images goes in 2 parts" in screen.text
         assert "allocating" in screen.text
 
 
@@ -690,6 +692,36 @@ async def test_the_form_shows_the_command(fixed: Home) -> Screen:
         await screen.settle()
         assert "advtui study --preset demo --name 'two words' --eps 4/255" in screen.text
     return screen
+
+
+@in_loop
+async def test_the_form_takes_every_field_of_a_spec(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        await screen.press("n")
+        form = screen.app.screen
+        assert isinstance(form, NewScreen)
+        for key, value in (("preset", "strong"), ("awp", "yes"), ("activation", "relu")):
+            choice = form._field(key).entry
+            assert isinstance(choice, Choice)
+            choice.set_options([value])
+        form._field("sets").entry.value = "patience=5 augmentation=cutout 'robust.attack.loss=dlr"
+        await screen.settle()
+        form._field("sets").entry.value += "'"
+        await screen.settle()
+        told = (
+            "advtui study --preset strong --awp --activation relu --set patience=5 --set "
+            "augmentation=cutout --set robust.attack.loss=dlr"
+        )
+        assert told in " ".join(line.strip() for line in screen.text.splitlines())
+        asked = form._spec_of(form.request())
+        assert isinstance(asked, StudySpec)
+        assert (asked.robust.patience, asked.robust.awp_gamma) == (5, 0.01)  # the preset's own γ
+        assert (asked.baseline.patience, asked.baseline.awp_gamma) == (None, 0)
+        assert asked.baseline.augmentation == asked.robust.augmentation == "cutout"
+        assert (asked.robust.attack.loss, asked.robust.activation) == ("dlr", "relu")
+        form._field("sets").entry.value = "patients=5"
+        await screen.settle()
+        assert "unknown field 'patients'; did you mean 'patience'?" in screen.text
 
 
 @in_loop

@@ -15,6 +15,7 @@ from runs.overrides import override
 from runs.presets import preset as named_preset
 from runs.results import default_checkpoints, row_label, split_checkpoint
 from runs.spec import (
+    AWP_GAMMA,
     EVALUATION_PGD,
     AttackSpec,
     CheckpointRef,
@@ -40,7 +41,7 @@ def study_spec(
     if base is None:
         base = named_preset(preset or _default_preset(flags))
     assert isinstance(base, StudySpec)
-    return override(base, {**flags, **_parse_sets(sets)})
+    return override(base, {**_with_gamma(flags, base.robust), **_parse_sets(sets)})
 
 
 def train_spec(
@@ -60,7 +61,13 @@ def train_spec(
     elif mode is not None:
         flags = {"mode": mode, **flags}
     assert isinstance(base, TrainSpec)
-    return override(base, {**flags, **_parse_sets(sets)})
+    return override(base, {**_with_gamma(flags, base), **_parse_sets(sets)})
+
+
+def _with_gamma(flags: dict[str, Any], base: TrainSpec) -> dict[str, Any]:
+    """``awp`` as the γ that it stands for: that of the preset, if it has one."""
+    others = {name: value for name, value in flags.items() if name != "awp"}
+    return {"awp_gamma": base.awp_gamma or AWP_GAMMA, **others} if flags.get("awp") else others
 
 
 def attack_spec(

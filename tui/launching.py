@@ -68,9 +68,6 @@ def study(
 
     flags = _flags(locals())
     chosen = parse_seeds(seeds, seed, sets)
-    for field in ("recipe", "awp_gamma"):
-        if field in flags:
-            flags[f"robust.{field}"] = flags.pop(field)
     spec = study_spec(preset, config, sets, flags)
     launch_each(spec, chosen, home, tag, detach=detach, as_json=as_json)
 
@@ -238,7 +235,7 @@ def resume(
 
 _NOT_OF_THE_SPEC = (
     *("preset", "config", "tag", "sets", "detach", "as_json", "home"),  # of every command
-    *("mode", "words", "attacks", "targets", "seeds", "awp"),  # handled by name
+    *("mode", "words", "attacks", "targets", "seeds"),  # handled by name
     *("model", "weights", "normalised"),
 )
 
@@ -252,8 +249,4 @@ def _flags(given: dict[str, Any]) -> dict[str, Any]:
     }
     if given.get("data_dir") is not None:
         flags["data_dir"] = str(given["data_dir"].expanduser().absolute())
-    if given.get("awp"):
-        from runs.spec import AWP_GAMMA
-
-        flags["awp_gamma"] = AWP_GAMMA
     return flags

@@ -66,7 +66,10 @@ Config = Annotated[
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="FIELD=VALUE", help="Any field of the spec, e.g. robust.attack.steps=7."
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Any field of the spec, e.g. robust.attack.steps=7, augmentation=cutout, patience=5, "
+        "eps_warmup=0.1, swa_start=0.75, beta=6; repeatable.",
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="Free text.")]
@@ -92,7 +95,7 @@ Activation = Annotated[str | None, typer.Option(help="relu, or silu: smooth.")]
 Awp = Annotated[
     bool | None,
     typer.Option(
-        "--awp", help="Perturb the weights too (Wu et al. 2020); γ = 0.005, or awp_gamma."
+        "--awp", help="Perturb the weights too (Wu et al. 2020); γ the preset's, else 0.005."
     ),
 ]
 Epochs = Annotated[int | None, typer.Option(help="Epochs.")]

@@ -17,6 +17,7 @@ from textual.widgets import Input
 from runs.attacks import named_attack
 from runs.budgets import format_budget
 from runs.errors import UserError
+from runs.overrides import OF_ROBUST
 from runs.presets import NAMES, describe
 from runs.spec import PGD, ROBUST_RECIPES, AttackSpec, Job, StudySpec, TrainSpec
 from tui.launch_specs import attack_spec, has_gpu, study_spec, train_spec
@@ -57,6 +58,8 @@ LINES = (
     Entry("data", "data", "", TRAINED, ("", "cifar100", "cifar10", "digits")),
     Entry("data_dir", "data folder", "empty: in the home, downloaded"),
     Entry("recipe", "recipe", "of the robust training", TRAINED, RECIPES),
+    Entry("awp", "AWP", "perturb the weights too", TRAINED, ("", "yes")),
+    Entry("activation", "activation", "silu: smooth", TRAINED, ("", "relu", "silu")),
     Entry("width", "model width", "of the ResNet-18; 64: full", TRAINED),
     Entry("epochs", "epochs", "", TRAINED),
     Entry("batch_size", "batch size", "images a training step", TRAINED),
@@ -71,8 +74,9 @@ LINES = (
     Entry("seed", "seed", ""),
     Entry("device", "device", "auto, cpu, cuda or cuda:N"),
     Entry("threads", "CPU threads", "empty: all cores"),
+    Entry("sets", "other fields", "FIELD=VALUE …, e.g. patience=5"),
 )
-_NO_FLAGS = ("what", "preset", "mode", "models", "attacks", "targets", "tags")
+_NO_FLAGS = ("what", "preset", "mode", "models", "attacks", "targets", "tags", "sets")
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class Request:
     attacks: str
     targets: str
     tags: Sequence[str]
+    sets: Sequence[str]
     flags: dict[str, str]
 
     def command(self) -> str:
@@ -102,7 +107,9 @@ class Request:
         if self.what == "train":
             words += ["--mode", self.mode]
         for key, value in self.flags.items():
-            words += [f"--{key.replace('_', '-')}", value]
+            words += [f"--{key.replace('_', '-')}", *([] if key == "awp" else [value])]
+        for item in self.sets:
+            words += ["--set", item]
         for tag in self.tags:
             words += ["--tag", tag]
         return shlex.join(words)
@@ -185,6 +192,7 @@ class NewScreen(HouseScreen):
             attacks=value["attacks"],
             targets=value["targets"],
             tags=value["tags"].replace("#", " ").split(),
+            sets=_words(value["sets"]),
             flags=flags,
         )
 
@@ -199,14 +207,12 @@ class NewScreen(HouseScreen):
                 asked.targets or None,
                 None,
                 None,
-                None,
+                asked.sets,
                 flags,
             )
         if asked.what == "train":
-            return train_spec(asked.mode, asked.preset, None, None, flags)
-        if "recipe" in flags:
-            flags["robust.recipe"] = flags.pop("recipe")
-        return study_spec(asked.preset, None, None, flags)
+            return train_spec(asked.mode, asked.preset, None, asked.sets, flags)
+        return study_spec(asked.preset, None, asked.sets, flags)
 
     def _changed(self) -> None:
         asked = self.request()
@@ -223,7 +229,7 @@ class NewScreen(HouseScreen):
         except UserError as error:
             self._problem = str(error)
         with contextlib.suppress(UserError):  # told above, where it is still wrong
-            base = self._spec_of(replace(asked, flags={}))
+            base = self._spec_of(replace(asked, flags={}, sets=()))
             for line in LINES:
                 self._field(line.key).set_default(clean(default_of(base, line.key), 60))
         self.query_one("#said", Paper).redraw()
@@ -298,19 +304,30 @@ class NewScreen(HouseScreen):
             self.house.open_run(run.id)
 
 
+def _words(text: str) -> list[str]:
+    """As a shell has them; as they stand while a quotation is not closed."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
 def default_of(spec: AnySpec, key: str) -> str:
     """What the spec says where the form says nothing."""
     found: list[Any] = []
     if key in PGD.model_fields:
         found = [getattr(pgd, key) for pgd in _pgds(spec)]
     elif isinstance(spec, StudySpec) and key not in Job.model_fields:
-        parts = (spec.robust,) if key == "recipe" else (spec.baseline, spec.robust)
+        parts = (spec.robust,) if key in OF_ROBUST else (spec.baseline, spec.robust)
         found = [getattr(part, key) for part in parts if hasattr(part, key)]
         found = found or [getattr(spec.attack, key, None)]
     elif key == "targets" and isinstance(spec, AttackSpec):
         found = [attack.targets for attack in spec.attacks if attack.targets]
     elif key in type(spec).model_fields:
         found = [getattr(spec, key)]
+    if key == "awp":
+        trained = spec.robust if isinstance(spec, StudySpec) else spec
+        return "yes" if getattr(trained, "awp_gamma", 0) else "no"
     unique = list(dict.fromkeys(found))
     if key in ("eps", "step_size"):
         unique = [format_budget(value) for value in unique]
