@@ -4,7 +4,8 @@
 
 One command of under ten minutes: ``advtui study`` in a new process from command to table, then
 ``advtui doctor --bench``. All figures are read from what the study has left behind. DIR holds
-``cifar-100-python/``.
+``cifar-100-python/``. A study that was cut off goes on where HOME names its home: ``strong`` may
+take several calls.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from runs.snapshot import read_snapshot
 from runs.store import Run, Store
 
 REACH = {  # seconds, on one H100-class GPU in bf16
@@ -50,14 +52,22 @@ def told(what: str, reach: float, found: float, *, less: bool) -> str:
     return f"| {what} | {'≤' if less else '≥'} {reach:g} | {found:.2f} | {'yes' if met else 'no'} |"
 
 
-def times(store: Store, preset: str, seconds: float) -> list[str]:
-    """What took how long, beside what it may take."""
+def where(run: Run) -> str:
+    """The device and the versions that a run was carried out with."""
+    started = read_snapshot(run).started or {}
+    versions = ", ".join(f"{name} {version}" for name, version in started["versions"].items())
+    return f"{started['device_name']}, {started['precision']}; {versions}"
+
+
+def times(store: Store, preset: str, seconds: float | None) -> list[str]:
+    """What took how long, beside what it may take; ``seconds`` of the study, if it ran at once."""
     baseline, robust = (child(store, role).result or {} for role in ("baseline", "robust"))
     rows = {row["model"]: row for row in (child(store, "attack").result or {})["rows"]}
     pgd = rows["Best robust"]["attacks"]["pgd-untargeted"]["seconds"]
     found = (robust["seconds_per_epoch"], baseline["seconds_per_epoch"], pgd)
     lines = [told(*one, less=True) for one in zip(REACH, REACH.values(), found, strict=True)]
-    lines.append(told("study, from command to table", STUDY[preset], seconds, less=True))
+    if seconds is not None:
+        lines.append(told("study, from command to table", STUDY[preset], seconds, less=True))
     for result in (baseline, robust):
         share = f"({100 * result['flop_utilisation']:.0f} % of a matrix product)"
         rate = f"{result['images_per_second']:,.0f} {share}"
@@ -85,12 +95,16 @@ def main() -> None:
     asked = parser.parse_args()
     home = asked.home or Path(tempfile.mkdtemp(prefix="advtui-gpu-"))
     words = ("--preset", asked.preset, "--data-dir", str(asked.data), "--home", str(home))
-    began = time.monotonic()
-    advtui("study", *words)
-    seconds = time.monotonic() - began
     store = Store(home)
+    begun = next((run for run in store.runs() if run.kind == "study"), None)
+    began = time.monotonic()
+    if begun is None:
+        advtui("study", *words)
+    elif begun.state() != "completed":
+        advtui("resume", begun.id, "--home", str(home))
+    seconds = None if begun else time.monotonic() - began
     study = next(run for run in store.runs() if run.kind == "study")
-    print(f"{asked.preset}, {datetime.date.today()}\n")
+    print(f"{asked.preset}, {where(child(store, 'robust'))}, {datetime.date.today()}\n")
     print(advtui("compare", study.id, "--format", "markdown", "--home", str(home)))
     print("\n".join(times(store, asked.preset, seconds)), end="\n\n")
     rows = (study.result or {})["rows"]

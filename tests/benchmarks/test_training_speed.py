@@ -8,20 +8,24 @@ Ratios of two ways to do the same, in turns in one process.
 import time
 from pathlib import Path
 from statistics import median
+from typing import cast
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from engine.batches import PicturesOnDevice
+from engine.checkpoints import moving_average
 from engine.classifier import Classifier
 from engine.data import Pictures
 from engine.folding import Folded
 from engine.randomness import generator
 from engine.recipes import RECIPES, Setting
-from engine.reporting import Reporter
+from engine.reporting import Reporter, StopAtBatch
+from engine.stopping import StopSignal
 from engine.throughput import Stopwatch
 from runs.events import EventWriter
 from runs.presets import preset
@@ -37,7 +41,7 @@ CPU = torch.device("cpu")
 def spec_of_cpu() -> TrainSpec:
     spec = preset("cpu").child("robust")
     assert isinstance(spec, TrainSpec)
-    return spec.model_copy(update={"epochs": 1, "ema_decay": 0.0, "precision": "fp32"})
+    return spec.model_copy(update={"epochs": 1, "precision": "fp32"})
 
 
 def some_pictures(count: int) -> Pictures:
@@ -60,7 +64,12 @@ def in_lightning(spec: TrainSpec, pictures: Pictures, events: EventWriter) -> tu
         accelerator="cpu",
         max_epochs=1,
         limit_val_batches=0,
-        callbacks=[stopwatch, Bare(events, stopwatch)],
+        callbacks=[
+            moving_average(spec.ema_decay),
+            stopwatch,
+            Bare(events, stopwatch),
+            StopAtBatch(cast(StopSignal, Never()), Path(), events),
+        ],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -70,21 +79,33 @@ def in_lightning(spec: TrainSpec, pictures: Pictures, events: EventWriter) -> tu
     return stopwatch.steps_s, float(module.latest[0])
 
 
+class Never:
+    """No stop is asked for."""
+
+    requested = False
+
+    def listen(self) -> None:
+        pass
+
+
 class Bare(Reporter):
-    """All that a training reports in a step; there is no validation here."""
+    """All that a training reports in a step; there is no validation here, and no checkpoint."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         pass
 
 
 def by_hand(spec: TrainSpec, pictures: Pictures) -> tuple[float, float]:
-    """The same steps in a plain loop."""
+    """The same steps in a plain loop, with PyTorch's own moving average of the weights."""
     module = module_of(spec)
     network = module.network.train()
     setup = module.configure_optimizers()
     optimiser, schedule = setup["optimizer"], setup["lr_scheduler"]["scheduler"]
     data = PicturesOnDevice(pictures, pictures, spec, flips=True)
     folded = Folded(network)
+    average = AveragedModel(
+        network, multi_avg_fn=get_ema_multi_avg_fn(spec.ema_decay), use_buffers=True
+    )
     began = time.perf_counter()
     for number in range(STEPS):
         images, labels, _ = data._train_batch(0, number)
@@ -96,6 +117,7 @@ def by_hand(spec: TrainSpec, pictures: Pictures) -> tuple[float, float]:
         loss.backward()
         optimiser.step()
         schedule.step()
+        average.update_parameters(network)
     return time.perf_counter() - began, loss.item()
 
 
