@@ -57,11 +57,11 @@ class Folded:
         torch._foreach_add_(biases, [norm.bias for norm in norms])
         torch._foreach_mul_(scales, [norm.weight for norm in norms])
         weights = torch._foreach_mul(
-            [convolution.weight for convolution in convolutions],
+            [here.weight for here in convolutions],
             [scale.view(-1, 1, 1, 1) for scale in scales],
         )
-        torch._foreach_copy_([copy.weight for copy in copies], weights)
-        torch._foreach_copy_([copy.bias for copy in copies], biases)
+        torch._foreach_copy_([there.weight for there in copies], weights)
+        torch._foreach_copy_([there.bias for there in copies], biases)
         for name, module in modules.items():
             if isinstance(module, nn.Linear):
                 kept[name].load_state_dict(module.state_dict())

@@ -165,7 +165,7 @@ class CheckpointReporter(Checkpoint):
     """Writes an event for each checkpoint that has just been kept.
 
     A ``Checkpoint`` itself, because Lightning calls those last, in order: by then the keepers
-    before it have written their files.
+    before it have written their files, or on a GPU handed them over to be written.
     """
 
     def __init__(self, events: EventWriter, keepers: list[ModelCheckpoint]) -> None:

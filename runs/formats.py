@@ -19,7 +19,7 @@ DEFINITIONS = (
     "into the target class (targeted) or wrong (untargeted); robust: share of all images "
     "classified correctly both clean and attacked"
 )
-CAPTION = f"{DEFINITIONS}; ranges are 95 % Wilson intervals"
+RANGES = "; ranges are 95 % Wilson intervals"
 
 
 def percent(value: float | None) -> str:
@@ -59,11 +59,13 @@ _TITLES = {
 }
 
 
-def footnotes(data: Table) -> list[str]:
-    """What stands under every table: data, n, each attack's threat model, the definitions."""
+def footnotes(data: Table, *, ranges: bool = True) -> list[str]:
+    """What stands under every table: data, n, each attack's threat model, the definitions;
+    ``ranges``: the table shows intervals."""
     threat = data["threat_model"]
     images = f"{pictures_note(data)}, n = {threat['n']}, seed {threat['seed']}"
-    return [images, *source_notes(data), *attack_notes(data), CAPTION, *pair_notes(data)]
+    meaning = DEFINITIONS + (RANGES if ranges else "")
+    return [images, *source_notes(data), *attack_notes(data), meaning, *pair_notes(data)]
 
 
 def pictures_note(data: Table) -> str:
@@ -196,7 +198,7 @@ def _tex(text: str) -> str:
 
 
 def as_latex(data: Table) -> str:
-    """A booktabs table; the footnotes are its caption's note."""
+    """A booktabs table without intervals; the footnotes are its caption's note."""
     names = attack_names(data)
     body = []
     for row in data["rows"]:
@@ -206,7 +208,7 @@ def as_latex(data: Table) -> str:
             for kind in ("success_rate", "robust_accuracy"):
                 line.append(" / ".join(percent(c[kind]) for c in found) or "–")
         body.append(line)
-    return latex_table(names, body, footnotes(data))
+    return latex_table(names, body, footnotes(data, ranges=False))
 
 
 def latex_table(names: list[str], body: list[list[str]], notes: list[str]) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from runs.events import EventReader
+from runs.events import EventReader, EventWriter
+from runs.presets import preset
 from runs.store import Run, Store
 from support import TINY, Command, wait_for
+from tui.look import show_logs, show_run
 
 LONG = (
     *("train", "--mode", "robust", "--preset", "demo", "--threads", "1"),
@@ -128,6 +131,29 @@ def test_show_logs_tag_and_rm(studied) -> None:
     assert json.loads(command("show", "@1", "--json").stdout)["checkpoints"] == {}
     assert command("rm", "to be removed").returncode == 0
     assert command("show", "to be removed").returncode == 3
+
+
+def test_what_a_run_and_its_children_told_is_kept(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(home)
+    study = store.create(preset("demo"))
+    child = store.create(preset("demo").child("robust"), parent=study.id, role="robust")
+    plain = store.create(preset("demo").child("baseline"), parent=study.id, role="baseline")
+    events = EventWriter(child.events_path)
+    events.write("log", level="warning", message="out of memory: a batch goes in 2 parts")
+    events.close()
+    plain.log_path.write_text("a line of its own\n")
+    show_run(study.id, home, as_json=False)
+    assert "robust: out of memory: a batch goes in 2 parts" in capsys.readouterr().out
+    show_logs(study.id, home, 50)
+    head, told, other, line = capsys.readouterr().out.splitlines()
+    assert head == f"robust  {child.id}"
+    assert re.fullmatch(r"\d\d-\d\d \d\d:\d\d:\d\d  out of memory: a batch goes in 2 parts", told)
+    assert other == f"baseline  {plain.id}"
+    assert line == "a line of its own"
+    show_logs(child.id, home, 50)
+    assert capsys.readouterr().out.splitlines() == [told]
 
 
 @pytest.mark.slow

@@ -422,13 +422,12 @@ devices = pytest.mark.parametrize("name", ["meta", pytest.param("cuda", marks=py
 
 @devices
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("gamma", [0.0, 0.005])
-@pytest.mark.parametrize("craft_mode", ["eval", "train"])
+@pytest.mark.parametrize(("gamma", "craft_mode"), [(0.0, "train"), (0.005, "eval")])
 def test_no_recipe_waits_for_its_device(
     recipe: str, gamma: float, craft_mode: str, name: str
 ) -> None:
     device = torch.device(name)
-    attack = {"steps": 2, "craft_mode": craft_mode}
+    attack = {"steps": 1, "craft_mode": craft_mode}
     spec = TrainSpec.model_validate(
         {"data": "digits", "recipe": recipe, "attack": attack, "awp_gamma": gamma}
         if recipe != "standard"
@@ -447,7 +446,8 @@ def test_no_recipe_waits_for_its_device(
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
 
-    step()  # chooses kernels
+    if device.type == "cuda":
+        step()  # chooses kernels
     with nothing_waits_on(device):
         step()
 

@@ -40,15 +40,13 @@ def logs(
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of either.")] = 50,
     home: o.Home = None,
 ) -> None:
-    """What a run has told (memory that ran out, overfitting, …), then its worker's own output."""
-    from runs.snapshot import read_snapshot
-    from tui.logs import log_tail, notice_lines
-    from tui.session import open_store
+    """What a run has told (memory that ran out, overfitting, …), then its worker's own output.
 
-    found = open_store(home).find(run)
-    told = notice_lines(read_snapshot(found).notices)
-    for line in (*told[-lines:], *log_tail(found, lines)):
-        print(line)
+    Of a study also its children's.
+    """
+    from tui.look import show_logs
+
+    show_logs(run, home, lines)
 
 
 def compare(

@@ -232,7 +232,7 @@ def _parse_sets(sets: Sequence[str] | None) -> dict[str, Any]:
     for item in sets or ():
         field, equals, value = item.partition("=")
         if not equals or not field:
-            raise UserError(f"--set {item!r}: write FIELD=VALUE, e.g. robust.attack.steps=7")
+            raise UserError(f"--set {item!r}: write FIELD=VALUE, e.g. weight_decay=1e-3")
         try:
             parsed[field.strip()] = json.loads(value)
         except ValueError:

@@ -61,7 +61,7 @@ def study(
 
     --norm and --eps reach trainings, validations and attacks alike; --step-size, --steps,
     --restarts and --loss the attacks of the table (for those of the training batches use
-    --set robust.attack.steps=7).
+    --set robust.attack.steps=7, if the recipe takes steps).
     """
     from tui.launch_specs import study_spec
     from tui.seeds import launch_each, parse_seeds

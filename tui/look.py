@@ -17,7 +17,8 @@ from runs.results import compare
 from runs.seeds import mean_over_seeds
 from runs.snapshot import read_snapshot
 from runs.store import LIVE, Run
-from tui.console import print_comparison, print_result, stdout_console, telling, trains_on
+from tui.console import label, print_comparison, print_result, stdout_console, telling, trains_on
+from tui.logs import log_tail, notice_lines
 from tui.rows import last_metrics
 from tui.seed_tables import mean_comparison
 from tui.session import open_store, say
@@ -100,9 +101,12 @@ def show_run(word: str, home: Path | None, *, as_json: bool) -> None:
             console.print(Text.assemble((f"{key:>8}  ", "dim"), clean(value, 500)), soft_wrap=True)
     if snapshot.started and (line := telling(run, snapshot.started)):
         console.print(Text(clean(line, 500)))
-    for event in snapshot.notices:
-        console.print(Text(clean(telling(run, event), 500)), soft_wrap=True)
-    for child in store.children(run):
+    children = store.children(run)
+    for member in (run, *children):
+        notices = snapshot.notices if member is run else read_snapshot(member).notices
+        for event in notices:
+            console.print(Text(clean(telling(member, event), 500)), soft_wrap=True)
+    for child in children:
         console.print(Text.assemble("  ", child.id, "  ", state_text(child.state())))
     for event in snapshot.epochs:
         console.print(Text(clean(telling(run, event))))
@@ -116,6 +120,18 @@ def show_run(word: str, home: Path | None, *, as_json: bool) -> None:
         else:
             told = json.dumps(value, ensure_ascii=False)
         console.print(Text.assemble((f"{key:>16}  ", "dim"), clean(told)), soft_wrap=True)
+
+
+def show_logs(word: str, home: Path | None, lines: int) -> None:
+    store = open_store(home)
+    run = store.find(word)
+    children = store.children(run)
+    for member in (run, *children):
+        told = notice_lines(read_snapshot(member).notices)[-lines:] + log_tail(member, lines)
+        if told and children:
+            print(clean(f"{label(member)}  {member.id}"))
+        for line in told:
+            print(line)
 
 
 def compare_runs(words: Sequence[str], home: Path | None, format_: str, *, mean: bool) -> None:
