@@ -19,7 +19,7 @@ DEFINITIONS = (
     "into the target class (targeted) or wrong (untargeted); robust: share of all images "
     "classified correctly both clean and attacked"
 )
-RANGES = "; ranges are 95 % Wilson intervals"
+CAPTION = f"{DEFINITIONS}; ranges are 95 % Wilson intervals"
 
 
 def percent(value: float | None) -> str:
@@ -59,13 +59,11 @@ _TITLES = {
 }
 
 
-def footnotes(data: Table, *, ranges: bool = True) -> list[str]:
-    """What stands under every table: data, n, each attack's threat model, the definitions;
-    ``ranges``: the table shows intervals."""
+def footnotes(data: Table) -> list[str]:
+    """What stands under every table: data, n, each attack's threat model, the definitions."""
     threat = data["threat_model"]
     images = f"{pictures_note(data)}, n = {threat['n']}, seed {threat['seed']}"
-    meaning = DEFINITIONS + (RANGES if ranges else "")
-    return [images, *source_notes(data), *attack_notes(data), meaning, *pair_notes(data)]
+    return [images, *source_notes(data), *attack_notes(data), CAPTION, *pair_notes(data)]
 
 
 def pictures_note(data: Table) -> str:
@@ -198,17 +196,19 @@ def _tex(text: str) -> str:
 
 
 def as_latex(data: Table) -> str:
-    """A booktabs table without intervals; the footnotes are its caption's note."""
+    """A booktabs table, each figure over its interval; the footnotes are its caption's note."""
     names = attack_names(data)
     body = []
     for row in data["rows"]:
         line = [row["model"], percent(row["accuracy"])]
+        below = ["", interval(row["accuracy_ci95"])]
         for name in names:
             found = cells(row["attacks"][name]) if name in row["attacks"] else []
-            for kind in ("success_rate", "robust_accuracy"):
+            for kind, ci in (("success_rate", "success_ci95"), ("robust_accuracy", "robust_ci95")):
                 line.append(" / ".join(percent(c[kind]) for c in found) or "–")
-        body.append(line)
-    return latex_table(names, body, footnotes(data, ranges=False))
+                below.append(" / ".join(interval(c[ci]) for c in found if c[ci]))
+        body += [line, below]
+    return latex_table(names, body, footnotes(data))
 
 
 def latex_table(names: list[str], body: list[list[str]], notes: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runs.formats import FORMATS, as_csv, as_json, as_latex, as_markdown, footnotes
+from runs.formats import FORMATS, as_csv, as_json, as_latex, as_markdown, cells, footnotes, percent
 from runs.results import attack_cell, row, table
 from runs.spec import PGD
 
@@ -85,6 +85,18 @@ def test_everything_needed_to_read_the_table_stands_under_it(
     assert "cross-entropy, untargeted" in text
     assert "of the images classified correctly when clean" in text
     assert "95 % Wilson intervals" in text
+
+
+def test_every_figure_of_the_latex_table_stands_over_its_interval(data: dict[str, Any]) -> None:
+    lines = as_latex(data).splitlines()
+    for model in data["rows"]:
+        at = next(n for n, line in enumerate(lines) if percent(model["accuracy"]) in line)
+        low, high = model["accuracy_ci95"]
+        assert f"& {{[}}{100 * low:.1f}, {100 * high:.1f}]" in lines[at + 1]
+        for cell in model["attacks"].values():
+            for one in cells(cell):
+                low, high = one["robust_ci95"]
+                assert f"{{[}}{100 * low:.1f}, {100 * high:.1f}]" in lines[at + 1]
 
 
 def test_footnotes_name_each_attack(data: dict[str, Any]) -> None:

@@ -68,8 +68,8 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="FIELD=VALUE",
-        help="Any field of the spec, e.g. robust.weight_decay=1e-3, augmentation=cutout, patience=5, "
-        "eps_warmup=0.1, swa_start=0.75, beta=6; repeatable.",
+        help="Any field of the spec, e.g. robust.weight_decay=1e-3, augmentation=cutout, "
+        "patience=5, eps_warmup=0.1, swa_start=0.75, beta=6; repeatable.",
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="Free text.")]
