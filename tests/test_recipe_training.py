@@ -110,7 +110,13 @@ OPTIONS: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=["awp, ema, …", "swa, trivial, …"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(OPTIONS[0], id="awp and ema"),
+        pytest.param(OPTIONS[1], id="swa and trivial", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_goes_with_every_option(
     recipe: str, options: dict[str, Any], tmp_path: Path
