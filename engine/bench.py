@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from engine.compiling import Passes as Ways
 from engine.compiling import is_wanted
 from engine.devices import autocast_dtype, describe, resolve
-from engine.flops import LEFT, Passes, costs, passes, validation_passes
+from engine.flops import LEFT, Costs, Passes, costs, passes, validation_passes
 from engine.folding import Folded
 from engine.pgd import pgd
 from engine.resnet import resnet18
@@ -138,14 +138,19 @@ def measure(
             raise
         return measure(shape, device, rate, compiling=False)
     else:
-        return _told(shape, count, seconds, compiled=compiling, bf16=dtype is not None)
+        return _told(shape, count, seconds, cost, compiled=compiling, bf16=dtype is not None)
     return measure(shape, device, rate, compiling=compiling, at_most=smaller)
 
 
 def _told(
-    shape: Shape, count: int, seconds: dict[str, float], *, compiled: bool, bf16: bool
+    shape: Shape,
+    count: int,
+    seconds: dict[str, float],
+    cost: Costs,
+    *,
+    compiled: bool,
+    bf16: bool,
 ) -> dict[str, Any]:
-    cost = costs(shape.classes, shape.width)
     seconds.setdefault("search", seconds["attack"])
     rates = Rates(**{name: count / s for name, s in seconds.items()})
     return {

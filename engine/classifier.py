@@ -104,7 +104,7 @@ class Classifier(pl.LightningModule):
         )
         share = strength(self.global_step, self._steps, self.spec.eps_warmup)
         seen = torch.zeros(3, device=self.device)
-        before = self._kept_buffers()
+        self._keep_buffers()
         optimiser.zero_grad()
         try:
             passes = self._passes()
@@ -123,12 +123,12 @@ class Classifier(pl.LightningModule):
                     accuracy = (logits.argmax(dim=1) == answers).float().mean()
                     seen += weight * torch.stack([loss, accuracy, torch.ones_like(accuracy)])
         except torch.OutOfMemoryError:
-            self._undo(before)
+            self._undo()
             return self._halve(len(images))
         except Exception as error:
             if self._untried <= 0 or not self._compiling:
                 raise
-            self._undo(before)
+            self._undo()
             return self._give_up_compiling(error)
         if self.spec.clip_norm is not None:
             # Not Lightning's: it refuses a fused optimiser, for the sake of float16.
@@ -140,19 +140,18 @@ class Classifier(pl.LightningModule):
         return None
 
     @torch.no_grad()
-    def _kept_buffers(self) -> list[Tensor]:
-        """Copies of the network's buffers, until the next call."""
+    def _keep_buffers(self) -> None:
+        """For :meth:`_undo`."""
         buffers = list(self.network.buffers())
         if not self._before:
             self._before = [torch.empty_like(buffer) for buffer in buffers]
         if buffers:
             torch._foreach_copy_(self._before, buffers)
-        return self._before
 
     @torch.no_grad()
-    def _undo(self, before: list[Tensor]) -> None:
+    def _undo(self) -> None:
         """What a failed pass has done to BatchNorm's statistics."""
-        for buffer, value in zip(self.network.buffers(), before, strict=True):
+        for buffer, value in zip(self.network.buffers(), self._before, strict=True):
             buffer.copy_(value)
 
     def _halve(self, images: int) -> str:

@@ -105,6 +105,8 @@ def in_few_sizes(wanted: Tensor, whole: int) -> Tensor:
     if count == 0:
         return places
     size = -(-count // step) * step if count > ROOM else 1 << (count - 1).bit_length()
+    if size >= len(wanted):
+        return torch.arange(len(wanted), device=wanted.device)
     filling = (~wanted).nonzero().flatten()[: size - count]
     return torch.cat([places, filling]).sort().values
 

@@ -18,9 +18,9 @@ THREAT = ("norm", "eps")
 STEPS = ("step_size", "steps", "restarts")
 OWN = (*STEPS, "loss")
 _OF_STEPS = (*STEPS, "step_schedule", "momentum", "random_start")
-OF_ROBUST = frozenset(
-    {"recipe", "beta", "fast_noise", "awp_gamma", "mixed_clean", "mixed_targeted"}
-    | {"eps_warmup", "patience"}
+OF_ROBUST = (
+    *("recipe", "beta", "fast_noise", "mixed_clean", "mixed_targeted"),
+    *("awp_gamma", "eps_warmup", "patience"),
 )
 """Fields of a training that in a study are those of its robust one alone."""
 _BOTH_TRAININGS = frozenset(TrainSpec.model_fields) - frozenset(AttackSpec.model_fields)
@@ -79,18 +79,19 @@ def _refuse_idle(spec: TrainSpec | AttackSpec | StudySpec, changes: Mapping[str,
         return
     reached: dict[str, tuple[TrainSpec, ...]]
     if isinstance(spec, TrainSpec):
-        reached, own = {"": (spec,)}, {f"attack.{key}" for key in _OF_STEPS} | set(STEPS)
+        reached, attack, own = {"": (spec,)}, "attack.", set(STEPS)
     else:  # plain words for steps mean those of its evaluation
         both = (spec.baseline, spec.robust)
         reached = {"": both, "baseline.": both[:1], "robust.": both[1:]}
-        own = {f"robust.attack.{key}" for key in _OF_STEPS}
+        attack, own = "robust.attack.", set()
+    own |= {attack + key for key in _OF_STEPS}
     for prefix, trainings in reached.items():
         for field, (owner, value) in _PART_OF.items():
             idle = all(getattr(training, owner) != value for training in trainings)
             if prefix + field in changes and idle:
                 raise UserError(f"{prefix}{field} is part of {owner} {value!r}: choose that too")
     recipe = (spec if isinstance(spec, TrainSpec) else spec.robust).recipe
-    start = "attack.random_start" if isinstance(spec, TrainSpec) else "robust.attack.random_start"
+    start = f"{attack}random_start"
     if recipe == "trades" and start in changes:
         raise UserError(f"{start}: recipe 'trades' begins at Gaussian noise around the image")
     if recipe in _TAKEN and (idle_words := sorted(own & set(changes))):

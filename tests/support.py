@@ -51,6 +51,15 @@ class Command:
 Finished = subprocess.CompletedProcess[str]
 
 
+class NeverStop:
+    """A :class:`engine.stopping.StopSignal` that nobody gives."""
+
+    requested = False
+
+    def listen(self) -> None:
+        pass
+
+
 def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
     """Look again and again until the condition holds; fail after ``seconds``."""
     deadline = time.monotonic() + seconds

@@ -34,14 +34,7 @@ from runs.overrides import override
 from runs.presets import preset
 from runs.spec import PGD, ROBUST_RECIPES, TrainSpec
 from runs.store import Run, Store
-from support import TINY, Command
-
-
-class NeverStop:
-    requested = False
-
-    def listen(self) -> None:
-        pass
+from support import TINY, Command, NeverStop
 
 
 def tiny(**fields: Any) -> TrainSpec:

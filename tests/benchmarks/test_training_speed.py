@@ -32,6 +32,7 @@ from engine.throughput import Stopwatch
 from runs.events import EventWriter
 from runs.presets import preset
 from runs.spec import TrainSpec
+from support import NeverStop
 
 pytestmark = pytest.mark.slow
 STEPS, TURNS, ROUNDS = 10, 5, 3
@@ -72,7 +73,7 @@ def in_lightning(spec: TrainSpec, pictures: Pictures, events: EventWriter) -> tu
             moving_average(spec.ema_decay),
             stopwatch,
             Bare(events, stopwatch),
-            StopAtBatch(cast(StopSignal, Never()), Path(), events),
+            StopAtBatch(cast(StopSignal, NeverStop()), Path(), events),
         ],
         logger=False,
         enable_checkpointing=False,
@@ -81,15 +82,6 @@ def in_lightning(spec: TrainSpec, pictures: Pictures, events: EventWriter) -> tu
     )
     trainer.fit(module, datamodule=data)
     return stopwatch.steps_s, float(module.latest[0])
-
-
-class Never:
-    """No stop is asked for."""
-
-    requested = False
-
-    def listen(self) -> None:
-        pass
 
 
 class Bare(Reporter):

@@ -314,6 +314,9 @@ def _words(text: str) -> list[str]:
 
 def default_of(spec: AnySpec, key: str) -> str:
     """What the spec says where the form says nothing."""
+    if key == "awp":
+        trained = spec.robust if isinstance(spec, StudySpec) else spec
+        return "yes" if getattr(trained, "awp_gamma", 0) else "no"
     found: list[Any] = []
     if key in PGD.model_fields:
         found = [getattr(pgd, key) for pgd in _pgds(spec)]
@@ -325,9 +328,6 @@ def default_of(spec: AnySpec, key: str) -> str:
         found = [attack.targets for attack in spec.attacks if attack.targets]
     elif key in type(spec).model_fields:
         found = [getattr(spec, key)]
-    if key == "awp":
-        trained = spec.robust if isinstance(spec, StudySpec) else spec
-        return "yes" if getattr(trained, "awp_gamma", 0) else "no"
     unique = list(dict.fromkeys(found))
     if key in ("eps", "step_size"):
         unique = [format_budget(value) for value in unique]
