@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from advtui_process import TINY, Command
 from runs.store import Run, Store
-from support import TINY, Command
 
 
 @pytest.fixture
@@ -32,6 +32,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("no CUDA GPU")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """The store of an empty home."""
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def nets(tmp_path: Path) -> Path:
+    """A folder with a user's network in it, to be imported as a package."""
+    from own_network import write_package
+
+    return write_package(tmp_path)
+
+
+@pytest.fixture
+def picture_folder(tmp_path: Path) -> Path:
+    """A user's pictures, in a folder for each class."""
+    from class_folders import write_class_folders
+
+    return write_class_folders(tmp_path / "pictures")
 
 
 @pytest.fixture

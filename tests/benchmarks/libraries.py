@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.attacks import attack_batch
-from engine.folding import Folded
-from engine.resnet import PictureClassifier
-from runs.spec import PGD, Attack
+from engine.attacks.batch_attack import attack_batch
+from engine.models.batchnorm_folding import Folded
+from engine.models.resnet import PictureClassifier
+from runs.threat_model import PGD, Attack
 
 Craft = Callable[[Tensor, Tensor, list[int]], Tensor]
 Prepare = Callable[[PictureClassifier, PGD], Craft]

@@ -14,13 +14,14 @@ from pathlib import Path
 import psutil
 import torch
 
-from engine.attacker import Attacker
-from engine.data import Pictures
-from engine.resnet import resnet18
-from engine.stopping import StopSignal
+from engine.data.pictures import Pictures
+from engine.evaluation.model_under_attack import ModelUnderAttack
+from engine.models.resnet import resnet18
+from engine.process.stop_signal import StopSignal
 from runs.events import EventWriter
-from runs.spec import PGD, AttackSpec, standard_attacks
+from runs.spec import AttackSpec
 from runs.store import Store
+from runs.threat_model import PGD, standard_attacks
 
 WIDTH, CLASSES, BATCH, STEPS = 16, 100, 250, 2
 
@@ -46,7 +47,7 @@ def main(count: int, device: torch.device, folder: Path) -> None:
         idle = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
     events, stop = EventWriter(run.events_path), StopSignal(run)
-    attacker = Attacker(model, "random", test, spec, None, events, stop)
+    attacker = ModelUnderAttack(model, "random", test, spec, None, events, stop)
     attacker.clean()
     attacker.attack(spec.attacks[0])
     # Linux counts the peak of resident memory in KiB, macOS in bytes.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from engine.stopping import StopSignal
-from engine.training import train
+from engine.process.stop_signal import StopSignal
+from engine.training.trainer import train
 from runs.events import EventWriter
 from runs.spec import TrainSpec
 from runs.store import Store

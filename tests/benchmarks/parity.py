@@ -2,7 +2,7 @@
 
     python tests/benchmarks/parity.py --checkpoint FILE --data DIR [--images 1000] [--autoattack]
 
-Ours goes the way of ``advtui attack``: an attack spec, :func:`engine.evaluate.evaluate`, and the
+Ours goes the way of ``advtui attack``: an attack spec, :func:`engine.evaluation.evaluate.evaluate`, and the
 outcomes that it keeps. DIR holds ``cifar-100-python/``. AutoAttack takes an hour on two CPU cores.
 """
 
@@ -16,18 +16,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.checkpoints import load_model
-from engine.data import Pictures, balanced, load, to_float
+from engine.data.datasets import load
+from engine.data.pictures import Pictures, to_float
+from engine.data.splits import balanced
 from engine.devices import resolve
-from engine.evaluate import evaluate
-from engine.resnet import PictureClassifier
-from engine.stopping import StopSignal
+from engine.evaluation.evaluate import evaluate
+from engine.models.checkpoint import load_model
+from engine.models.resnet import PictureClassifier
+from engine.process.stop_signal import StopSignal
 from libraries import PREPARERS, named
 from runs.attacks import named_attack
 from runs.events import EventWriter
 from runs.outcomes import FILE, Outcomes
-from runs.spec import EVALUATION_PGD, PGD, AttackSpec, CheckpointRef
+from runs.spec import AttackSpec, CheckpointRef
 from runs.store import Store
+from runs.threat_model import EVALUATION_PGD, PGD
 
 BATCH, LABEL = 250, "parity"
 STAGES = {

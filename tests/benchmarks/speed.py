@@ -15,13 +15,13 @@ from pathlib import Path
 
 import torch
 
-from engine.checkpoints import load_model
-from engine.data import Pictures
+from engine.data.pictures import Pictures
 from engine.devices import describe, resolve
-from engine.resnet import PictureClassifier, resnet18
+from engine.models.checkpoint import load_model
+from engine.models.resnet import PictureClassifier, resnet18
 from libraries import PREPARERS, Prepare, named, ours
 from parity import BATCH, first_images, floats, right
-from runs.spec import EVALUATION_PGD, PGD
+from runs.threat_model import EVALUATION_PGD, PGD
 from timing import one_thread, ratios
 
 CLASSES, WIDTH = 100, 64

@@ -19,15 +19,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.checkpoints import load_model
-from engine.data import Pictures, load
+from engine.data.datasets import load
+from engine.data.pictures import Pictures
 from engine.devices import autocast_dtype
-from engine.resnet import PictureClassifier
+from engine.models.checkpoint import load_model
+from engine.models.resnet import PictureClassifier
 from libraries import MODULES, PREPARERS, needs, ours
 from models import at_hand, made
 from parity import first_images
 from runs.presets import preset
-from runs.spec import EVALUATION_PGD, PGD
+from runs.threat_model import EVALUATION_PGD, PGD
 from speed import correct, evaluation, full_size, race
 from timing import one_thread, ratios
 

@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 
 import gpu
+from advtui_process import Command
 from runs.results import attack_cell, row
 from runs.store import Run, Store
-from support import Command
 
 TRAINED = {"seconds_per_epoch": 4.5, "images_per_second": 12_345.6, "flop_utilisation": 0.31}
 

@@ -12,14 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.checkpoints import load_model
-from engine.data import Pictures
-from engine.resnet import PictureClassifier
+from engine.data.pictures import Pictures
+from engine.models.checkpoint import load_model
+from engine.models.resnet import PictureClassifier
 from libraries import MODULES, PREPARERS, needs
 from models import at_hand, made
 from parity import STAGES, by_authors, by_library, ours
 from parity import first_images as first_test_images
-from runs.spec import PGD, TrainSpec
+from runs.spec import TrainSpec
+from runs.threat_model import PGD
 
 pytestmark = [pytest.mark.slow, pytest.mark.cifar100]
 

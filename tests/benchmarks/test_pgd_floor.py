@@ -12,9 +12,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.pgd import pgd
-from engine.resnet import resnet18
-from runs.spec import PGD
+from engine.attacks.pgd import pgd
+from engine.models.resnet import resnet18
+from runs.threat_model import PGD
 from timing import one_thread, ratios
 
 ALLOWED = 1.03

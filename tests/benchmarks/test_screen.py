@@ -17,17 +17,17 @@ from fixed_home import FixedHome, training_events
 from runs.events import EventWriter
 from runs.presets import preset
 from runs.spec import TrainSpec
-from screens import opened
-from tui.braille import Curve
-from tui.curves import Series
-from tui.plot import Plot
-from tui.screens.runs import RunsScreen
+from screen_driver import opened
+from tui.charts.braille import Curve
+from tui.charts.plot import Plot
+from tui.charts.training_curves import Series
+from tui.screens.run_list import RunListScreen
 from tui.widgets.chart import Chart
-from tui.widgets.runlist import RunList
+from tui.widgets.run_list import RunList
 
 pytest.importorskip("pyte", reason="pyte emulates the terminal")
 
-from terminal import Terminal
+from real_terminal import Terminal
 
 pytestmark = pytest.mark.slow
 
@@ -118,7 +118,7 @@ def test_a_filter_keystroke_on_a_thousand_runs_within_30_ms(tmp_path: Path) -> N
         taken = []
         async with opened(home) as screen:
             shown = screen.app.screen
-            assert isinstance(shown, RunsScreen)
+            assert isinstance(shown, RunListScreen)
             assert len(screen.app.feed.rows) == 1000
             for text in ("m", "mo", "mode:", "mode:r", "mode:robust", "mode:robust acc>30", "00f"):
                 shown._filter = text

@@ -19,20 +19,21 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from engine.batches import PicturesOnDevice
-from engine.checkpoints import moving_average
-from engine.classifier import Classifier
-from engine.data import Pictures
-from engine.folding import Folded
-from engine.randomness import generator
-from engine.recipes import RECIPES, Setting
-from engine.reporting import Reporter, StopAtBatch
-from engine.stopping import StopSignal
-from engine.throughput import Stopwatch
+from engine.data.datamodule import PicturesOnDevice
+from engine.data.pictures import Pictures
+from engine.models.batchnorm_folding import Folded
+from engine.process.stop_signal import StopSignal
+from engine.seeding import generator
+from engine.training.callbacks.averaging import moving_average
+from engine.training.callbacks.progress import Reporter
+from engine.training.callbacks.stopping import StopAtBatch
+from engine.training.callbacks.stopwatch import Stopwatch
+from engine.training.lightning_module import Classifier
+from engine.training.recipes import RECIPES, Setting
 from runs.events import EventWriter
 from runs.presets import preset
 from runs.spec import TrainSpec
-from support import NeverStop
+from tiny_training import NeverStop
 
 pytestmark = pytest.mark.slow
 STEPS, TURNS, ROUNDS = 10, 5, 3

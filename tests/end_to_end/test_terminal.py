@@ -1,0 +1,134 @@
+"""The screen in a real terminal, from the form to the exported table."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from advtui_process import Command, wait_for
+from runs.store import Store
+
+pyte = pytest.importorskip("pyte", reason="pyte emulates the terminal")
+
+from real_terminal import Terminal  # noqa: E402
+
+Open = Callable[..., Terminal]
+
+
+def _curves(text: str) -> str:
+    """The dots of the charts alone."""
+    return "".join(char for char in text if "\u2800" < char <= "\u28ff")
+
+
+@pytest.fixture
+def opened(home: Path, tmp_path: Path) -> Iterator[Open]:
+    """Opens terminals, and ends them after the test."""
+    terminals: list[Terminal] = []
+
+    def open_(*words: str, size: tuple[int, int] = (120, 40)) -> Terminal:
+        terminals.append(Terminal(home, *words, size=size, cwd=tmp_path))
+        return terminals[-1]
+
+    yield open_
+    for terminal in terminals:
+        terminal.kill()
+
+
+def test_it_opens_helps_and_leaves(opened: Open) -> None:
+    terminal = opened()
+    terminal.wait_for("No runs yet", "? help")
+    terminal.press("?")
+    terminal.wait_for("runs.open", "app.leave")
+    terminal.press("escape")
+    assert terminal.leave() == 0
+
+
+def test_without_a_terminal_it_says_so(advtui: Command) -> None:
+    done = advtui()
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr
+    assert "--help" in done.stderr
+
+
+def test_a_hangup_ends_the_screen(opened: Open) -> None:
+    terminal = opened()
+    terminal.wait_for("No runs yet")
+    terminal.hang_up()
+    assert terminal.process.returncode is not None
+
+
+@pytest.mark.parametrize("without", [False, True])
+def test_no_color_is_heeded(opened: Open, monkeypatch: pytest.MonkeyPatch, without: bool) -> None:
+    """Without colours everything is grey; the glyphs stay."""
+    if without:
+        monkeypatch.setenv("NO_COLOR", "1")
+    terminal = opened()
+    terminal.wait_for("No runs yet", "? help")
+    cells = [cell for line in terminal.screen.buffer.values() for cell in line.values()]
+    hues = {
+        colour
+        for colour in {cell.fg for cell in cells} | {cell.bg for cell in cells}
+        if len(colour) == 6 and len({colour[:2], colour[2:4], colour[4:]}) > 1
+    }
+    assert bool(hues) != without
+    assert terminal.leave() == 0
+
+
+@pytest.mark.slow
+def test_from_the_form_to_the_exported_table(opened: Open, home: Path, tmp_path: Path) -> None:
+    terminal = opened()
+    terminal.wait_for("No runs yet")
+    terminal.press("n")
+    terminal.wait_for("advtui study --preset")
+    terminal.press("down")
+    for _ in range(3):
+        if "advtui study --preset demo" in terminal.text:
+            break
+        terminal.press("right")
+    terminal.wait_for("advtui study --preset demo")
+    terminal.press("ctrl+s")
+    terminal.wait_for("1 curves", "● running", seconds=120)
+
+    # The curves move.
+    terminal.wait_for("baseline epoch", seconds=120)
+    terminal.wait_for("▸ loss", "● ", seconds=60)
+    drawn = _curves(terminal.text)
+    wait_for(lambda: (terminal.read(), _curves(terminal.text) != drawn)[1], seconds=60)
+
+    # Leave and come back: the run goes on.
+    assert terminal.leave() == 0
+    study = Store(home).find("@1")
+    assert study.state() == "running"
+    terminal = opened()
+    terminal.wait_for("● study", "1 at work")
+    terminal.press("enter")
+    terminal.wait_for("1 curves", "robust epoch", seconds=120)
+
+    # The connection drops while the attacks' bars move: the run goes on.
+    terminal.press("2")
+    terminal.wait_for("waiting", seconds=30)
+    terminal.wait_for("img/s", seconds=180)
+    terminal.hang_up()
+    assert study.state() == "running"
+
+    # Come back to the table, and take it along.
+    wait_for(lambda: study.state() == "completed", seconds=180)
+    terminal = opened()
+    terminal.wait_for("✓ study")
+    terminal.press("enter")
+    terminal.wait_for("Best robust", "Wilson", "sanity", seconds=30)
+    terminal.press("x")
+    terminal.wait_for("Markdown")
+    terminal.press("m")
+    exported = tmp_path / f"advtui-{study.id[-4:]}.md"
+    wait_for(exported.exists, seconds=20)
+    told = subprocess.run(
+        Command(home).arguments("compare", study.id, "--format", "markdown"),
+        env=Command(home).env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert exported.read_text() == told.stdout
+    assert terminal.leave() == 0

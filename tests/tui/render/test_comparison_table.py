@@ -1,0 +1,64 @@
+"""The comparison table and the sanity checks at every width."""
+
+import pytest
+from rich.console import Console
+
+from runs.results import attack_cell, row, table
+from tui.render.comparison_table import comparison
+from tui.render.sanity_table import sanity
+
+
+def test_a_hostile_model_name_is_shown_and_not_obeyed() -> None:
+    hostile = "[/foo][@click=app.quit]x\x1b]0;t\x07"
+    cell = attack_cell(eps=0.1, n=10, correct=8, successes=3, robust=5)
+    one = row(model=hostile, run="r", checkpoint="last", n=10, correct=8, attacks={"pgd": cell})
+    console = Console(width=140, markup=False, force_terminal=False)
+    with console.capture() as shown:
+        console.print(comparison(table({"data": "d", "n": 10, "seed": 0, "attacks": []}, [one])))
+    assert "[/foo][@click=app.quit]x·]0;t·" in shown.get()
+
+
+@pytest.mark.parametrize(
+    ("attacks", "width", "is_long"),
+    [(2, 80, False), (3, 80, True), (7, 100, True), (7, 200, False)],
+)
+def test_no_figure_of_the_table_is_ever_cut(attacks: int, width: int, is_long: bool) -> None:
+    """Many attacks in a narrow terminal: a line each, instead of columns without room."""
+    cells = {
+        f"pgd-attack{n}": attack_cell(eps=0.03, n=1000, correct=1000, successes=900 + n, robust=n)
+        for n in range(attacks)
+    }
+    one = row(model="Best robust", run="r", checkpoint="last", n=1000, correct=1000, attacks=cells)
+    console = Console(width=width)
+    with console.capture() as shown:
+        console.print(comparison(table({"data": "d", "n": 1000, "seed": 0, "attacks": []}, [one])))
+    told = shown.get()
+    assert "…" not in told
+    for cell in cells.values():
+        assert f"{100 * cell['success_rate']:.2f}" in told
+        low, high = cell["success_ci95"]
+        assert f"{100 * low:.1f}–{100 * high:.1f}" in told
+    assert ("attack  " in told) == is_long
+
+
+def test_every_check_has_its_figure_and_those_that_fail_what_to_do() -> None:
+    good = {"check": "a", "verdict": "pass", "value": 0.0, "unit": "points", "advice": None}
+    bad = {
+        "check": "b",
+        "verdict": "fail",
+        "value": 0.5,
+        "model": "Best clean",
+        "advice": "do this",
+    }
+    none = {"check": "c", "verdict": "skipped", "value": None, "advice": "not asked for"}
+    console = Console(width=60)
+    with console.capture() as shown:
+        console.print(sanity([good, bad, none]))
+    assert [line.rstrip() for line in shown.get().splitlines()] == [
+        "sanity: 1 passed, 1 failed, 1 skipped",
+        "pass  0 points  a",
+        "fail  0.5       b",
+        "                Best clean: do this",
+        "skip            c",
+        "                not asked for",
+    ]

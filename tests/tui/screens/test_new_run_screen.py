@@ -1,0 +1,176 @@
+"""The form of a new run: its command, its sentences, its start."""
+
+from typing import Any
+
+import pytest
+
+from runs.spec import StudySpec
+from runs.store import Run, Store
+from screen_driver import Home, Screen, covers, in_loop, opened
+from tui.screens.new_run import NewRunScreen
+from tui.widgets.form import Choice
+
+
+@covers("form.next-choice", "form.choice-before", "new.next-field", "new.field-before")
+async def test_the_form_shows_the_command(fixed: Home) -> Screen:
+    async with opened(fixed.path) as screen:
+        await screen.press("n")
+        form = screen.app.screen
+        assert isinstance(form, NewRunScreen)
+        await screen.press("form.next-choice")
+        assert form.request().what == "train"
+        await screen.press("form.choice-before")
+        assert form.request().what == "study"
+        await screen.press("new.next-field")
+        assert form._field("preset").entry.has_focus
+        await screen.press("new.field-before")
+        assert form._field("what").entry.has_focus
+        form._field("name").entry.value = "two words"
+        form._field("eps").entry.value = "4/255"
+        await screen.settle()
+        assert "advtui study --preset demo --name 'two words' --eps 4/255" in screen.text
+    return screen
+
+
+@in_loop
+async def test_the_form_takes_every_field_of_a_spec(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        await screen.press("n")
+        form = screen.app.screen
+        assert isinstance(form, NewRunScreen)
+        for key, value in (("preset", "strong"), ("awp", "yes"), ("activation", "relu")):
+            choice = form._field(key).entry
+            assert isinstance(choice, Choice)
+            choice.set_options([value])
+        form._field("sets").entry.value = "patience=5 augmentation=cutout 'robust.attack.loss=dlr"
+        await screen.settle()
+        form._field("sets").entry.value += "'"
+        await screen.settle()
+        told = (
+            "advtui study --preset strong --awp --activation relu --set patience=5 --set "
+            "augmentation=cutout --set robust.attack.loss=dlr"
+        )
+        assert told in " ".join(line.strip() for line in screen.text.splitlines())
+        asked = form._spec_of(form.request())
+        assert isinstance(asked, StudySpec)
+        assert (asked.robust.patience, asked.robust.awp_gamma) == (5, 0.01)  # the preset's own γ
+        assert (asked.baseline.patience, asked.baseline.awp_gamma) == (None, 0)
+        assert asked.baseline.augmentation == asked.robust.augmentation == "cutout"
+        assert (asked.robust.attack.loss, asked.robust.activation) == ("dlr", "relu")
+        form._field("sets").entry.value = "patients=5"
+        await screen.settle()
+        assert "unknown field 'patients'; did you mean 'patience'?" in screen.text
+
+
+@in_loop
+async def test_the_form_speaks_the_sentences_of_the_command_line(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        await screen.press("n")
+        form = screen.app.screen
+        assert isinstance(form, NewRunScreen)
+        for key, value, sentence in (
+            ("eps", "8", "8/255 was probably meant"),
+            ("eps", "abc", "is not a number"),
+            ("epochs", "-3", "epochs"),
+            ("device", "gpu", "auto, cpu, cuda, cuda:N"),
+        ):
+            form._field(key).entry.value = value
+            await screen.settle()
+            assert sentence in " ".join(screen.text.split()), (key, value)
+            await screen.press("ctrl+s")
+            assert screen.name == "NewRunScreen"
+            form._field(key).entry.value = ""
+
+
+@pytest.mark.parametrize(
+    ("filled", "command"),
+    [
+        ({"what": "study", "preset": "cpu"}, "advtui study --preset cpu"),
+        (
+            {"what": "train", "preset": "demo", "mode": "baseline", "epochs": "3", "tags": "a b"},
+            "advtui train --preset demo --mode baseline --epochs 3 --tag a --tag b",
+        ),
+        (
+            {"what": "train", "preset": "demo", "recipe": "mixed", "norm": "l2", "seed": "7"},
+            "advtui train --preset demo --mode robust --recipe mixed --norm l2 --seed 7",
+        ),
+    ],
+)
+def test_the_command_asks_for_the_same_spec(
+    fixed: Home, filled: dict[str, str], command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that the form shows, given to the real command line, makes the form's spec."""
+    import asyncio
+    import shlex
+
+    from tui import cli
+    from tui.commands import follow as session
+    from tui.commands import multi_seed as seeds
+
+    asked: list[Any] = []
+    specs: list[Any] = []
+
+    async def fill() -> None:
+        async with opened(fixed.path) as screen:
+            await screen.press("n")
+            form = screen.app.screen
+            assert isinstance(form, NewRunScreen)
+            for key, value in filled.items():
+                entry = form._field(key).entry
+                if isinstance(entry, Choice):
+                    entry._value = value
+                    form._changed()
+                else:
+                    entry.value = value
+            await screen.settle()
+            specs.append(form._spec)
+            assert form.request().command() == command
+
+    asyncio.run(fill())
+    for module in (session, seeds):  # an attack goes through the one, the others through both
+        monkeypatch.setattr(module, "launch", lambda spec, *_, **__: asked.append(spec))
+    cli.app(shlex.split(command)[1:], standalone_mode=False)
+    assert asked == specs
+
+
+@covers("new.start", "new.copy")
+async def test_start_lands_on_the_run(fixed: Home, monkeypatch: pytest.MonkeyPatch) -> Screen:
+    begun: list[tuple[Any, Any]] = []
+
+    class Worker:
+        def poll(self) -> int:
+            return 0
+
+    def begin(store: Store, spec: Any, tags: Any) -> tuple[Run, Worker]:
+        begun.append((spec, tags))
+        return store.create(spec), Worker()
+
+    monkeypatch.setattr("runs.launch.begin", begin)
+    async with opened(fixed.path) as screen:
+        await screen.press("n", "new.copy")
+        assert screen.app.clipboard == "advtui study --preset demo"
+        await screen.press("new.start")
+        await screen.pilot.pause(0.2)
+        await screen.settle()
+        assert screen.name == "RunDetailScreen"
+        assert begun[0][0].kind == "study"
+        assert len(begun) == 1
+    return screen
+
+
+@in_loop
+async def test_an_attack_on_marked_runs(fixed: Home) -> None:
+    kept = fixed.run("robust").path / "checkpoints"
+    kept.mkdir()
+    for name in ("best_clean", "best_robust", "last"):
+        (kept / f"{name}.ckpt").touch()
+    async with opened(fixed.path) as screen:
+        screen.app.marked = {fixed.ids["robust"]}
+        await screen.press("n", "right", "right")
+        form = screen.app.screen
+        assert isinstance(form, NewRunScreen)
+        assert f"advtui attack {fixed.ids['robust']}" in " ".join(screen.text.split())
+        assert "Best clean, Best robust: PGD-20" in screen.text
+        form._field("models").entry.value = "nothing"
+        await screen.settle()
+        assert "no run 'nothing'" in screen.text

@@ -1,0 +1,114 @@
+"""What can be done with a run from the list: tag, note, stop, resume, delete, export."""
+
+from pathlib import Path
+
+import pytest
+
+from runs.store import Run
+from screen_driver import Home, Screen, at, covers, opened
+
+
+@covers("run.tag", "run.note", "dialog.cancel")
+async def test_tags_and_note(fixed: Home) -> Screen:
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "running")
+        await screen.press("run.tag")
+        assert screen.name == "Write"
+        await screen.press("end", "space", *"#night", "enter")
+        assert fixed.run("running").meta["tags"] == ["mixed", "night"]
+        await screen.press("run.note", *"look", "enter")
+        assert fixed.run("running").meta["note"] == "look"
+        await screen.settle()
+        assert "#night" in screen.text
+        await screen.press("run.note", *"never", "dialog.cancel")
+        assert fixed.run("running").meta["note"] == "look"
+    return screen
+
+
+@covers("run.stop")
+async def test_stop_asks_and_leaves_a_request(fixed: Home) -> Screen:
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "running")
+        await screen.press("run.stop")
+        assert screen.name == "Choose"
+        await screen.press("escape")
+        assert not (fixed.run("running").path / "stop").exists()
+        await screen.press("run.stop", "y")
+        assert (fixed.run("running").path / "stop").exists()
+        await at(screen, fixed, "failed")
+        await screen.press("run.stop")
+        assert "nothing to stop" in screen.notices
+    return screen
+
+
+@covers("run.resume")
+async def test_resume_starts_a_worker(fixed: Home, monkeypatch: pytest.MonkeyPatch) -> Screen:
+    started: list[str] = []
+
+    class Worker:
+        def poll(self) -> int:
+            return 0
+
+    def start(run: Run) -> Worker:
+        started.append(run.id)
+        return Worker()
+
+    monkeypatch.setattr("tui.screens.run_actions.start_worker", start)
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "study")
+        await screen.press("run.resume")
+        assert "nothing to resume" in screen.notices
+        await at(screen, fixed, "interrupted")
+        await screen.press("run.resume")
+        assert started == [fixed.ids["interrupted"]]
+    return screen
+
+
+@covers("run.delete")
+async def test_delete_asks_and_refuses_what_runs(fixed: Home) -> Screen:
+    kept = fixed.run("failed").path / "checkpoints"
+    kept.mkdir()
+    (kept / "last.ckpt").write_bytes(bytes(2_000_000))
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "running")
+        await screen.press("run.delete")
+        assert screen.name == "RunListScreen"
+        assert "stop it first" in screen.notices
+        await at(screen, fixed, "failed")
+        await screen.press("run.delete")
+        assert "2.0 MB" in screen.text
+        await screen.press("k")
+        assert not kept.exists()
+        assert fixed.run("failed").path.exists()
+        await screen.press("run.delete", "escape")
+        assert fixed.run("failed").path.exists()
+        await screen.press("run.delete", "y")
+        assert not fixed.run("failed").path.exists()
+        await screen.settle()
+        assert fixed.ids["failed"] not in screen.app.feed.rows
+        await at(screen, fixed, "study")
+        await screen.press("run.delete", "y")
+        assert not fixed.run("robust").path.exists()
+    return screen
+
+
+@covers("run.export")
+async def test_export_to_a_file(
+    fixed: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Screen:
+    monkeypatch.chdir(tmp_path)
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "study")
+        for key, suffix, holds in (
+            ("m", "md", "| Best robust |"),
+            ("l", "tex", r"\toprule"),
+            ("v", "csv", '"Best robust"'),
+            ("j", "json", '"threat_model"'),
+        ):
+            await screen.press("run.export", key)
+            assert holds in (tmp_path / f"advtui-aa01.{suffix}").read_text()
+            assert screen.app.clipboard == (tmp_path / f"advtui-aa01.{suffix}").read_text()
+        await at(screen, fixed, "failed")
+        await screen.press("run.export", "m")
+        assert "no evaluation yet" in screen.notices
+    return screen

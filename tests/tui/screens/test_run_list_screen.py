@@ -1,0 +1,132 @@
+"""The list of runs: cursor, folds, filter, order, marks."""
+
+from typing import Any
+
+from textual.widgets import Input
+
+from screen_driver import Home, Screen, at, covers, current, in_loop, opened
+from tui.widgets.run_list import RunList
+
+
+@covers("list.down", "list.up", "list.first", "list.last", "list.page-down", "list.page-up")
+async def test_moving_in_the_list(fixed: Home) -> Screen:
+    async with opened(fixed.path) as screen:
+        first = current(screen)
+        assert first == fixed.ids["queued"]
+        await screen.press("list.down")
+        assert current(screen) == fixed.ids["attacking"]
+        await screen.press("list.up")
+        assert current(screen) == first
+        await screen.press("list.last")
+        assert current(screen) == fixed.ids["lost"]
+        await screen.press("list.first")
+        assert current(screen) == first
+        await screen.press("list.page-down")
+        assert current(screen) == fixed.ids["lost"]
+        await screen.press("list.page-up")
+        assert current(screen) == first
+    return screen
+
+
+@covers("list.fold", "list.unfold")
+async def test_a_study_folds_its_children_under_it(fixed: Home) -> Screen:
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "study")
+        assert fixed.ids["robust"][-4:] not in screen.text
+        await screen.press("list.unfold")
+        rows = screen.text.splitlines()
+        place = next(n for n, line in enumerate(rows) if "▾ ✓ study" in line)
+        assert [rows[place + n].split()[1] for n in (1, 2, 3)] == ["baseline", "robust", "attack"]
+        await screen.press("list.down", "list.fold")  # from a child: its study folds
+        assert current(screen) == fixed.ids["study"]
+        assert "▸ ✓ study" in screen.text
+    return screen
+
+
+@in_loop
+async def test_every_state_has_its_glyph_and_its_figures(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        text = screen.text
+        for glyph in "◌●✓✗‖?":
+            assert f" {glyph} " in text
+        lines = text.splitlines()
+        running = next(line for line in lines if "mixed at 4" in line)
+        assert "7/20" in running
+        assert "v " in running  # its figures are of the validation split
+        study = next(line for line in lines if "✓ study" in line)
+        assert "34.9 " in study  # the table's best robust row
+        assert "19.9 " in study
+
+
+@covers("runs.filter", "runs.clear")
+async def test_filter_as_one_types(fixed: Home) -> Screen:
+    async with opened(fixed.path) as screen:
+        await screen.press("runs.filter", *"mode:robust")
+        assert current(screen) != fixed.ids["queued"]
+        assert fixed.ids["queued"] not in [row.id for row, _ in _shown(screen)]
+        before = [row.id for row, _ in _shown(screen)]
+        await screen.press(*"zzz")
+        assert "no run matches" in screen.text
+        assert [row.id for row, _ in _shown(screen)] == before
+        await screen.press("enter")
+        assert not screen.app.screen.query_one("#filter", Input).display
+        await screen.press("runs.clear")
+        assert len(_shown(screen)) == 7
+    return screen
+
+
+def _shown(screen: Screen) -> Any:
+    return screen.app.screen.query_one(RunList)._rows
+
+
+@covers("runs.order", "runs.turn-order")
+async def test_order_by_any_column(fixed: Home) -> Screen:
+    async with opened(fixed.path, (200, 60)) as screen:
+        for column in ("name", "state", "kind", "data", "progress", "clean", "robust", "took"):
+            await screen.press("runs.order")
+            assert f"by {column} ↓" in screen.text.splitlines()[0]
+        before = [row.id for row, _ in _shown(screen)]
+        await screen.press("runs.turn-order")
+        assert "↑" in screen.text
+        assert [row.id for row, _ in _shown(screen)] != before
+        await screen.press("runs.turn-order", "runs.order")
+        assert "age ↓" in screen.text
+    return screen
+
+
+@covers("runs.mark", "runs.unmark", "runs.compare")
+async def test_mark_and_compare(fixed: Home) -> Screen:
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "study")
+        await screen.press("runs.mark")
+        assert screen.app.marked == {fixed.ids["study"]}
+        assert "1 marked" in screen.text
+        await screen.press("runs.unmark")
+        assert not screen.app.marked
+        await at(screen, fixed, "study")
+        await screen.press("runs.mark", "runs.compare")
+        assert screen.name == "CompareScreen"
+        assert "Best robust" in screen.text
+    return screen
+
+
+@covers("runs.open", "screen.back")
+async def test_open_and_back(fixed: Home) -> Screen:
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "running")
+        await screen.press("runs.open")
+        assert screen.name == "RunDetailScreen"
+        await screen.press("screen.back")
+        assert screen.name == "RunListScreen"
+        assert current(screen) == fixed.ids["running"]
+    return screen
+
+
+@covers("runs.new", "new.back")
+async def test_new_opens_the_form(fixed: Home) -> Screen:
+    async with opened(fixed.path) as screen:
+        await screen.press("runs.new")
+        assert screen.name == "NewRunScreen"
+        await screen.press("new.back")
+        assert screen.name == "RunListScreen"
+    return screen
