@@ -1,3 +1,4 @@
-"""The engine: data, model, PGD, training, evaluation. ``python -P -m engine RUN_DIR`` carries out
-the spec in a run's folder. It knows no terminal.
+"""The engine: data, models, attacks, training and evaluation.
+
+``python -P -m engine RUN_DIR`` carries out the spec in a run's folder. Knows no terminal.
 """

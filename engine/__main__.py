@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.heartbeat import Heartbeat
-from engine.predecessors import await_end
-from engine.stopping import StopRequested, StopSignal
+from engine.process.heartbeat import Heartbeat
+from engine.process.run_queue import wait_for_runs
+from engine.process.stop_signal import StopRequested, StopSignal
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from runs.events import EventReader, EventWriter
 from runs.jsonfiles import write_json
@@ -101,9 +101,9 @@ def _carry_out(
 
     try:
         spec = run.spec
-        await_end(predecessors, stop, has_to_wait)
+        wait_for_runs(predecessors, stop, has_to_wait)
         if isinstance(spec, StudySpec):
-            from engine.study import carry_out_study
+            from engine.process.study import carry_out_study
 
             fields = carry_out_study(run, spec, events, stop, started)
         else:

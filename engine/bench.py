@@ -16,18 +16,17 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from engine.compiling import Passes as Ways
-from engine.compiling import is_wanted
-from engine.devices import autocast_dtype, describe, resolve
-from engine.flops import LEFT, Costs, Passes, costs, passes, validation_passes
-from engine.folding import Folded
-from engine.pgd import pgd
-from engine.resnet import resnet18
-from engine.throughput import matmul_rate
+from engine.attacks.pgd import pgd
+from engine.devices import autocast_dtype, describe, matmul_rate, resolve, synchronize
+from engine.models.batchnorm_folding import Folded
+from engine.models.resnet import resnet18
+from engine.training.compiled_passes import TrainingPasses, is_wanted
+from engine.training.flops import LEFT, Costs, PassCounts, costs, passes, validation_passes
 from runs.datasets import DATASETS
 from runs.errors import UserError
 from runs.presets import NAMES, preset
-from runs.spec import PGD, Activation, StudySpec, TrainSpec
+from runs.spec import Activation, StudySpec, TrainSpec
+from runs.threat_model import PGD
 
 LONGEST_PASS_S = 1.0
 """A batch is made smaller where a training step on it would take longer."""
@@ -46,11 +45,11 @@ class Rates(NamedTuple):
     search: float
     """Forward and input gradient, as validations and attack runs search: never compiled."""
 
-    def training(self, passes: Passes) -> float:
+    def training(self, passes: PassCounts) -> float:
         """Seconds an image of a training step takes."""
         return sum(count / rate for count, rate in zip(passes, self[:3], strict=True))
 
-    def evaluation(self, passes: Passes) -> float:
+    def evaluation(self, passes: PassCounts) -> float:
         """Seconds an image of a validation or an attack run takes."""
         return self._replace(attack=self.search).training(passes)
 
@@ -99,7 +98,11 @@ def measure(
     labels = torch.randint(shape.classes, (count,), device=device)
     once = PGD(steps=1, random_start=False)
     frozen = Folded(model).network
-    ways = Ways(model, frozen).compiled(device) if compiling else Ways(model, frozen)
+    ways = (
+        TrainingPasses(model, frozen).compiled(device)
+        if compiling
+        else TrainingPasses(model, frozen)
+    )
     optimiser = torch.optim.SGD(
         model.parameters(), lr=1e-6, momentum=0.9, fused=device.type == "cuda" or None
     )
@@ -170,8 +173,7 @@ def _median_s(work: Callable[[], None], device: torch.device) -> float:
     def timed() -> float:
         began = time.perf_counter()
         work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronize(device)
         return time.perf_counter() - began
 
     for _ in range(3 if device.type == "cuda" else 1):  # compiles, chooses kernels
@@ -206,7 +208,7 @@ def study_s(spec: StudySpec, rates: dict[Shape, Rates], device: torch.device) ->
     count = min(DATASETS[child.data].test_images, spec.attack.limit or sys.maxsize)
     steps = sum(one.pgd.steps * one.pgd.restarts for one in spec.attack.attacks)
     models = 3
-    attack = models * count * rate.evaluation(Passes(3, LEFT * steps, 0))
+    attack = models * count * rate.evaluation(PassCounts(3, LEFT * steps, 0))
     return {**parts, "attack": attack + START_S[device.type]}
 
 

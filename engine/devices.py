@@ -1,17 +1,15 @@
-"""Which device a run works on, and waiting for one's turn on it."""
+"""The device that a run works on: choice, name, precision, speed, synchronisation."""
 
 import os
-import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from runs.errors import UserError
-from runs.locks import FileLock
 
-POLL_S = 0.25
+MATRIX = {"cuda": 8192, "cpu": 1024}
+"""Side of the matrix product that stands for the hardware's rate."""
 
 
 def resolve(wish: str) -> torch.device:
@@ -81,30 +79,30 @@ def _has_bf16(device: torch.device) -> bool:
     )
 
 
-def take_turn(
-    device: torch.device,
-    home: Path,
-    *,
-    has_to_wait: Callable[[], object],
-    check_stop: Callable[[], object],
-) -> FileLock:
-    """Wait until no other run of this home works on the device; returns the lock, held.
-
-    ``has_to_wait`` is called once if another one does; ``check_stop`` is called while waiting
-    and raises to give up.
-    """
-    which = "cpu"
+def lock_name(device: torch.device) -> str:
+    """The name under which runs of a home lock a device: ``cpu``, or a GPU by its UUID."""
     if device.type == "cuda":
-        which = f"cuda-{torch.cuda.get_device_properties(device).uuid}"
-    lock = FileLock(home / "locks" / f"{socket.gethostname()}-{which}.lock")
-    if lock.try_acquire():
-        return lock
-    has_to_wait()
-    try:
-        while not lock.try_acquire():
-            check_stop()
-            time.sleep(POLL_S)
-    except BaseException:
-        lock.release()
-        raise
-    return lock
+        return f"cuda-{torch.cuda.get_device_properties(device).uuid}"
+    return "cpu"
+
+
+def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
+    """FLOP/s of a large matrix product: what the hardware reaches at its best in practice."""
+    side = MATRIX[device.type]
+    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    out = torch.empty_like(left)
+    turns: list[float] = []
+    began = time.monotonic()
+    while not turns or time.monotonic() - began < seconds:
+        synchronize(device)
+        start = time.perf_counter()
+        torch.mm(left, right, out=out)
+        synchronize(device)
+        turns.append(time.perf_counter() - start)
+    return 2 * side**3 / min(turns)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has done all work that was queued on it; a CPU has nothing to wait for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -13,12 +13,13 @@ from typing import Any
 import torch
 import torchvision
 
-from engine.data import ensure_data
-from engine.devices import autocast_dtype, describe, resolve, take_turn
-from engine.evaluate import evaluate, load_reference
-from engine.folders import picture_size
-from engine.stopping import StopSignal
-from engine.training import resume_point, train
+from engine.data.datasets import ensure_data
+from engine.data.image_folder import picture_size
+from engine.devices import autocast_dtype, describe, lock_name, resolve
+from engine.evaluation.evaluate import evaluate, load_reference
+from engine.process.device_lock import take_turn
+from engine.process.stop_signal import StopSignal
+from engine.training.trainer import resume_point, train
 from runs.datasets import DATASETS, dataset_of
 from runs.events import EventWriter
 from runs.spec import AttackSpec, TrainSpec
@@ -68,7 +69,7 @@ def carry_out(
     turn = (
         None
         if spec.share
-        else take_turn(device, run.home, has_to_wait=has_to_wait, check_stop=stop.check)
+        else take_turn(lock_name(device), run.home, has_to_wait=has_to_wait, check_stop=stop.check)
     )
     try:
         started(

@@ -1,7 +1,7 @@
 """Attacks by name, as ``--attack`` takes them: each is a threat model's own member of a family."""
 
 from runs.errors import UserError
-from runs.spec import PGD, Attack, standard_attacks
+from runs.threat_model import PGD, Attack, standard_attacks
 
 NAMES = {
     "pgd-targeted": "PGD-20 towards random targets",

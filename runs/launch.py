@@ -1,26 +1,66 @@
-"""Start a worker, know it again, and ask it to stop.
+"""Start a worker, recognise it again, and ask it to stop.
 
 A worker is a process of its own in its own session, with its output in the run's folder: it
-outlives the terminal that started it. A pid is no identity (pids are reused, and mean nothing on
-another host), so a worker records its host, boot and process start time beside it.
+outlives the terminal that started it. A pid is not an identity (pids are reused, and mean nothing
+on another host), so a worker records its host, boot id and process start time beside it.
 """
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runs.errors import UserError
 from runs.jsonfiles import read_json, write_json
 from runs.locks import FileLock
-from runs.store import Run
+from runs.store import Run, Store
+
+if TYPE_CHECKING:  # following and stopping a run needs no validation, and so no pydantic
+    from runs.spec import AnySpec
+
 
 STOP_FILE = "stop"
+
+
+def begin(
+    store: Store, spec: "AnySpec", tags: Sequence[str]
+) -> tuple[Run, subprocess.Popen[bytes]]:
+    """Check what can be checked without torch, create the run, start its worker.
+
+    Raises:
+        UserError: the data or the home is not as it must be; nothing is left of the run.
+    """
+    from runs.datasets import check_data
+
+    check_data(spec.data, store.home, spec.data_dir)
+    return create_and_start(store, spec, tags)
+
+
+def create_and_start(
+    store: Store,
+    spec: "AnySpec",
+    tags: Sequence[str],
+    after: Sequence[Run] = (),
+) -> tuple[Run, subprocess.Popen[bytes]]:
+    """Create a run and start its worker, which lets the runs of ``after`` go first.
+
+    Raises:
+        UserError: the home is not as it must be; nothing is left of the run.
+    """
+    run = store.create(spec)
+    try:
+        if tags:
+            run.set_meta(tags=list(dict.fromkeys(tags)))
+        return run, start_worker(run, after)
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
 def start_worker(run: Run, after: Sequence[Run] = ()) -> subprocess.Popen[bytes]:

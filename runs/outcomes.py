@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from runs.budgets import format_budget
 from runs.errors import NotFoundError
+from runs.intervals import paired, rate, wilson
 from runs.jsonfiles import replacing
-from runs.statistics import paired, rate, wilson
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,7 +141,7 @@ def compare_pairs(folder: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str
         rows: of a table; a row without outcomes of single images is left out.
 
     Returns:
-        :func:`runs.statistics.paired` of the images that each withstands, with ``attack``, ``one``
+        :func:`runs.intervals.paired` of the images that each withstands, with ``attack``, ``one``
         and ``other``, the models' names, the more robust one first, and ``withstood``, the images
         that either of them withstands.
     """

@@ -12,7 +12,8 @@ from typing import Any, overload
 
 from runs.budgets import parse_budget
 from runs.errors import UserError
-from runs.spec import Attack, AttackSpec, StudySpec, TrainSpec, parse_spec
+from runs.spec import AttackSpec, StudySpec, TrainSpec, parse_spec
+from runs.threat_model import Attack
 
 THREAT = ("norm", "eps")
 STEPS = ("step_size", "steps", "restarts")

@@ -1,7 +1,8 @@
 """Named specs. Each preset is a whole study; a train or attack run takes its part of one."""
 
 from runs.errors import UserError
-from runs.spec import PGD, AttackSpec, StudySpec, TrainSpec, standard_attacks
+from runs.spec import AttackSpec, StudySpec, TrainSpec
+from runs.threat_model import PGD, standard_attacks
 
 
 def _demo() -> StudySpec:

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from runs.errors import NotFoundError, UserError
+from runs.intervals import rate, wilson
 from runs.outcomes import compare_pairs
-from runs.statistics import rate, wilson
 from runs.store import CHECKPOINTS, Run, Store
 
 Row = dict[str, Any]

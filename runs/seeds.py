@@ -10,9 +10,9 @@ from typing import Any
 
 from runs.datasets import DATASETS
 from runs.errors import NotFoundError, UserError
+from runs.intervals import mean_and_std
 from runs.results import NO_PART_OF_THE_THREAT, Row, first_difference, model_label, tables
 from runs.spec import TrainSpec
-from runs.statistics import mean_and_std
 from runs.store import Run, Store
 
 NO_PART_OF_THE_RECIPE = ("name", "device", "threads", "share", "data_dir", "seed")

@@ -1,3 +1,4 @@
-"""What a person touches: the command line and the screen. Reads and launches runs; never
-imports the engine.
+"""What a person touches: the ``advtui`` command and the screen.
+
+Reads runs and starts workers. Never imports the engine or torch.
 """

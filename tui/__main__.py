@@ -49,7 +49,7 @@ def _reader_gone() -> int:
 
 def _explain(error: Exception) -> int:
     from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
-    from tui.text import clean
+    from tui.render.text import clean
 
     if isinstance(error, UserError):
         message, code = str(error), error.exit_code

@@ -21,14 +21,14 @@ from textual.screen import Screen
 
 from runs.errors import UserError
 from runs.store import Run, Store
-from tui.feed import Courses, HomeFeed
-from tui.rows import Row
-from tui.screens.base import HouseScreen
-from tui.screens.runs import RunsScreen
+from tui.render.text import clean
+from tui.render.themes import THEMES
+from tui.run_list.feed import HomeFeed, TrainingSnapshots
+from tui.run_list.row import Row
+from tui.screens.base import AppScreen
+from tui.screens.run_list import RunListScreen
 from tui.settings import Settings, read_settings
-from tui.text import clean
-from tui.themes import THEMES
-from tui.widgets.guarded import Guarded
+from tui.widgets.error_boundary import ErrorBoundary
 
 TICK_S = 0.5
 PASS_EVERY_S = 1.0
@@ -37,7 +37,7 @@ ERRORS_A_SECOND = 20
 """So many errors of the screen's own within a second are a loop: then it does end."""
 
 
-class AdvtuiApp(Guarded, App[None]):
+class AdvtuiApp(ErrorBoundary, App[None]):
     """The app over one home."""
 
     CSS_PATH = "app.tcss"
@@ -64,7 +64,7 @@ class AdvtuiApp(Guarded, App[None]):
         """Ids of the runs that are marked, on whatever screen."""
         self.looks: dict[str, int] = {}
         """The colour that each training keeps while the screen is open."""
-        self.courses = Courses()
+        self.courses = TrainingSnapshots()
         self.faults: list[Exception] = []
         """The screen's own errors, each of which was told in a notice."""
         self.unshown: deque[Exception] = deque(maxlen=20)
@@ -77,10 +77,10 @@ class AdvtuiApp(Guarded, App[None]):
         known = self.settings.theme in self.available_themes
         self.theme = self.settings.theme if known else THEMES[0].name
 
-    def get_default_screen(self) -> RunsScreen:
+    def get_default_screen(self) -> RunListScreen:
         """Home, with what a first look brings: the first frame shows runs."""
         self.feed.step(budget_s=0.05)
-        return RunsScreen()
+        return RunListScreen()
 
     def on_mount(self) -> None:
         problems = [self.settings.problem] if self.settings.problem else []
@@ -115,10 +115,10 @@ class AdvtuiApp(Guarded, App[None]):
             self.set_timer(PASS_EVERY_S if over else 0.02, self._look_through_home)
 
     @property
-    def _front(self) -> HouseScreen | None:
+    def _front(self) -> AppScreen | None:
         """The screen in front, where it is one of ours and its widgets are there."""
         front = self.screen_stack[-1] if self.screen_stack else None
-        return front if isinstance(front, HouseScreen) and front.is_ready else None
+        return front if isinstance(front, AppScreen) and front.is_ready else None
 
     def _tick(self) -> None:
         self._started_here = [worker for worker in self._started_here if worker.poll() is None]
@@ -198,9 +198,9 @@ class AdvtuiApp(Guarded, App[None]):
 
     def open_run(self, run_id: str) -> None:
         """Open a run's screen."""
-        from tui.screens.run import RunScreen
+        from tui.screens.run_detail import RunDetailScreen
 
-        self.push_screen(RunScreen(self.run_of(run_id), self.store, self.clock))
+        self.push_screen(RunDetailScreen(self.run_of(run_id), self.store, self.clock))
 
     # Keys and commands
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from tui import browsing, launching
-from tui.options import Home
+from tui.commands import browse, launch, manage
+from tui.commands.options import Home
 
 app = typer.Typer(
     name="advtui",
@@ -51,9 +51,9 @@ def options(
 
 
 for command in (
-    *(launching.study, launching.train, launching.attack, launching.resume),
-    *(browsing.runs, browsing.show, browsing.watch, browsing.logs, browsing.compare),
-    *(browsing.classes, browsing.examples),
-    *(browsing.stop, browsing.tag, browsing.rm, browsing.doctor),
+    *(launch.study, launch.train, launch.attack, launch.resume),
+    *(browse.runs, browse.show, browse.watch, browse.logs, browse.compare),
+    *(browse.classes, browse.examples),
+    *(manage.stop, manage.tag, manage.rm, manage.doctor),
 ):
     app.command()(command)

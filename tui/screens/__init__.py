@@ -1,1 +1,4 @@
-"""The screens: runs, a run, a comparison, a new run, and what opens above them."""
+"""The screens: run list, one run, comparison, new run, and the dialogs above them.
+
+No screen imports the app; :mod:`tui.messages` asks it to act.
+"""

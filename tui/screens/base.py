@@ -10,10 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui.palette import Palette
-from tui.themes import palette_of
-from tui.widgets.guarded import Guarded
-from tui.widgets.paper import Line, Paper
+from tui.render.lines import Line
+from tui.render.palette import Palette
+from tui.render.themes import palette_of
+from tui.widgets.error_boundary import ErrorBoundary
+from tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
     from tui.app import AdvtuiApp
@@ -27,7 +28,7 @@ def _room(hint: tuple[str, str]) -> int:
     return cell_len(hint[0]) + cell_len(hint[1]) + 3
 
 
-class HouseScreen(Guarded, Screen[None]):
+class AppScreen(ErrorBoundary, Screen[None]):
     """A screen of the house: head, body, foot."""
 
     FOOT: ClassVar[tuple[str, ...]] = ()
@@ -47,9 +48,9 @@ class HouseScreen(Guarded, Screen[None]):
         return palette_of(self.app)
 
     def compose(self) -> ComposeResult:
-        yield Paper(lambda width: [self._head_line(width)], id="head")
+        yield LineView(lambda width: [self._head_line(width)], id="head")
         yield from self.body()
-        yield Paper(lambda width: [self._foot_line(width)], id="foot")
+        yield LineView(lambda width: [self._foot_line(width)], id="foot")
 
     def body(self) -> Iterable[Widget]:
         """What stands between head and foot."""
@@ -80,8 +81,8 @@ class HouseScreen(Guarded, Screen[None]):
     def redraw_frame(self) -> None:
         """Draw head and foot again where they have changed."""
         if self.is_ready:
-            self.query_one("#head", Paper).redraw()
-            self.query_one("#foot", Paper).redraw()
+            self.query_one("#head", LineView).redraw()
+            self.query_one("#foot", LineView).redraw()
 
     def action_back(self) -> None:
         self.dismiss()

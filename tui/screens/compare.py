@@ -12,16 +12,17 @@ from runs.errors import UserError
 from runs.results import compare, split_checkpoint
 from runs.seeds import mean_over_seeds
 from runs.store import Run
-from tui.curves import Course
-from tui.rows import dicts
-from tui.screens import pages
-from tui.screens.actions import RunActions
-from tui.screens.curves import CurvesPane, colours, course_label
-from tui.screens.run import PagePaper
-from tui.screens.tablepage import comparison_lines
-from tui.seed_tables import mean_comparison
-from tui.text import clean
-from tui.widgets.paper import Line, Paper, lines_of, wrapped
+from tui.charts.training_curves import TrainingCurves
+from tui.render.lines import Line, lines_of, wrapped
+from tui.render.seed_table import mean_comparison
+from tui.render.text import clean
+from tui.run_list.row import dicts
+from tui.screens.panes import pages
+from tui.screens.panes.curves import CurvesPane, colours, course_label
+from tui.screens.panes.table import comparison_lines
+from tui.screens.run_actions import RunActions
+from tui.widgets.line_view import LineView
+from tui.widgets.scroll_page import ScrollPage
 
 PAGES = ("table", "curves", "specs")
 CURVES_EVERY_TICKS = 20
@@ -80,10 +81,10 @@ class CompareScreen(RunActions):
         self._missing: set[str] = set()
 
     def body(self) -> Iterable[Widget]:
-        yield Paper(self._tab_line, id="words")
-        yield PagePaper(self._table, id="table")
+        yield LineView(self._tab_line, id="words")
+        yield ScrollPage(self._table, id="table")
         yield CurvesPane(id="curves", classes="page")
-        yield PagePaper(self._specs, id="specs")
+        yield ScrollPage(self._specs, id="specs")
 
     def head(self) -> tuple[Text, Text]:
         count = len(self._words)
@@ -102,7 +103,7 @@ class CompareScreen(RunActions):
         if states != self._states:  # a table costs a look at every run
             self._states = states
             if PAGES[self._page] == "table":
-                self.query_one("#table", Paper).redraw()
+                self.query_one("#table", LineView).redraw()
 
     def tick(self) -> None:
         self._ticks += 1
@@ -196,7 +197,7 @@ class CompareScreen(RunActions):
             for one in trained:
                 look = colours(self.house.looks, [one.id])[one.id]
                 label = course_label(str(one.name or ""), str(one.mode or ""), one.id)
-                courses.append(Course(label, look, self.house.courses.snapshot(one)))
+                courses.append(TrainingCurves(label, look, self.house.courses.snapshot(one)))
         unique = {course.look: course for course in courses}
         self.query_one(CurvesPane).show(list(unique.values()), "none of these runs is a training")
 
@@ -228,10 +229,10 @@ class CompareScreen(RunActions):
             self.query_one(f"#{name}").set_class(name == PAGES[page], "-shown")
         shown = self.query_one(f"#{PAGES[page]}")
         shown.focus()
-        self.query_one("#words", Paper).redraw()
+        self.query_one("#words", LineView).redraw()
         if PAGES[page] == "curves":
             self.call_after_refresh(self._show_curves)
-        elif isinstance(shown, Paper):
+        elif isinstance(shown, LineView):
             self.call_after_refresh(shown.redraw)
 
     def action_page(self, page: int) -> None:

@@ -10,14 +10,15 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from tui.themes import palette_of
-from tui.widgets.guarded import Guarded
-from tui.widgets.paper import Paper, wrapped
+from tui.render.lines import wrapped
+from tui.render.themes import palette_of
+from tui.widgets.error_boundary import ErrorBoundary
+from tui.widgets.line_view import LineView
 
 T = TypeVar("T")
 
 
-class Dialog(Guarded, ModalScreen[T | None]):
+class Dialog(ErrorBoundary, ModalScreen[T | None]):
     """A box above the screen; escape closes it with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,7 +40,7 @@ class Choose(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
-            yield Paper(self._lines)
+            yield LineView(self._lines)
 
     def _lines(self, width: int) -> list[Text]:
         palette = palette_of(self.app)
@@ -51,7 +52,7 @@ class Choose(Dialog[str]):
         return lines
 
     def on_resize(self) -> None:
-        paper = self.query_one(Paper)
+        paper = self.query_one(LineView)
         paper.styles.height = len(self._lines(max(min(self.size.width, 76) - 6, 20)))
 
     def action_answer(self, key: str) -> None:
@@ -68,9 +69,9 @@ class Write(Dialog[str]):
     def compose(self) -> ComposeResult:
         palette = palette_of(self.app)
         with Vertical(classes="box"):
-            yield Paper(lambda _: [Text(self._title, palette.title)], id="title")
+            yield LineView(lambda _: [Text(self._title, palette.title)], id="title")
             yield Input(self._value, compact=True, select_on_focus=False)
-            yield Paper(lambda _: [Text(self._hint, palette.dim)], id="hint")
+            yield LineView(lambda _: [Text(self._hint, palette.dim)], id="hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -93,7 +94,7 @@ class Help(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box tall"):
-            yield Paper(self._lines)
+            yield LineView(self._lines)
 
     def _lines(self, width: int) -> list[Text]:
         palette = palette_of(self.app)
@@ -110,4 +111,4 @@ class Help(Dialog[None]):
         return lines
 
     def action_scroll(self, by: int) -> None:
-        self.query_one(Paper).scroll_relative(y=by, animate=False)
+        self.query_one(LineView).scroll_relative(y=by, animate=False)

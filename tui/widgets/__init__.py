@@ -1,1 +1,4 @@
-"""What the screens are made of: paper, charts, lists, bars, pictures."""
+"""Widgets: lines of text, charts, the run list, form fields.
+
+Knows no run store and no screen.
+"""

@@ -1,13 +1,14 @@
-"""A chart on the screen: thin, over :mod:`tui.plot`."""
+"""A chart on the screen: thin, over :mod:`tui.charts.plot`."""
 
 from collections.abc import Iterable
 
-from tui.plot import Plot, render_plot
-from tui.themes import palette_of
-from tui.widgets.paper import Line, Paper
+from tui.charts.plot import Plot, render_plot
+from tui.render.lines import Line
+from tui.render.themes import palette_of
+from tui.widgets.line_view import LineView
 
 
-class Chart(Paper):
+class Chart(LineView):
     """Draws a :class:`Plot` at its own size."""
 
     def __init__(self, *, id: str | None = None) -> None:

@@ -11,12 +11,12 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
-from tui.themes import palette_of
-from tui.widgets.guarded import Guarded
-from tui.widgets.paper import Paper
+from tui.render.themes import palette_of
+from tui.widgets.error_boundary import ErrorBoundary
+from tui.widgets.line_view import LineView
 
 
-class Choice(Guarded, Widget, can_focus=True):
+class Choice(ErrorBoundary, Widget, can_focus=True):
     """One of a few words: ``‹ robust ›``; an empty word stands for the preset's own."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -67,7 +67,7 @@ class Choice(Guarded, Widget, can_focus=True):
         self.action_turn(1)
 
 
-class Field(Guarded, Widget):
+class Field(ErrorBoundary, Widget):
     """A line of the form."""
 
     def __init__(
@@ -89,9 +89,9 @@ class Field(Guarded, Widget):
             self.entry = Choice(options, value)
 
     def compose(self) -> ComposeResult:
-        label = Paper(lambda _: [Text(self._label, palette_of(self.app).dim)])
+        label = LineView(lambda _: [Text(self._label, palette_of(self.app).dim)])
         label.add_class("label")
-        told = Paper(lambda _: [Text(self._told, palette_of(self.app).dim)])
+        told = LineView(lambda _: [Text(self._told, palette_of(self.app).dim)])
         told.add_class("told")
         label.can_focus = told.can_focus = False
         yield label

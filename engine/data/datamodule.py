@@ -1,0 +1,112 @@
+"""Batches for Lightning's Trainer: the loader counts, the device cuts.
+
+The loader yields batch numbers; the batch itself is cut, cropped and flipped on the device as a
+function of (seed, epoch, batch number), so a resumed epoch goes on with the batch that comes next.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pytorch_lightning as pl
+from torch import Tensor
+from torch.profiler import record_function
+
+from engine.data.augmentation import augment, cutout, trivial_augment
+from engine.data.pictures import Batch, Pictures, to_float
+from engine.data.splits import epoch_order
+from engine.seeding import derive, generator
+from runs.spec import TrainSpec
+
+
+class BatchNumbers:
+    """0, 1, …, length − 1, and where it stands: Lightning saves and restores that."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._next = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[int]:
+        start = self._next if self._next < self._length else 0
+        for number in range(start, self._length):
+            self._next = number + 1
+            yield number
+
+    def state_dict(self) -> dict[str, int]:
+        return {"next": self._next}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self._next = state["next"]
+
+
+class PicturesOnDevice(pl.LightningDataModule):
+    """Training and validation split of one run, held on its device.
+
+    ``flips``: whether a mirrored picture keeps its label; ``mean``: the data set's mean colour.
+    """
+
+    def __init__(
+        self,
+        train: Pictures,
+        validation: Pictures,
+        spec: TrainSpec,
+        *,
+        flips: bool,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+    ) -> None:
+        super().__init__()
+        self._train = train
+        self._validation = validation
+        self._spec = spec
+        self._flips = flips
+        self._mean = mean
+        self._order: tuple[int, Tensor] | None = None
+
+    def train_dataloader(self) -> BatchNumbers:
+        # A last batch of one image would break BatchNorm, and uneven shapes compiled steps.
+        return BatchNumbers(max(1, len(self._train) // self._spec.batch_size))
+
+    def val_dataloader(self) -> BatchNumbers:
+        return BatchNumbers(-(-len(self._validation) // self._validation_batch))
+
+    @property
+    def _validation_batch(self) -> int:
+        # A GPU is idle between the kernels of small batches.
+        usual = 1000 if self._validation.images.device.type == "cuda" else 250
+        return max(self._spec.batch_size, usual)
+
+    def on_after_batch_transfer(self, batch: int, dataloader_idx: int) -> Batch:
+        assert self.trainer is not None
+        if self.trainer.training:
+            return self._train_batch(self.trainer.current_epoch, batch)
+        start = batch * self._validation_batch
+        size = self._validation_batch
+        cut = slice(start, start + size)
+        split = self._validation
+        return to_float(split.images[cut]), split.labels[cut], split.indices[cut]
+
+    @record_function("augmentation")
+    def _train_batch(self, epoch: int, number: int) -> Batch:
+        seed, size = self._spec.seed, self._spec.batch_size
+        if self._order is None or self._order[0] != epoch:
+            order = epoch_order(len(self._train), seed, epoch)
+            self._order = (epoch, order.to(self._train.labels.device))
+        chosen = self._train.subset(self._order[1][number * size : (number + 1) * size])
+        images = self._augmented(chosen.images, epoch, number)
+        return to_float(images), chosen.labels, chosen.indices
+
+    def _augmented(self, images: Tensor, epoch: int, number: int) -> Tensor:
+        spec = self._spec
+        if not spec.augment:
+            return images
+        rng = generator(spec.seed, "augment", epoch, number)
+        images = augment(images, rng, flips=self._flips)
+        match spec.augmentation:
+            case "cutout":
+                rng = generator(spec.seed, "cutout", epoch, number)
+                return cutout(images, rng, size=spec.cutout_size, fill=self._mean)
+            case "trivial":
+                return trivial_augment(images, derive(spec.seed, "trivial", epoch, number))
+            case _:
+                return images

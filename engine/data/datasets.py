@@ -1,0 +1,136 @@
+"""The named data sets: download, check, and load them as uint8 tensors. Knows no model."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine.data.pictures import Pictures
+from engine.data.splits import stratified
+from engine.seeding import generator
+from runs.datasets import ALTERNATIVES, DATASETS, check_data, data_folder
+from runs.errors import NotFoundError
+from runs.locks import FileLock
+
+
+@dataclass(frozen=True)
+class DataSplits:
+    """A data set: official training and test split, class names, and its normalisation."""
+
+    train: Pictures
+    test: Pictures
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    flips: bool
+    """Whether a mirrored picture keeps its label."""
+
+
+Progress = Callable[[int, int], None]
+"""Called with bytes done and bytes in all."""
+
+
+def ensure_data(name: str, home: Path, data_dir: str | None, progress: Progress) -> None:
+    """Check the data set's files, and download them where they are absent.
+
+    Raises:
+        NotFoundError: damaged files, a folder without the data set, or no network.
+    """
+    if check_data(name, home, data_dir):
+        return
+    with FileLock(home / "locks" / f"download-{name}.lock"):  # runs started at once fetch once
+        if not check_data(name, home, data_dir):
+            _download(name, data_folder(home, data_dir), progress)
+
+
+def load(name: str, home: Path, data_dir: str | None) -> DataSplits:
+    """Read a data set that :func:`ensure_data` has found whole."""
+    if name == "digits":
+        return _digits()
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    source = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
+    folder = str(data_folder(home, data_dir))
+    splits = []
+    for train in (True, False):
+        official = source(folder, train=train, download=False)
+        images = torch.from_numpy(official.data).permute(0, 3, 1, 2).contiguous()
+        splits.append(_pictures(images, torch.tensor(official.targets)))
+    return DataSplits(splits[0], splits[1], tuple(official.classes), *_scale(name), flips=True)
+
+
+def _scale(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    dataset = DATASETS[name]
+    assert dataset.mean is not None
+    assert dataset.std is not None
+    return dataset.mean, dataset.std
+
+
+def _pictures(images: Tensor, labels: Tensor) -> Pictures:
+    return Pictures(images, labels.long(), torch.arange(len(labels)))
+
+
+def _digits() -> DataSplits:
+    """scikit-learn's 1,797 handwritten digits, 8×8 grey in 0–16, brought to 3×32×32.
+
+    A fifth of each class is the test split, drawn once with a fixed seed.
+    """
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    grey = torch.from_numpy(source.images).float()[:, None] / 16
+    large = torch.nn.functional.interpolate(grey, (32, 32), mode="bilinear", align_corners=False)
+    images = (large * 255).round().to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
+    pictures = _pictures(images, torch.from_numpy(source.target))
+    test, train = stratified(pictures.labels, 36, generator(0, "digits test split"))
+    return DataSplits(
+        _pictures(images[train], pictures.labels[train]),
+        _pictures(images[test], pictures.labels[test]),
+        tuple(str(digit) for digit in range(10)),
+        *_scale("digits"),
+        flips=False,
+    )
+
+
+def _download(name: str, folder: Path, progress: Progress) -> None:
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    dataset = DATASETS[name]
+    source = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
+    archive = folder / source.filename
+    size = {"cifar10": 170_498_071, "cifar100": 169_001_437}[name]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _watching(archive, size, progress):
+            source(str(folder), download=True)
+    except (OSError, RuntimeError) as error:
+        reason = str(error) or type(error).__name__
+        raise NotFoundError(
+            f"{dataset.title} is not in {folder} and could not be downloaded ({reason}): "
+            f"is there a network? Otherwise {ALTERNATIVES}"
+        ) from None
+    finally:
+        archive.unlink(missing_ok=True)  # the unpacked files stay; half an archive is no use
+
+
+@contextmanager
+def _watching(archive: Path, size: int, progress: Progress) -> Iterator[None]:
+    """Report how far a growing file has come, twice a second."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            if archive.exists():
+                progress(min(archive.stat().st_size, size), size)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

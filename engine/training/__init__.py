@@ -1,0 +1,4 @@
+"""Training: recipes, losses, the LightningModule and the Trainer.
+
+Knows nothing of the test split.
+"""

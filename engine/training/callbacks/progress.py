@@ -1,0 +1,130 @@
+"""The progress and metrics of a training as events. Changes nothing of the training."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+
+from engine.training.callbacks.checkpointing import MONITORS
+from engine.training.callbacks.stopwatch import Stopwatch
+from engine.training.lightning_module import Classifier
+from runs.events import EventWriter
+
+PROGRESS_EVERY_S = 0.5
+
+
+VALIDATED = ("val_loss", "val_fgsm_accuracy", *MONITORS.values())
+
+
+STEP_METRICS_EVERY_S = 2.0
+
+
+class Reporter(pl.Callback):
+    """Writes progress and metric events. Stands behind the ``stopwatch`` that it reads."""
+
+    def __init__(self, events: EventWriter, stopwatch: Stopwatch) -> None:
+        self._events = events
+        self._stopwatch = stopwatch
+        self._progress_at = 0.0
+        self._metrics_at = 0.0
+        self._lr = 0.0
+        self.last: dict[str, Any] = {}
+        """The values of the last whole epoch."""
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        assert isinstance(pl_module, Classifier)
+        self._tell(pl_module)
+        batches = int(trainer.num_training_batches)
+        self._progress(trainer, "train", batch_idx + 1, batches, self._stopwatch.rate)
+        now = time.monotonic()
+        if now - self._metrics_at >= STEP_METRICS_EVERY_S:
+            self._metrics_at = now
+            loss, accuracy, _ = pl_module.latest.tolist()
+            values = {"train_loss": loss, "train_accuracy": accuracy, "lr": self._lr}
+            self._write_metric(trainer, "step", values)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        assert isinstance(pl_module, Classifier)
+        self._tell(pl_module)
+        self._progress(trainer, "validate", batch_idx + 1, int(trainer.num_val_batches[0]), None)
+
+    def _tell(self, module: Classifier) -> None:
+        for message in module.notices:
+            self._events.write("log", level="warning", message=message)
+        module.notices.clear()
+
+    def _progress(
+        self, trainer: pl.Trainer, task: str, done: int, total: int, rate: float | None
+    ) -> None:
+        """At most twice a second, and at the end of a task."""
+        now = time.monotonic()
+        if done < total and now - self._progress_at < PROGRESS_EVERY_S:
+            return
+        self._progress_at = now
+        left = self._stopwatch.left_s(trainer)
+        self._events.write(
+            "progress",
+            task=task,
+            epoch=trainer.current_epoch,
+            epochs=trainer.max_epochs,
+            done=done,
+            total=total,
+            unit="batches",
+            rate=rate,
+            eta_s=None if left is None else round(left, 1),
+        )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, Classifier)
+        logged = trainer.callback_metrics
+        values = {
+            **pl_module.training_means(),
+            **{name: float(logged[name]) for name in VALIDATED},
+        }
+        values["lr"] = self._lr
+        values["seconds"], warm_up = self._stopwatch.epoch_s
+        self.last = {"epoch": trainer.current_epoch, **_rounded(values)}
+        self._write_metric(trainer, "epoch", values, warm_up=round(warm_up, 3))
+
+    def _write_metric(
+        self, trainer: pl.Trainer, every: str, values: dict[str, Any], **fields: float
+    ) -> None:
+        self._events.write(
+            "metric",
+            epoch=trainer.current_epoch,
+            step=trainer.global_step,
+            every=every,
+            values=_rounded(values),
+            **fields,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last": self.last}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.last = dict(state_dict["last"])
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    """Six digits: what is left of a float32 mean."""
+    return {name: float(f"{value:.6g}") for name, value in values.items()}

@@ -1,0 +1,157 @@
+"""Carry out a train spec: data, module, Lightning's Trainer, result."""
+
+import logging
+import math
+import time
+import warnings
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import WeightAveraging
+
+from engine.data.datamodule import PicturesOnDevice
+from engine.data.datasets import load
+from engine.data.splits import split_validation
+from engine.devices import autocast_dtype
+from engine.models.checkpoint import read_checkpoint
+from engine.process.stop_signal import StopSignal
+from engine.training.callbacks.averaging import EqualAveraging, moving_average
+from engine.training.callbacks.checkpointing import (
+    CheckpointReporter,
+    checkpoint_io,
+    keepers,
+)
+from engine.training.callbacks.overfitting_watch import OverfittingWatch
+from engine.training.callbacks.profiler import Profiler
+from engine.training.callbacks.progress import Reporter
+from engine.training.callbacks.stopping import Patience, StopAtBatch, StopAtEpoch
+from engine.training.callbacks.stopwatch import Stopwatch
+from engine.training.compiled_passes import is_wanted
+from engine.training.flops import costs, passes, validation_passes
+from engine.training.lightning_module import Classifier
+from runs.errors import UserError
+from runs.events import EventWriter
+from runs.snapshot import read_snapshot
+from runs.spec import TrainSpec
+from runs.store import Run
+
+
+def resume_point(run: Run) -> dict[str, int] | None:
+    """Where the run's last checkpoint stands: epoch and step, None where there is none."""
+    path = run.checkpoint("last")
+    if not path.is_file():
+        return None
+    content = read_checkpoint(path)
+    return {"epoch": int(content["epoch"]), "step": int(content["global_step"])}
+
+
+def train(
+    run: Run, spec: TrainSpec, device: torch.device, events: EventWriter, stop: StopSignal
+) -> dict[str, Any]:
+    """Train as ``spec`` says, from the run's last checkpoint where there is one.
+
+    Returns:
+        The fields of a train run's result: epochs, steps, last metrics, checkpoints.
+
+    Raises:
+        StopRequested: a stop was asked for; ``last.ckpt`` holds the place.
+        UserError: the spec does not fit the data.
+    """
+    splits = load(spec.data, run.home, spec.data_dir)
+    training, validation = split_validation(
+        splits.train, spec.val_per_class, spec.seed, spec.train_limit
+    )
+    if len(training) < spec.batch_size:
+        raise UserError(f"batch_size {spec.batch_size} exceeds the {len(training)} training images")
+    pl.seed_everything(spec.seed, workers=False, verbose=False)
+    data = PicturesOnDevice(
+        training.to(device),
+        validation.to(device),
+        spec,
+        flips=splits.flips,
+        mean=splits.mean,
+    )
+    per_epoch = len(data.train_dataloader())
+    module = Classifier(
+        spec,
+        len(splits.classes),
+        list(splits.mean),
+        list(splits.std),
+        steps=spec.epochs * per_epoch,
+        compiling=is_wanted(spec, device),
+    )
+    cost = costs(len(splits.classes), spec.width)
+    look, step = cost.of(validation_passes(spec)), cost.of(passes(spec))
+    stopwatch = Stopwatch(len(validation) * look / (spec.batch_size * step))
+    reporter = Reporter(events, stopwatch)
+    last = run.checkpoint("last")
+
+    watching = [OverfittingWatch(events)] if spec.mode == "robust" else []
+    early = [] if spec.patience is None else [Patience(spec.patience)]
+    keeping = keepers(last.parent)
+    _quieten_lightning()
+    bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16
+    trainer = pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        precision="bf16-mixed" if bf16 else "32-true",
+        max_epochs=spec.epochs,
+        callbacks=[
+            *_averaging(spec, per_epoch),
+            stopwatch,
+            reporter,
+            *watching,
+            *early,
+            StopAtBatch(stop, last, events),
+            *keeping,
+            CheckpointReporter(events, keeping),
+            StopAtEpoch(stop),
+            *([Profiler(run.path, stopwatch)] if spec.profile else []),
+        ],
+        plugins=[checkpoint_io(device)],
+        default_root_dir=run.path,
+        benchmark=True,
+        inference_mode=False,  # the validation attacks, and needs gradients
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    if not module.settled:
+        events.write("log", level="info", message="compiling: the first steps take a minute or so")
+    began = time.monotonic()
+    trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
+    epochs = int(reporter.last["epoch"]) + 1
+    if epochs < spec.epochs:
+        waited = "1 epoch" if spec.patience == 1 else f"{spec.patience} epochs"
+        message = f"stopped early: robust accuracy has not risen for {waited}"
+        events.write("log", level="info", message=message)
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    return {
+        "mode": spec.mode,
+        "epochs": epochs,
+        "steps": trainer.global_step,
+        "train_images": len(training),
+        "val_images": len(validation),
+        "precision": "bf16" if bf16 else "fp32",
+        "fit_seconds": time.monotonic() - began,
+        **stopwatch.summary(spec, trainer.global_step, cost, device, dtype),
+        "last": reporter.last,
+        "checkpoints": read_snapshot(run).checkpoints,
+    }
+
+
+def _averaging(spec: TrainSpec, steps_per_epoch: int) -> list[WeightAveraging]:
+    if spec.swa_start is not None:
+        first = math.ceil(round(spec.swa_start * spec.epochs, 6))
+        return [EqualAveraging(first, steps_per_epoch)]
+    return [moving_average(spec.ema_decay)] if spec.ema_decay > 0 else []
+
+
+def _quieten_lightning() -> None:
+    """Its advice is for people who write training scripts; here it would only fill the log."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for about in (".*does not have many workers.*", ".*Checkpoint directory.*exists.*"):
+        warnings.filterwarnings("ignore", about)
+    warnings.filterwarnings("ignore", ".*lr_scheduler.step.*before.*optimizer.step.*")

@@ -1,0 +1,115 @@
+"""The pictures that an attack run keeps: clean and adversarial, with predictions.
+
+The format of ``examples.npz``, written by the engine and read by the screen. NumPy is imported on
+first use.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runs.errors import NotFoundError
+
+_ARRAYS = (
+    *("images", "labels", "indices", "adversarial", "targets", "classes"),
+    *("clean_predictions", "clean_confidences", "predictions", "confidences"),
+)
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """One image under one attack."""
+
+    attack: str
+    image: Any
+    """uint8 (H, W, 3)."""
+    perturbation: Any
+    """uint8 (H, W, 3): grey where nothing was changed, amplified."""
+    amplified: float
+    prediction: str
+    confidence: float
+    target: str | None
+    fooled: bool
+    """Whether the attack reached its aim: the target class, or any wrong one."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One test image as a model sees it, clean and under each attack."""
+
+    index: int
+    label: str
+    clean: Any
+    prediction: str
+    confidence: float
+    attacked: list[Attacked]
+
+
+class Examples:
+    """The pictures that an attack run has kept."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file.
+
+        Raises:
+            NotFoundError: it is absent, or not what an attack run writes.
+        """
+        import numpy as np
+
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                self._of = {key: found[key] for key in found.files}
+            for key in _ARRAYS:
+                self._of[key]
+            self.models = [str(name) for name in self._of["models"]]
+            self.attacks = [str(name) for name in self._of["attacks"]]
+            self.count = len(self._of["images"])
+            shape = (len(self.models), len(self.attacks), self.count)
+            if self._of["adversarial"].shape[:3] != shape or self._of["images"].ndim != 4:
+                raise ValueError("its arrays do not fit together")
+        except FileNotFoundError:
+            raise NotFoundError("no pictures were kept") from None
+        except Exception as error:  # zipfile, zlib and NumPy each have their own
+            raise NotFoundError(f"{path} can't be read: {error}") from None
+
+    def example(self, model: int, number: int) -> Example:
+        """The picture ``number`` as ``model`` sees it."""
+        of = self._of
+        clean = of["images"][number]
+        label = int(of["labels"][number])
+        return Example(
+            index=int(of["indices"][number]),
+            label=self._class(label),
+            clean=_pixels(clean),
+            prediction=self._class(of["clean_predictions"][model, number]),
+            confidence=float(of["clean_confidences"][model, number]),
+            attacked=[self._attacked(model, a, number, label) for a in range(len(self.attacks))],
+        )
+
+    def _attacked(self, model: int, attack: int, number: int, label: int) -> Attacked:
+        import numpy as np
+
+        of = self._of
+        adversarial = of["adversarial"][model, attack, number].astype(np.float32)
+        delta = adversarial - of["images"][number].astype(np.float32) / 255
+        largest = float(np.abs(delta).max()) or 1.0
+        predicted = int(of["predictions"][model, attack, number])
+        target = int(of["targets"][model, attack, number])
+        return Attacked(
+            attack=self.attacks[attack],
+            image=_pixels(np.rint(np.clip(adversarial, 0, 1) * 255).astype(np.uint8)),
+            perturbation=_pixels(np.rint((0.5 + 0.5 * delta / largest) * 255).astype(np.uint8)),
+            amplified=0.5 / largest,
+            prediction=self._class(predicted),
+            confidence=float(of["confidences"][model, attack, number]),
+            target=None if target < 0 else self._class(target),
+            fooled=predicted != label if target < 0 else predicted == target,
+        )
+
+    def _class(self, number: Any) -> str:
+        names = self._of["classes"]
+        return str(names[int(number)]) if 0 <= int(number) < len(names) else f"class {number}"
+
+
+def _pixels(chw: Any) -> Any:
+    return chw.transpose(1, 2, 0)

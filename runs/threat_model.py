@@ -1,0 +1,152 @@
+"""The threat model: PGD and its family, an attack of an evaluation, and their wording.
+
+Specs are frozen and validated; unknown fields are refused by name. Images lie in [0, 1] and every
+budget is in these units.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from runs.budgets import format_budget, parse_budget
+
+Budget = Annotated[float, BeforeValidator(parse_budget), Field(ge=0)]
+
+
+Norm = Literal["linf", "l2"]
+
+
+AttackLoss = Literal["ce", "margin", "dlr"]
+
+
+TargetRule = Literal["random", "least-likely", "next", "runner-up", "all"]
+
+
+class Spec(BaseModel):
+    """Frozen, keyword-only, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class PGD(Spec):
+    """Projected gradient descent (Madry et al. 2018, section 2.1) and its family.
+
+    One step of length ε from the image itself is FGSM (Goodfellow et al. 2015); momentum makes it
+    MI-FGSM (Dong et al. 2018). APGD (Croce & Hein 2020) takes norm, budget, steps, restarts and
+    loss from here, and finds its step size and momentum itself.
+    """
+
+    norm: Norm = Field("linf", description="norm of the perturbation: linf or l2")
+    eps: Budget = Field(8 / 255, description="budget ε, in pixels of [0, 1]")
+    step_size: Budget = Field(2 / 255, description="length of one step, in pixels of [0, 1]")
+    steps: int = Field(10, ge=1, le=100_000, description="gradient steps per restart")
+    restarts: int = Field(1, ge=1, le=1_000, description="independent random starts")
+    random_start: bool = Field(True, description="begin at a random point of the ε-ball")
+    loss: AttackLoss = Field("ce", description="what the attack climbs: ce, margin (CW) or dlr")
+    step_schedule: Literal["fixed", "cosine"] = Field(
+        "fixed", description="cosine: the step falls to 0 in half a cosine over each restart"
+    )
+    momentum: float = Field(
+        0.0, ge=0, le=10, description="decay of the accumulated gradient; 1: MI-FGSM, 0: none"
+    )
+    craft_mode: Literal["eval", "train"] = Field(
+        "eval", description="mode of the model while attacking; train has no active set"
+    )
+    active_set: bool = Field(
+        True, description="in evaluation, images that are fooled leave the batch"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.norm == "linf" and self.eps > 1:
+            meant = f"; {self.eps:g}/255 was probably meant" if self.eps <= 255 else ""
+            raise ValueError(
+                f"ε = {self.eps:g} is outside [0, 1]: ε is in pixels of [0, 1], not of 0–255{meant}"
+            )
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError("restarts above 1 need random_start: without it they are all equal")
+        return self
+
+    def describe(self, start: str | None = None, loss: str | None = None) -> str:
+        """``PGD-20, L∞, ε = 8/255, step 2/255, 1 restart, random start, cross-entropy``.
+
+        ``start`` and ``loss``: words for those of a recipe that has its own.
+        """
+        cosine = ", falling as a cosine" if self.step_schedule == "cosine" else ""
+        momentum = f", momentum {self.momentum:g}" if self.momentum else ""
+        start = start or ("random start" if self.random_start else "start at the image")
+        return (
+            f"PGD-{self.steps}, {self.budget}, step {format_budget(self.step_size)}{cosine}"
+            f"{momentum}, {self.effort(start, loss)}"
+        )
+
+    @property
+    def budget(self) -> str:
+        """``L∞, ε = 8/255``."""
+        return f"{ {'linf': 'L∞', 'l2': 'L2'}[self.norm] }, ε = {format_budget(self.eps)}"
+
+    def effort(self, start: str, loss: str | None = None) -> str:
+        """``1 restart, random start, cross-entropy``."""
+        restarts = "1 restart" if self.restarts == 1 else f"{self.restarts} restarts"
+        return f"{restarts}, {start}, {loss or self.loss_words}"
+
+    @property
+    def loss_words(self) -> str:
+        """``cross-entropy``."""
+        return {"ce": "cross-entropy", "margin": "margin (CW)", "dlr": "DLR"}[self.loss]
+
+
+class Attack(Spec):
+    """One attack of an evaluation, with a name; targeted or not."""
+
+    name: str = Field(min_length=1, max_length=60, description="key in the result")
+    method: Literal["pgd", "apgd", "autoattack"] = Field(
+        "pgd",
+        description="pgd; apgd: Auto-PGD, which finds its step size itself; autoattack: the "
+        "standard AutoAttack, which takes norm and budget alone",
+    )
+    pgd: PGD = Field(description="norm, budget, steps")
+    targets: TargetRule | None = Field(None, description="target rule; none: untargeted")
+    target_classes: int | None = Field(
+        None, ge=1, description="targets all: only so many of the likeliest wrong classes"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.target_classes is not None and self.targets != "all":
+            raise ValueError("target_classes needs the target rule all")
+        if self.method == "apgd" and (self.pgd.momentum or self.pgd.step_schedule != "fixed"):
+            raise ValueError("APGD finds step size and momentum itself: set neither")
+        if self.method == "autoattack" and self.targets is not None:
+            raise ValueError("AutoAttack is untargeted: set no targets")
+        return self
+
+    def describe(self) -> str:
+        """What was done, in the field's words; whom it aims at stands in ``targets``."""
+        pgd = self.pgd
+        if self.method == "apgd":
+            start = "random start" if pgd.random_start else "start at the image"
+            return f"APGD-{pgd.steps}, {pgd.budget}, {pgd.effort(start)}"
+        if self.method == "autoattack":
+            return f"AutoAttack standard (APGD-CE, APGD-T, FAB-T, Square), {pgd.budget}"
+        if self.is_fgsm:
+            return f"FGSM, {pgd.budget}, {pgd.loss_words}"
+        return pgd.describe()
+
+    @property
+    def is_fgsm(self) -> bool:
+        """One step of length ε from the image itself (Goodfellow et al. 2015)."""
+        pgd = self.pgd
+        once = self.method == "pgd" and pgd.steps == 1 and not pgd.random_start
+        return once and not pgd.momentum and pgd.step_size == pgd.eps
+
+
+def standard_attacks(pgd: PGD) -> tuple[Attack, ...]:
+    """The table's two columns: the same PGD with random targets, and untargeted."""
+    return (
+        Attack(name="pgd-targeted", pgd=pgd, targets="random"),
+        Attack(name="pgd-untargeted", pgd=pgd),
+    )
+
+
+EVALUATION_PGD = PGD(steps=20)

@@ -1,0 +1,4 @@
+"""Charts in braille: from points to lines of styled text.
+
+Pure; knows no widget and no file.
+"""

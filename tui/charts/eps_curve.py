@@ -1,0 +1,158 @@
+"""Robust accuracy over ε: from a comparison table with several ε to charts, as lines.
+
+Pure: knows no app, and of the terminal only a width and a palette.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+
+from runs.budgets import format_budget
+from runs.formats import cells, column_title
+from tui.charts.braille import Curve
+from tui.charts.plot import GUTTER, Cells, Plot, render_plot
+from tui.charts.training_curves import MARKERS, Series
+from tui.render.palette import Palette
+from tui.render.text import clean
+
+HEIGHT = 14
+"""Lines of a chart without its legend: title, eleven of curves (a fifth is two), axis, labels."""
+TITLE = "robust accuracy %"
+
+Points = Sequence[tuple[float, float | None]]
+"""ε, ascending, in pixels of [0, 1], and robust accuracy in percent."""
+Legend = Sequence[tuple[str, Sequence[Series]]]
+"""What the markers mean: lines, each a word (may be empty) and series."""
+
+
+@dataclass(frozen=True)
+class EpsChart:
+    """A chart, and the legend beneath it."""
+
+    plot: Plot
+    legend: Legend
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A row of the table, and its points under each attack that has several ε."""
+
+    label: str
+    number: int
+    attacks: dict[str, Points]
+
+    def series(self, label: str, attack: str, shift: int = 0) -> Series:
+        marker = MARKERS[(self.number + shift) % len(MARKERS)]
+        return Series(label, Curve.of(self.attacks[attack]), self.number, marker)
+
+
+def eps_charts(data: Mapping[str, Any]) -> list[EpsChart]:
+    """The charts of a comparison table; none where no attack has several ε.
+
+    One for all where there is one model, or up to three under two attacks; else one for each
+    attack, of at most eight models, where each keeps its colour and marker.
+    """
+    models = _models(data)
+    attacks = list(dict.fromkeys(attack for model in models for attack in model.attacks))
+    if len(models) == 1:
+        return [
+            _of_one_model(models[0], part) for part in _parts(list(models[0].attacks), len(MARKERS))
+        ]
+    if len(attacks) == 2 and len(models) <= 3:
+        return [_of_two_attacks(models, attacks)]
+    return [
+        _chart(f"{TITLE}, {_title(attack)}", [("", [m.series(m.label, attack) for m in part])])
+        for attack in attacks
+        for part in _parts([m for m in models if attack in m.attacks], len(MARKERS))
+    ]
+
+
+def _parts(whole: list[Any], size: int) -> list[list[Any]]:
+    return [whole[n : n + size] for n in range(0, len(whole), size)]
+
+
+def _of_one_model(model: _Model, attacks: Sequence[str]) -> EpsChart:
+    lines = [
+        Series(_title(attack), Curve.of(model.attacks[attack]), n, MARKERS[n])
+        for n, attack in enumerate(attacks)
+    ]
+    return _chart(f"{TITLE}, {model.label}", [("", lines)])
+
+
+def _of_two_attacks(models: Sequence[_Model], attacks: Sequence[str]) -> EpsChart:
+    """A shape and a colour for each model, filled under the first attack and else hollow."""
+    legend = [
+        (_title(attack), [m.series(m.label, attack, shift) for m in models if attack in m.attacks])
+        for attack, shift in zip(attacks, (0, len(MARKERS) // 2), strict=True)
+    ]
+    return _chart(TITLE, legend)
+
+
+def _chart(title: str, legend: Legend) -> EpsChart:
+    series = [line for _, lines in legend for line in lines]
+    measured = sorted({x for line in series for x in line.curve.xs})
+    plot = Plot(
+        title=title,
+        series=series,
+        x_label="ε",
+        y_range=(0.0, 100.0),
+        measured={x: format_budget(x) for x in measured},
+        legend=False,
+        empty="no image was evaluated",
+    )
+    return EpsChart(plot, legend)
+
+
+def _models(data: Mapping[str, Any]) -> list[_Model]:
+    names = [row["model"] for row in data["rows"]]
+    found: list[_Model] = []
+    for row in data["rows"]:
+        several = {name: cells(value) for name, value in row["attacks"].items()}
+        attacks = {name: _points(levels) for name, levels in several.items() if len(levels) > 1}
+        if attacks:
+            label = clean(row["model"], 24)
+            if names.count(row["model"]) > 1:
+                label += f" {clean(row['run'])[-4:]}"
+            found.append(_Model(label, len(found), attacks))
+    return found
+
+
+def _points(levels: Sequence[Mapping[str, Any]]) -> Points:
+    rates = sorted((level["eps"], level["robust_accuracy"]) for level in levels)
+    return [(eps, None if rate is None else 100 * rate) for eps, rate in rates]
+
+
+def _title(attack: str) -> str:
+    return clean(column_title(attack), 24)
+
+
+def chart_lines(chart: EpsChart, width: int, palette: Palette) -> Cells:
+    """A chart in lines of at most ``width`` cells, with its legend beneath."""
+    return [
+        *render_plot(chart.plot, width, HEIGHT, palette),
+        *_legend(chart.legend, width, palette),
+    ]
+
+
+def _legend(legend: Legend, width: int, palette: Palette) -> Cells:
+    """``targeted  ● Baseline  ■ Best clean``; entries that have no room go on in the next line."""
+    words = max(cell_len(word) for word, _ in legend)
+    start = GUTTER + (words + 2 if words else 0)
+    entries = [line for _, lines in legend for line in lines]
+    column = max(cell_len(line.label) for line in entries) + 2
+    across = max((width - start) // (column + 2), 1)
+    drawn: Cells = []
+    for word, lines in legend:
+        for n, part in enumerate(_parts(list(lines), across)):
+            head = f"{'':<{GUTTER}}{'' if n else word}"
+            segments = [Segment(f"{head:<{start}}", Style.parse(palette.dim))]
+            for line in part:
+                padding = " " * (column - cell_len(line.label))
+                segments.append(Segment(f"{line.marker} ", Style.parse(palette.look(line.look))))
+                segments.append(Segment(f"{line.label}{padding}", Style.parse(palette.text)))
+            drawn.append(segments)
+    return drawn

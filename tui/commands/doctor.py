@@ -1,0 +1,170 @@
+"""What is here, and what to do about what is missing.
+
+What only torch can tell is asked in a process of its own, so that a broken torch is a finding
+and not a crash.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.text import Text
+
+import runs
+import tui
+from runs.datasets import DATASETS, check_data, data_folder
+from runs.errors import EXIT_FAILED, UserError
+from runs.store import Store
+from tui.commands.output import open_store, stdout_console
+from tui.render.text import clean
+
+Finding = dict[str, Any]
+
+_ASK_TORCH = """
+import json, torch
+found = {"version": torch.__version__, "cuda": torch.version.cuda,
+         "threads": torch.get_num_threads(), "gpus": []}
+if torch.cuda.is_available():
+    for n in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(n)
+        found["gpus"].append({"name": torch.cuda.get_device_name(n), "free": free, "total": total,
+                              "bf16": torch.cuda.is_bf16_supported(including_emulation=False)})
+print(json.dumps(found))
+"""
+
+
+def examine(home: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
+    """Print all findings; the exit code is 1 where one of them stands in the way of a run."""
+    store = open_store(home)
+    findings = [
+        _python(),
+        _packages(),
+        *_torch(),
+        *_data(store, data_dir),
+        _home(store),
+        _terminal(),
+    ]
+    if as_json:
+        print(json.dumps(findings, indent=2, ensure_ascii=False))
+    else:
+        console = stdout_console()
+        marks = {"ok": ("✓", "green"), "note": ("·", "yellow"), "bad": ("✗", "red")}
+        for one in findings:
+            mark, style = marks[one["verdict"]]
+            head = Text.assemble((f"{mark} ", style), (f"{one['what']:<9}", "bold"), " ")
+            console.print(head + Text(clean(one["found"], 500)), soft_wrap=True)
+            if one["advice"]:
+                console.print(Text(f"            → {clean(one['advice'], 500)}"), soft_wrap=True)
+    if any(one["verdict"] == "bad" for one in findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _finding(what: str, verdict: str, found: str, advice: str | None = None) -> Finding:
+    return {"what": what, "verdict": verdict, "found": found, "advice": advice}
+
+
+def _python() -> Finding:
+    found = f"{platform.python_version()} at {sys.executable}"
+    return _finding("python", "ok", found)
+
+
+def _packages() -> Finding:
+    """``runs`` is also a package on PyPI: in a shared environment one overwrites the other."""
+    ours = Path(tui.__file__).parent.parent
+    if Path(runs.__file__).parent.parent != ours:
+        return _finding(
+            "packages",
+            "bad",
+            f"'runs' comes from {Path(runs.__file__).parent}, not from advtui",
+            "another package has the same name: install advtui in an environment of its own "
+            "(pipx install, or uv tool install)",
+        )
+    try:
+        version = importlib.metadata.version("advtui")
+    except importlib.metadata.PackageNotFoundError:
+        version = "(not installed)"
+    return _finding("packages", "ok", f"advtui {version} at {ours}")
+
+
+def _torch() -> list[Finding]:
+    asked = subprocess.run(
+        [sys.executable, "-P", "-c", _ASK_TORCH], capture_output=True, text=True, check=False
+    )
+    if asked.returncode:
+        last = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+        advice = "install torch and torchvision again"
+        return [_finding("torch", "bad", f"can't be imported: {last}", advice)]
+    told = json.loads(asked.stdout.strip().splitlines()[-1])
+    build = f"CUDA {told['cuda']}" if told["cuda"] else "without CUDA"
+    findings = [
+        _finding("torch", "ok", f"{told['version']} ({build}), {told['threads']} CPU threads")
+    ]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    hidden = "" if visible is None else f" (CUDA_VISIBLE_DEVICES={visible!r})"
+    if not told["gpus"]:
+        driver = shutil.which("nvidia-smi")
+        advice = (
+            "a driver is installed, but torch can't use it: check nvidia-smi and the CUDA version"
+            if driver
+            else "runs will use the CPU: --preset demo or --preset cpu"
+        )
+        return [*findings, _finding("gpu", "note", f"torch sees none{hidden}", advice)]
+    for number, gpu in enumerate(told["gpus"]):
+        memory = f"{gpu['free'] / 2**30:.0f} of {gpu['total'] / 2**30:.0f} GiB free"
+        bf16 = "bf16" if gpu["bf16"] else "no bf16"
+        findings.append(
+            _finding(f"cuda:{number}", "ok", f"{gpu['name']}, {memory}, {bf16}{hidden}")
+        )
+    return findings
+
+
+def _data(store: Store, data_dir: Path | None) -> list[Finding]:
+    findings = []
+    named = str(data_dir) if data_dir else None
+    for name, dataset in DATASETS.items():
+        folder = data_folder(store.home, named)
+        try:
+            # Without --data-dir a data set may be absent; with it, only one of them need be there.
+            whole = check_data(name, store.home, None if dataset.folder is None else named)
+        except UserError as error:
+            there = dataset.folder and (folder / dataset.folder).is_dir()
+            findings.append(_finding("data", "bad" if there else "note", str(error)))
+            continue
+        if dataset.folder is None:
+            findings.append(_finding("data", "ok", f"{dataset.title}: comes with scikit-learn"))
+        elif whole:
+            findings.append(_finding("data", "ok", f"{dataset.title}: whole, in {folder}"))
+        else:
+            advice = "the first run downloads it (170 MB), or name a folder with --data-dir"
+            findings.append(_finding("data", "note", f"{dataset.title}: not in {folder}", advice))
+    return findings
+
+
+def _home(store: Store) -> Finding:
+    count = len(store.runs())
+    place = next(p for p in (store.home, *store.home.parents) if p.exists())
+    free = shutil.disk_usage(place).free
+    found = f"{store.home}: {count} runs, {free / 2**30:.0f} GiB free"
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        return _finding("home", "bad", f"{found}; not writable", "set ADVTUI_HOME or --home")
+    if free < 2 * 2**30:
+        return _finding("home", "note", found, "a run of full width keeps 400 MB of checkpoints")
+    return _finding("home", "ok", found)
+
+
+def _terminal() -> Finding:
+    if not sys.stdout.isatty():
+        return _finding("terminal", "note", "stdout is no terminal: plain text")
+    size = shutil.get_terminal_size()
+    encoding = (sys.stdout.encoding or "").lower()
+    found = f"{os.environ.get('TERM', 'TERM not set')}, {size.columns}×{size.lines}, {encoding}"
+    if "utf" not in encoding:
+        return _finding("terminal", "note", found, "set a UTF-8 locale, or bars look broken")
+    return _finding("terminal", "ok", found)

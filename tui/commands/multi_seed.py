@@ -1,0 +1,166 @@
+"""One run for each of several seeds: start them all, follow them in turn, end with the mean.
+
+All workers are started at once, each in a session of its own, so that a dropped terminal costs
+none of the seeds; each waits until those before it have ended (:mod:`engine.process.run_queue`), or
+with ``share`` for none.
+"""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from runs.datasets import check_data
+from runs.errors import UserError
+from runs.launch import create_and_start, request_stop
+from runs.overrides import override
+from runs.seeds import mean_over_seeds, trainings_over_seeds
+from runs.spec import StudySpec, TrainSpec
+from runs.store import Run, Store
+from tui.commands.follow import launch, show, stopping, tell_end
+from tui.commands.live_view import make_view
+from tui.commands.output import open_store, print_result, say, stdout_console
+from tui.render.seed_table import mean_comparison, trainings
+
+Begun = list[tuple[Run, subprocess.Popen[bytes]]]
+
+
+def parse_seeds(
+    text: str | None, seed: int | None, sets: Sequence[str] | None
+) -> tuple[int, ...] | None:
+    """``0,1,2`` as numbers; None where --seeds was not used.
+
+    Raises:
+        UserError: the text is no list of different seeds in [0, 2³¹), or --seed says another.
+    """
+    if text is None:
+        return None
+    if seed is not None or any(item.partition("=")[0].strip() == "seed" for item in sets or ()):
+        raise UserError("--seed and --seeds contradict each other: give one of them")
+    parts = [part.strip() for part in text.split(",")]
+    if not any(parts):
+        raise UserError("--seeds names no seed: write for example --seeds 0,1,2")
+    for part in parts:
+        if not re.fullmatch("[0-9]{1,10}", part) or int(part) >= 2**31:
+            raise UserError(f"--seeds {text}: {part!r} is no whole number from 0 to {2**31 - 1}")
+    seeds = tuple(int(part) for part in parts)
+    for number in seeds:
+        if seeds.count(number) > 1:
+            raise UserError(f"--seeds {text}: {number} stands there more than once")
+    return seeds
+
+
+def launch_each(
+    spec: TrainSpec | StudySpec,
+    seeds: Sequence[int] | None,
+    home: Path | None,
+    tags: Sequence[str] | None,
+    *,
+    detach: bool,
+    as_json: bool,
+) -> None:
+    """Start a run for each seed and follow them to their ends; without seeds one run.
+
+    Raises:
+        UserError: a worker refused before it started; nothing is left of the runs not begun.
+        typer.Exit: with the exit code of the first run that was not completed.
+    """
+    if seeds is None:
+        launch(spec, home, tags, detach=detach, as_json=as_json)
+        return
+    store = open_store(home)
+    group = f"seeds-{os.urandom(2).hex()}"
+    begun = _begin(store, [_with_seed(spec, seed) for seed in seeds], [*(tags or ()), group])
+    say(f"{len(begun)} runs with the tag {group}")
+    if detach:
+        for run, _ in begun:
+            print(run.id)
+        return
+    if not as_json:
+        say("Ctrl-C stops them all at a checkpoint")
+    codes = _follow(store, begun, as_json=as_json)
+    _conclude(store, [run for run, _ in begun], group, as_json=as_json)
+    raise typer.Exit(next((code for code in codes if code), 0))
+
+
+def _with_seed(spec: TrainSpec | StudySpec, seed: int) -> TrainSpec | StudySpec:
+    name = f"{spec.name} seed {seed}" if spec.name else None
+    return override(spec, {"seed": seed, "name": name})
+
+
+def _begin(store: Store, specs: Sequence[TrainSpec | StudySpec], tags: Sequence[str]) -> Begun:
+    """All runs, started; or none, where one can't be."""
+    check_data(specs[0].data, store.home, specs[0].data_dir)
+    begun: Begun = []
+    try:
+        for spec in specs:
+            before = [] if spec.share else [run for run, _ in begun]
+            begun.append(create_and_start(store, spec, tags, before))
+    except BaseException:
+        _withdraw(store, begun)
+        raise
+    return begun
+
+
+def _withdraw(store: Store, begun: Begun) -> None:
+    """Stop the runs that have not begun to work, and remove them."""
+    waiting = [(run, worker) for run, worker in begun if not run.was_started]
+    for run, _ in waiting:
+        if run.result is None:
+            request_stop(run)
+    for run, worker in waiting:
+        worker.wait()
+        if not run.was_started:
+            with contextlib.suppress(UserError):  # one that died without a word counts as live
+                store.delete(run)
+
+
+def _follow(store: Store, begun: Begun, *, as_json: bool) -> list[int]:
+    """Show the runs one after another; returns their exit codes.
+
+    Raises:
+        UserError: a worker refused before it started; so would those of the other seeds.
+    """
+    codes = []
+    with stopping([run for run, _ in begun]) as asked:
+        for run, worker in begun:
+            if not as_json:
+                say(f"{run.id}: seed {run.raw_spec['seed']}")
+            code = show(run, worker, make_view(run, as_json=as_json), asked)
+            refusal = (run.result or {}).get("error")
+            if refusal and not run.was_started:
+                _withdraw(store, begun)
+                raise UserError(refusal["message"], exit_code=code)
+            if as_json:
+                print_result(run, run.result or {}, as_json=True)
+            tell_end(run, code)
+            codes.append(code)
+    return codes
+
+
+def _conclude(store: Store, runs: Sequence[Run], group: str, *, as_json: bool) -> None:
+    """Print the table over the seeds that were completed; as JSON with the state of each."""
+    completed = [run for run in runs if run.state() == "completed"]
+    of_trainings = runs[0].kind == "train"
+    data: dict[str, Any] = {}
+    if completed and of_trainings:
+        data = trainings_over_seeds(completed)
+    elif completed:
+        data = mean_over_seeds(store, [run.id for run in completed])
+    if as_json:
+        told = [{"run": r.id, "seed": r.raw_spec["seed"], "state": r.state()} for r in runs]
+        print(json.dumps({"tag": group, "members": told, **data}, ensure_ascii=False), flush=True)
+        return
+    if not data:
+        return
+    stdout_console().print(trainings(data) if of_trainings else mean_comparison(data))
+    if len(completed) < len(runs):
+        say(f"{len(completed)} of {len(runs)} seeds are completed: the table is over these alone")
+    if not of_trainings:
+        say(f"advtui compare --mean {' '.join(run.id for run in completed)} prints it again")

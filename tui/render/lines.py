@@ -1,0 +1,27 @@
+"""Rich renderables and long texts as lines of a given width."""
+
+import io
+from collections.abc import Sequence
+
+from rich.console import Console, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+Line = Text | Sequence[Segment]
+
+
+_CONSOLE = Console(
+    file=io.StringIO(), force_terminal=True, color_system="truecolor", markup=False, emoji=False
+)
+
+
+def lines_of(renderable: RenderableType, width: int) -> list[list[Segment]]:
+    """What Rich makes of a renderable at a width."""
+    options = _CONSOLE.options.update(width=max(width, 1), height=None)
+    return _CONSOLE.render_lines(renderable, options, pad=False)
+
+
+def wrapped(text: Text, width: int, indent: int = 0) -> list[Text]:
+    """``text`` in lines of at most ``width`` cells; those after the first are indented."""
+    lines = list(text.wrap(_CONSOLE, max(width - indent, 8)))
+    return [line if n == 0 else Text(" " * indent) + line for n, line in enumerate(lines)]

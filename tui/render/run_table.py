@@ -1,0 +1,70 @@
+"""Rich tables of runs and of a training's checkpoints. Data in, renderables out."""
+
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from runs.formats import percent
+from tui.render.plain_table import plain_table
+from tui.render.text import ago, clean
+from tui.render.text import percent as short_percent
+
+STATE_LOOK = {
+    "queued": ("◌", "yellow"),
+    "running": ("●", "cyan"),
+    "completed": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "interrupted": ("‖", "yellow"),
+    "lost": ("?", "red"),
+}
+
+
+def kept_checkpoints(result: dict[str, Any]) -> RenderableType:
+    """What a training has kept: validation figures, hence not those of the comparison."""
+    table = plain_table(
+        ("checkpoint", "left"), ("epoch", "right"), ("monitored", "left"), ("validation %", "right")
+    )
+    for name, kept in result.get("checkpoints", {}).items():
+        table.add_row(
+            clean(name),
+            str(kept["epoch"] + 1),
+            clean(kept["monitor"] or ""),
+            percent(kept["value"]) if kept["value"] is not None else "",
+        )
+    return table
+
+
+def state_text(state: str) -> Text:
+    """The state with its glyph: colour is never the only sign."""
+    glyph, style = STATE_LOOK[state]
+    return Text(f"{glyph} {state}", style=style)
+
+
+def run_list(rows: list[dict[str, Any]]) -> RenderableType:
+    """The runs of a home, children indented under their study."""
+    table = plain_table(
+        ("id", "left"),
+        ("state", "left"),
+        ("name", "left"),
+        ("data", "left"),
+        ("epoch", "right"),
+        ("clean %", "right"),
+        ("robust %", "right"),
+        ("age", "right"),
+    )
+    for row in rows:
+        metrics = row["metrics"]
+        epoch = "" if metrics.get("epoch") is None else f"{metrics['epoch'] + 1}/{row['epochs']}"
+        tags = "".join(f" #{tag}" for tag in row["tags"])
+        table.add_row(
+            Text(("  " if row["parent"] else "") + row["id"]),
+            state_text(row["state"]),
+            Text(clean((row["name"] or "") + tags, 24)),
+            Text(clean(row["data"] or "", 12)),
+            Text(epoch),
+            Text(short_percent(metrics.get("val_accuracy")) if epoch else ""),
+            Text(short_percent(metrics.get("val_robust_accuracy")) if epoch else ""),
+            Text(ago(row["created"])),
+        )
+    return table

@@ -1,0 +1,151 @@
+"""Filter, order and fold the rows of the run list. Pure.
+
+:func:`parse_filter` explains the language of the filter.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tui.run_list.row import Row
+
+# Folding and sorting
+Key = Callable[[Row], Any]
+
+
+COLUMNS: dict[str, Key] = {
+    "age": lambda row: -row.created,
+    "name": lambda row: row.title.lower(),
+    "state": lambda row: row.state,
+    "kind": lambda row: row.what,
+    "data": lambda row: row.data,
+    "progress": lambda row: -(row.done or 0.0),
+    "clean": lambda row: -(row.clean if row.clean is not None else -1.0),
+    "robust": lambda row: -(row.robust if row.robust is not None else -1.0),
+    "took": lambda row: -(row.seconds or 0.0),
+}
+"""What the list can be sorted by; the natural order of each puts the most interesting first."""
+
+
+def arrange(
+    rows: Iterable[Row],
+    *,
+    by: str = "age",
+    reverse: bool = False,
+    unfolded: Callable[[Row], bool] = lambda _: True,
+) -> list[tuple[Row, int]]:
+    """Rows in the list's order with their depth: what runs first, children under their study.
+
+    A study that is at work counts as running; a child whose study is gone stands for itself.
+    """
+    every = {row.id: row for row in rows}
+    children: dict[str, list[Row]] = {}
+    top: list[Row] = []
+    for row in every.values():
+        if row.parent in every and row.parent != row.id and every[row.parent].parent not in every:
+            children.setdefault(row.parent or "", []).append(row)
+        else:
+            top.append(row)
+    top.sort(key=lambda row: row.id)  # ties stand still
+    top.sort(key=COLUMNS[by], reverse=reverse)
+    top.sort(key=lambda row: not row.is_live)
+    arranged: list[tuple[Row, int]] = []
+    for row in top:
+        family = sorted(children.get(row.id, ()), key=lambda child: (child.created, child.id))
+        arranged.append((_with_family(row, family), 0))
+        if family and unfolded(row):
+            arranged += [(child, 1) for child in family]
+    return arranged
+
+
+def _with_family(study: Row, family: Sequence[Row]) -> Row:
+    """A study at work shows what its child at work does."""
+    for child in family:
+        if study.is_live and child.is_live and child.progress:
+            return replace(study, progress=f"{child.title} {child.progress}", done=None)
+    return study
+
+
+# Filtering
+Test = Callable[[Row], bool]
+
+
+_FIGURES: dict[str, Key] = {
+    "acc": lambda row: None if row.clean is None else 100 * row.clean,
+    "robust": lambda row: None if row.robust is None else 100 * row.robust,
+}
+
+
+_WORDS: dict[str, Callable[[Row], Iterable[str]]] = {
+    "mode": lambda row: [row.mode],
+    "state": lambda row: [row.state],
+    "kind": lambda row: [row.kind],
+    "data": lambda row: [row.data],
+    "name": lambda row: [row.name],
+    "id": lambda row: [row.id],
+    "tag": lambda row: row.tags,
+}
+
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">=": lambda a, b: a >= b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    "<": lambda a, b: a < b,
+    "=": lambda a, b: abs(a - b) < 0.05,
+}
+
+
+def parse_filter(text: str) -> Test:
+    """The test that a filter's text stands for; all its terms must hold.
+
+    ``word`` is looked for in id, name, kind, mode, data, state, tags and note; ``mode:robust``,
+    ``state:``, ``kind:``, ``data:``, ``name:``, ``id:``, ``tag:`` in that field alone;
+    ``acc>50``, ``robust<=20`` compare percentages; a leading ``-`` turns a term round.
+    """
+    tests = [_term(term) for term in text.split()]
+    return lambda row: all(test(row) for test in tests)
+
+
+def _term(term: str) -> Test:
+    if len(term) > 1 and term.startswith("-"):
+        test = _term(term[1:])
+        return lambda row: not test(row)
+    for sign, compare in _COMPARE.items():  # two-character signs come first
+        field, found, bound = term.partition(sign)
+        if found and field in _FIGURES:
+            return _bound(_FIGURES[field], compare, bound)
+    field, colon, wanted = term.partition(":")
+    if colon and field in _WORDS:
+        words = _WORDS[field]
+        return lambda row: any(wanted.lower() in word.lower() for word in words(row))
+    needle = term.lower()
+    return lambda row: needle in _haystack(row)
+
+
+def _bound(figure: Key, compare: Callable[[float, float], bool], text: str) -> Test:
+    try:
+        bound = float(text)
+    except ValueError:  # still being typed
+        return lambda _: True
+
+    def test(row: Row) -> bool:
+        value = figure(row)
+        return value is not None and compare(value, bound)
+
+    return test
+
+
+def _haystack(row: Row) -> str:
+    parts = (row.id, row.name, row.kind, row.mode, row.role, row.data, row.state, row.note)
+    return " ".join((*parts, *row.tags)).lower()
+
+
+def matching(rows: Sequence[Row], text: str) -> list[Row]:
+    """The rows that match; a child brings its study along, a study its children."""
+    test = parse_filter(text)
+    if not text.strip():
+        return list(rows)
+    found = {row.id for row in rows if test(row)}
+    parents = {row.parent for row in rows if row.id in found}
+    return [row for row in rows if row.id in found or row.id in parents or row.parent in found]

@@ -1,0 +1,220 @@
+"""The curves of one training or several: three charts that share an x axis and a crosshair."""
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.widget import Widget
+
+from tui.charts.plot import Plot, x_range
+from tui.charts.training_curves import (
+    CHARTS,
+    SMOOTHING,
+    ChartKind,
+    Series,
+    TrainingCurves,
+    best_epochs,
+    series_of,
+)
+from tui.render.text import clean
+from tui.widgets.chart import Chart
+from tui.widgets.error_boundary import ErrorBoundary
+
+
+class CurvesPane(ErrorBoundary, Widget, can_focus=True):
+    """Loss, accuracy and learning rate; on a small screen one of them at a time."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("m", "chart", "next chart", id="curves.chart"),
+        Binding("e", "axis", "epoch/step", id="curves.axis"),
+        Binding("y", "log", "log", id="curves.log"),
+        Binding("plus,equals_sign", "smooth(1)", "smoother", show=False, id="curves.smoother"),
+        Binding("minus", "smooth(-1)", "less smooth", show=False, id="curves.rougher"),
+        Binding("right,l", "cross(1)", "crosshair right", show=False, id="curves.right"),
+        Binding("left,h", "cross(-1)", "crosshair left", show=False, id="curves.left"),
+        Binding("z", "zoom(0.5)", "zoom in", show=False, id="curves.zoom-in"),
+        Binding("Z", "zoom(2.0)", "zoom out", show=False, id="curves.zoom-out"),
+        Binding("comma", "pan(-0.25)", "pan left", show=False, id="curves.pan-left"),
+        Binding("full_stop", "pan(0.25)", "pan right", show=False, id="curves.pan-right"),
+        Binding("0", "whole", "show all", show=False, id="curves.whole"),
+        Binding("escape", "clear", "clear", id="curves.clear"),
+    ]
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._courses: Sequence[TrainingCurves] = ()
+        self._series: dict[str, list[Series]] = {}
+        self._current = 0
+        self._log: set[str] = set()
+        self._smoothing = 0
+        self._by_step: bool | None = None
+        self._window: tuple[float, float] | None = None
+        self._cursor: float | None = None
+        self._empty = "no values yet"
+        self._was_by_step = False
+        self._shown: set[int] = set()
+
+    def compose(self) -> ComposeResult:
+        for kind in CHARTS:
+            yield Chart(id=f"chart-{kind.name}")
+
+    def show(self, courses: Sequence[TrainingCurves], empty: str = "no values yet") -> None:
+        """Show these trainings, as far as they have come."""
+        self._courses, self._empty = courses, empty
+        self._collect()
+
+    @property
+    def by_step(self) -> bool:
+        """Whether x counts steps: as chosen, else until there are two whole epochs."""
+        if self._by_step is not None:
+            return self._by_step
+        return bool(self._courses) and all(len(c.snapshot.epochs) < 2 for c in self._courses)
+
+    def _collect(self) -> None:
+        weight = SMOOTHING[self._smoothing]
+        if self.by_step != self._was_by_step:  # another axis: a place on the old one means nothing
+            self._was_by_step = self.by_step
+            self._window = self._cursor = None
+        self._series = {
+            kind.name: series_of(self._courses, kind, by_step=self.by_step, smoothing=weight)
+            for kind in CHARTS
+        }
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the charts that are shown."""
+        for number, kind in enumerate(CHARTS):
+            chart = self.query_one(f"#chart-{kind.name}", Chart)
+            if chart.display:
+                chart.plot = self._plot(kind, number)
+        self.refresh_bindings()  # whether escape clears something
+
+    def _plot(self, kind: ChartKind, number: int) -> Plot:
+        marks = {}
+        if len(self._courses) == 1:
+            marks = best_epochs(self._courses[0].snapshot, by_step=self.by_step)
+        weight = SMOOTHING[self._smoothing]
+        return Plot(
+            title=kind.title,
+            series=self._series.get(kind.name, ()),
+            x_label="step" if self.by_step else "epoch",
+            log=kind.name in self._log,
+            bounds=(0.0, 100.0) if kind.in_percent else None,
+            window=self._window,
+            cursor=self._cursor,
+            marks=marks,
+            is_current=number == self._current,
+            note=f"smoothed {weight:g}" if weight else "",
+            empty=self._empty,
+        )
+
+    def on_resize(self, event: Resize) -> None:
+        width, height = event.size
+        stacked = height >= 45 and width < 140
+        two = not stacked and width >= 100
+        rows = two and height >= 30
+        self.set_class(two, "-two")
+        self.set_class(rows, "-rows")
+        self._shown = {0, 1, 2} if stacked or rows else ({0, 1} if two else set())
+        self._arrange()
+
+    def _arrange(self) -> None:
+        shown = self._shown | {self._current}
+        if shown == {0, 1, 2} and not (self.has_class("-rows") or not self.has_class("-two")):
+            shown = {self._current, 0 if self._current == 2 else 1 - self._current}
+        for number, kind in enumerate(CHARTS):
+            self.query_one(f"#chart-{kind.name}", Chart).set_class(number in shown, "-shown")
+        self.call_after_refresh(self.draw)
+
+    # Keys
+
+    def _xs(self) -> list[float]:
+        found = {x for lines in self._series.values() for line in lines for x in line.curve.xs}
+        return sorted(found)
+
+    def _range(self) -> tuple[float, float]:
+        return x_range([line for lines in self._series.values() for line in lines])
+
+    def action_chart(self) -> None:
+        self._current = (self._current + 1) % len(CHARTS)
+        self._arrange()
+
+    def action_axis(self) -> None:
+        self._by_step = not self.by_step
+        self._collect()
+
+    def action_log(self) -> None:
+        self._log ^= {CHARTS[self._current].name}
+        self.draw()
+
+    def action_smooth(self, by: int) -> None:
+        self._smoothing = min(max(self._smoothing + by, 0), len(SMOOTHING) - 1)
+        self._collect()
+
+    def action_cross(self, by: int) -> None:
+        low, high = self._window or self._range()
+        xs = [x for x in self._xs() if low <= x <= high]
+        if not xs:
+            return
+        if self._cursor is None:
+            self._cursor = xs[-1] if by < 0 else xs[0]
+        else:
+            beyond = [x for x in xs if (x - self._cursor) * by > 0]
+            if beyond:
+                self._cursor = min(beyond) if by > 0 else max(beyond)
+        self.draw()
+
+    def action_zoom(self, factor: float) -> None:
+        first, last = self._range()
+        low, high = self._window or (first, last)
+        middle = self._cursor if self._cursor is not None else (low + high) / 2
+        half = (high - low) * factor / 2
+        if half <= 0 or (factor < 1 and half < (last - first) / 5000):
+            return
+        self._window = self._within(middle - half, middle + half)
+        self.draw()
+
+    def _within(self, low: float, high: float) -> tuple[float, float] | None:
+        first, last = self._range()
+        if high - low >= last - first:
+            return None
+        if low < first:
+            low, high = first, first + (high - low)
+        if high > last:
+            low, high = last - (high - low), last
+        return low, high
+
+    def action_pan(self, share: float) -> None:
+        if self._window:
+            low, high = self._window
+            by = (high - low) * share
+            self._window = self._within(low + by, high + by)
+            self.draw()
+
+    def action_whole(self) -> None:
+        self._window = None
+        self.draw()
+
+    def action_clear(self) -> None:
+        self._window = self._cursor = None
+        self.draw()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Escape is the screen's own where there is nothing to clear."""
+        if action == "clear":
+            return self._window is not None or self._cursor is not None
+        return True
+
+
+def course_label(name: str, mode: str, run_id: str) -> str:
+    """What a run is called in a legend: its name or mode, and the end of its id."""
+    return f"{clean(name or mode or 'run', 24)} {run_id[-4:]}"
+
+
+def colours(looks: dict[str, int], ids: Iterable[str]) -> dict[str, int]:
+    """Give each run a colour that it keeps; ``looks`` is added to and returned."""
+    for run_id in ids:
+        looks.setdefault(run_id, len(looks))
+    return looks

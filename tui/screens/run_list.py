@@ -1,0 +1,256 @@
+"""Home: every run, live; find, mark, open, tag, delete, export them."""
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.events import Resize
+from textual.widget import Widget
+from textual.widgets import Input
+
+from runs.store import LIVE
+from tui.render.text import clean, home_short
+from tui.run_list.filter import COLUMNS, arrange, matching
+from tui.run_list.row import Row
+from tui.screens.panes.preview import preview
+from tui.screens.run_actions import RunActions
+from tui.widgets.line_view import LineView
+from tui.widgets.run_list import RunList
+
+WIDE, VERY_WIDE = 116, 170
+"""Widths from which the preview stands beside the list."""
+
+
+AGES_EVERY_TICKS = 20
+
+
+class RunListScreen(RunActions):
+    """The list of runs."""
+
+    HELP_TITLE = "Runs"
+    FOOT = ("open", "new", "filter", "mark", "compare")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "clear filter", show=False, id="runs.clear"),
+        Binding("enter", "open", "open", id="runs.open"),
+        Binding("n", "new", "new run", id="runs.new"),
+        Binding("slash", "filter", "filter", id="runs.filter"),
+        Binding("space", "mark", "mark", id="runs.mark"),
+        Binding("c", "compare", "compare", id="runs.compare"),
+        Binding("o", "order", "order", id="runs.order"),
+        Binding("O", "turn", "turn order round", show=False, id="runs.turn-order"),
+        Binding("u", "unmark", "unmark all", show=False, id="runs.unmark"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._order = "age"
+        self._turned = False
+        self._filter = ""
+        self._matches = True
+        self._ticks = 0
+        self._folded: dict[str, bool] = {}
+        """Studies that a person folded or unfolded."""
+
+    def body(self) -> Iterable[Widget]:
+        filter_line = Input(
+            placeholder="words  mode:robust  state:running  acc>50  tag:…", id="filter"
+        )
+        filter_line.can_focus = False
+        yield filter_line
+        yield Horizontal(RunList(id="list"), LineView(self._preview, id="preview"), id="middle")
+        yield LineView(self._empty, id="empty")
+
+    @property
+    def runlist(self) -> RunList:
+        return self.query_one(RunList)
+
+    @property
+    def row(self) -> Row | None:
+        return self.runlist.current
+
+    def head(self) -> tuple[Text, Text]:
+        palette = self.palette
+        rows = self.house.feed.rows.values()
+        live = sum(row.is_live and row.kind != "study" for row in rows)
+        right = Text(f"{len(rows)} runs" if len(rows) != 1 else "1 run", palette.dim)
+        if live:
+            right.append(f"  ● {live} at work", palette.accent)
+        if self._order != "age" or self._turned:
+            right.append(f"  by {self._order} {'↑' if self._turned else '↓'}", palette.dim)
+        if self.house.marked:
+            right.append(f"  * {len(self.house.marked)} marked", palette.accent)
+        left = Text.assemble(("advtui", f"bold {palette.accent}"), "  ")
+        if self.house.feed.problem:
+            left.append(clean(self.house.feed.problem), palette.bad)
+            return left, right
+        left.append(clean(home_short(self.house.store.home), 200), palette.dim)
+        if not self._matches:
+            left.append("  no run matches: the last list stays", palette.warn)
+        elif self._filter:
+            left.append(f"  / {clean(self._filter, 60)}", palette.accent)
+        return left, right
+
+    def hints(self) -> list[tuple[str, str]]:
+        if isinstance(self.focused, Input):
+            return [("⏎", "keep the filter"), ("esc", "clear it")]
+        return super().hints()
+
+    def on_mount(self) -> None:
+        self.runlist.focus()
+        self.home_changed()
+
+    def on_resize(self, event: Resize) -> None:
+        width = event.size.width
+        self.set_class(width >= WIDE, "-wide")
+        self.set_class(width >= VERY_WIDE, "-very-wide")
+
+    def tick(self) -> None:
+        self._ticks += 1
+        live = any(row.is_live for row in self.house.feed.rows.values())
+        if live or self._ticks % AGES_EVERY_TICKS == 0:
+            self._show()
+
+    def home_changed(self) -> None:
+        self._show()
+
+    def on_screen_resume(self) -> None:
+        if self.is_ready:
+            self._show()
+
+    def _show(self) -> None:
+        """Filter, fold and sort the rows, and show them."""
+        house = self.house
+        rows: Sequence[Row] = list(house.feed.rows.values())
+        house.marked &= house.feed.rows.keys()
+        self.set_class(not rows, "-empty")
+        found = matching(rows, self._filter)
+        self._matches = bool(found) or not rows
+        if self._matches:
+            parents = {row.parent for row in found}
+            folds = {row.id: self._is_folded(row) for row in found if row.id in parents}
+            arranged = arrange(
+                found,
+                by=self._order,
+                reverse=self._turned,
+                unfolded=lambda row: not folds.get(row.id, False),
+            )
+            self.runlist.show(
+                arranged,
+                folds=folds,
+                marked=frozenset(house.marked),
+                sorted_by=(self._order, self._turned),
+                now=house.clock(),
+            )
+        if not rows:
+            self.query_one("#empty", LineView).redraw()
+        self.redraw_frame()
+        self._redraw_preview()
+
+    def _is_folded(self, study: Row) -> bool:
+        """Folded unless it is at work, or a filter looks into it, or a person said otherwise."""
+        return self._folded.get(study.id, not study.is_live and not self._filter)
+
+    def _redraw_preview(self) -> None:
+        paper = self.query_one("#preview", LineView)
+        if paper.display:
+            paper.redraw()
+
+    def _preview(self, width: int) -> Iterable[Text]:
+        row = self.row
+        return preview(self.house, row, width) if row else ()
+
+    def _empty(self, _: int) -> Iterable[Text]:
+        palette = self.palette
+        yield Text()
+        if self.house.feed.problem:
+            yield Text(f"  {clean(self.house.feed.problem)}", palette.bad)
+            return
+        yield Text("  No runs yet.", palette.title)
+        yield Text()
+        yield Text.assemble("  Press ", ("n", palette.accent), " for a new run; the preset ")
+        yield Text.assemble(
+            "  ", ("demo", palette.accent), " needs no GPU, no download, and about two minutes."
+        )
+        yield Text()
+        yield Text("  From a shell the same:  advtui study --preset demo", palette.dim)
+
+    # Keys
+
+    def action_back(self) -> None:
+        """Escape: close the filter, then clear it."""
+        self._filter = ""
+        line = self.query_one("#filter", Input)
+        line.value = ""
+        self._close_filter()
+        self._show()
+
+    def action_filter(self) -> None:
+        line = self.query_one("#filter", Input)
+        line.add_class("-open")
+        line.can_focus = True
+        line.focus()
+
+    def _close_filter(self) -> None:
+        line = self.query_one("#filter", Input)
+        self.runlist.focus()
+        line.can_focus = False
+        line.remove_class("-open")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._filter = event.value
+        self._show()
+
+    def on_input_submitted(self) -> None:
+        self._close_filter()
+
+    def action_order(self) -> None:
+        names = list(COLUMNS)
+        self._order = names[(names.index(self._order) + 1) % len(names)]
+        self._show()
+
+    def action_turn(self) -> None:
+        self._turned = not self._turned
+        self._show()
+
+    def action_mark(self) -> None:
+        if self.row is not None:
+            self.house.marked ^= {self.row.id}
+            self.runlist.action_move(1)
+            self._show()
+
+    def action_unmark(self) -> None:
+        self.house.marked.clear()
+        self._show()
+
+    def action_open(self) -> None:
+        if self.row is not None:
+            self.house.open_run(self.row.id)
+
+    def action_new(self) -> None:
+        from tui.screens.new_run import NewRunScreen
+
+        attacked = list(self.house.marked)
+        if not attacked and self.row is not None and self.row.state not in LIVE:
+            attacked = [self.row.id]
+        self.house.push_screen(NewRunScreen(attacked))
+
+    def action_compare(self) -> None:
+        from tui.screens.compare import CompareScreen
+
+        words = [row_id for row_id in self.house.feed.rows if row_id in self.house.marked]
+        if not words and self.row is not None:
+            words = [self.row.id]
+        if words:
+            self.house.push_screen(CompareScreen(words))
+
+    def on_run_list_moved(self) -> None:
+        self._redraw_preview()
+
+    def on_run_list_opened(self) -> None:
+        self.action_open()
+
+    def on_run_list_folded(self, event: RunList.Folded) -> None:
+        self._folded[event.row.id] = event.folded
+        self._show()

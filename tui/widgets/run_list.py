@@ -1,0 +1,294 @@
+"""The list of runs: only what is seen is drawn, and of that only what has changed."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui.render.palette import Palette
+from tui.render.text import clean, duration, percent, short_ago
+from tui.render.themes import palette_of
+from tui.run_list.row import Row
+from tui.widgets.error_boundary import ErrorBoundary
+
+LEAD = 6
+"""Cells before the first column: cursor, mark, fold, state."""
+# key, title, width, least width of the list at which it is shown, right-aligned
+_COLUMNS = (
+    ("name", "name", 0, 0, False),
+    ("kind", "kind", 15, 0, False),
+    ("data", "data", 9, 92, False),
+    ("progress", "progress", 13, 0, False),
+    ("clean", "clean %", 8, 0, True),
+    ("robust", "robust %", 9, 0, True),
+    ("age", "age", 6, 0, True),
+    ("took", "took", 11, 84, True),
+)
+
+
+class RunList(ErrorBoundary, ScrollView, can_focus=True):
+    """Rows with a cursor; studies fold."""
+
+    DEFAULT_CSS = """
+    RunList { scrollbar-size-vertical: 1; overflow-x: hidden; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "down", show=False, id="list.down"),
+        Binding("up,k", "move(-1)", "up", show=False, id="list.up"),
+        Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, id="list.page-down"),
+        Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, id="list.page-up"),
+        Binding("home,g", "to(0)", "first", show=False, id="list.first"),
+        Binding("end,G", "to(-1)", "last", show=False, id="list.last"),
+        Binding("right,l", "fold(False)", "unfold study", show=False, id="list.unfold"),
+        Binding("left,h", "fold(True)", "fold study", show=False, id="list.fold"),
+    ]
+
+    class Moved(Message):
+        """The cursor stands on another run, or on none."""
+
+    class Opened(Message):
+        """A run was clicked twice."""
+
+    class Folded(Message):
+        """A study is to be folded or unfolded."""
+
+        def __init__(self, row: Row, folded: bool) -> None:
+            super().__init__()
+            self.row, self.folded = row, folded
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._rows: Sequence[tuple[Row, int]] = ()
+        self._folds: dict[str, bool] = {}
+        self._marked: frozenset[str] = frozenset()
+        self._sorted: tuple[str, bool] = ("age", False)
+        self._now = 0.0
+        self._at = 0
+        self._strips: list[Strip] = []
+
+    @property
+    def current(self) -> Row | None:
+        """The run under the cursor."""
+        return self._rows[self._at][0] if self._at < len(self._rows) else None
+
+    def show(
+        self,
+        rows: Sequence[tuple[Row, int]],
+        *,
+        folds: dict[str, bool],
+        marked: frozenset[str],
+        sorted_by: tuple[str, bool],
+        now: float,
+    ) -> None:
+        """Show these rows with their depths; the cursor stays on its run.
+
+        Args:
+            folds: the studies that have children, and whether they are folded.
+            marked: ids of the marked runs.
+            sorted_by: column, and whether it is turned round.
+            now: unix seconds; ages are told from it.
+        """
+        before = self.current
+        self._rows, self._folds, self._marked = rows, folds, marked
+        self._sorted, self._now = sorted_by, now
+        places = {row.id: n for n, (row, _) in enumerate(rows)}
+        if before is not None and before.id in places:
+            at = places[before.id]
+        elif before is not None and before.parent in places:  # folded away
+            at = places[before.parent or ""]
+        else:
+            at = min(self._at, max(len(rows) - 1, 0))
+        self._measure()
+        if before is None or self._at != at:
+            self._at = at
+            self._follow_cursor()
+        if self.current is None or before is None or self.current.id != before.id:
+            self.post_message(self.Moved())
+        self._redraw()
+
+    def _measure(self) -> None:
+        lines = len(self._rows) + 1
+        self.virtual_size = Size(0, lines if lines > self.size.height > 0 else 0)
+
+    def _draw(self) -> None:
+        self._strips = [self._draw_line(y) for y in range(self.size.height)]
+
+    def _redraw(self) -> None:
+        """Draw what is seen, and send to the terminal the lines that differ."""
+        before = self._strips
+        self._draw()
+        if len(before) != len(self._strips):
+            self.refresh()
+            return
+        changed = [
+            Region(0, y, self.size.width, 1)
+            for y, (old, new) in enumerate(zip(before, self._strips, strict=True))
+            if old != new
+        ]
+        if changed:
+            self.refresh(*changed)
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._redraw())
+
+    def on_unmount(self) -> None:
+        self.app.theme_changed_signal.unsubscribe(self)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._redraw()
+
+    def on_resize(self) -> None:
+        self._measure()
+        self._follow_cursor()
+        self._redraw()
+
+    # Drawing
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        if not self._strips:
+            self._draw()  # the first frame comes before the first resize, and is complete
+        return super().render_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
+        """The line at ``y`` cells below the top; the first is the head and stays."""
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
+
+    def _draw_line(self, y: int) -> Strip:
+        palette = palette_of(self.app)
+        width = self.size.width
+        base = self.rich_style
+        n = y - 1 + self.scroll_offset.y
+        if y == 0:
+            segments = self._head(width, palette)
+        elif n < len(self._rows):
+            segments = self._line(n, width, palette)
+            if n == self._at:
+                base += Style(bgcolor=self._cursor_colour())
+        else:
+            segments = []
+        return Strip(segments).adjust_cell_length(width).apply_style(base)
+
+    def _cursor_colour(self) -> str:
+        found = self.app.theme_variables.get("panel", "")
+        return found if found.startswith("#") else "#303030"  # ANSI themes name no colour
+
+    def _columns(self, width: int) -> list[tuple[str, str, int, bool]]:
+        shown = [column for column in _COLUMNS if width >= column[3]]
+        fixed = sum(column[2] for column in shown)
+        name = max(8, width - LEAD - fixed - 1)
+        return [(key, title, size or name, right) for key, title, size, _, right in shown]
+
+    def _head(self, width: int, palette: Palette) -> list[Segment]:
+        segments = [Segment(" " * LEAD)]
+        for key, title, size, right in self._columns(width):
+            by, turned = self._sorted
+            told = f"{title} {'↑' if turned else '↓'}" if key == by else title
+            style = Style.parse(palette.accent if key == by else palette.dim)
+            segments.append(Segment(_fit(told, size, right), style))
+        return segments
+
+    def _line(self, n: int, width: int, palette: Palette) -> list[Segment]:
+        row, depth = self._rows[n]
+        glyph, colour = palette.state(row.state)
+        folded = self._folds.get(row.id)
+        fold = " " if folded is None else ("▸" if folded else "▾")
+        text, dim = Style.parse(palette.text), Style.parse(palette.dim)
+        accent = Style.parse(palette.accent)
+        segments = [
+            Segment("▌" if n == self._at else " ", accent),
+            Segment("*" if row.id in self._marked else " ", accent),
+            Segment(f"{fold} ", dim),
+            Segment(f"{glyph} ", Style.parse(colour)),
+        ]
+        figures = text if row.on_test else dim
+        for key, _, size, right in self._columns(width):
+            told, style = self._told(row, key), dim
+            if key == "name":
+                told, style = "  " * depth + told, text
+            elif key in ("clean", "robust"):
+                style = figures
+            segments.append(Segment(_fit(told, size, right), style))
+        return segments
+
+    def _told(self, row: Row, key: str) -> str:
+        match key:
+            case "name":
+                return clean(row.title + "".join(f" #{tag}" for tag in row.tags), 200)
+            case "kind":
+                return clean(row.what, 40)
+            case "data":
+                return clean(row.data, 20)
+            case "progress":
+                return clean(row.progress or row.state, 40)
+            case "clean" | "robust":
+                value = row.clean if key == "clean" else row.robust
+                return "" if value is None else percent(value) + (" " if row.on_test else "v")
+            case "age":
+                return short_ago(row.created, self._now)
+            case _:
+                return "" if row.seconds is None else duration(row.seconds)
+
+    # Moving
+
+    def _follow_cursor(self) -> None:
+        page = max(self.size.height - 1, 1)
+        top = self.scroll_offset.y
+        if self._at < top:
+            self.scroll_to(y=self._at, animate=False, force=True)
+        elif self._at >= top + page:
+            self.scroll_to(y=self._at - page + 1, animate=False, force=True)
+
+    def _go(self, at: int) -> None:
+        at = min(max(at, 0), max(len(self._rows) - 1, 0))
+        if at != self._at:
+            self._at = at
+            self._follow_cursor()
+            self._redraw()
+            self.post_message(self.Moved())
+
+    def action_move(self, by: int) -> None:
+        self._go(self._at + by)
+
+    def action_page(self, by: int) -> None:
+        self._go(self._at + by * max(self.size.height - 2, 1))
+
+    def action_to(self, at: int) -> None:
+        self._go(at if at >= 0 else len(self._rows) - 1)
+
+    def action_fold(self, folded: bool) -> None:
+        row = self.current
+        if row is None:
+            return
+        if folded and row.id not in self._folds:  # from a child: fold its study
+            parent = next((one for one, _ in self._rows if one.id == row.parent), None)
+            if parent is None:
+                return
+            row = parent
+        if self._folds.get(row.id) not in (None, folded):
+            self.post_message(self.Folded(row, folded))
+
+    def on_click(self, event: Click) -> None:
+        n = event.y - 1 + self.scroll_offset.y
+        if event.y >= 1 and n < len(self._rows):
+            self._go(n)
+            if event.chain == 2:
+                self.post_message(self.Opened())
+
+
+def _fit(text: str, size: int, right: bool) -> str:
+    """``text`` in exactly ``size`` cells, the last (or first) of them blank."""
+    room = size - 1
+    if cell_len(text) > room:
+        text = set_cell_size(text, max(room - 1, 0)) + "…"
+    pad = " " * (size - cell_len(text))
+    return pad + text if right else text + pad
