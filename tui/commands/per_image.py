@@ -12,10 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from runs.errors import NotFoundError, UserError
-from runs.examples import Attacked, Example, Examples
+from runs.examples import Example, Examples
 from runs.outcomes import FILE, Outcomes, per_class
 from runs.store import Run, Store
 from tui.commands.output import open_store, say, stdout_console
+from tui.render.captions import (
+    adversarial_caption,
+    clean_caption,
+    heading,
+    perturbation_caption,
+)
 from tui.render.half_blocks import GAP, WIDTH, Panel, beside, half_blocks
 from tui.render.plain_table import plain_table
 from tui.render.text import clean, percent
@@ -134,40 +140,30 @@ def show_examples(
         _print_example(console, name, example)
 
 
-def captions(example: Example) -> list[tuple[str, str]]:
-    """Two lines over each picture: what it is, and what the model takes it for."""
-    found = [("clean", _taken_for(example.prediction, example.confidence))]
-    for one in example.attacked:
-        aim = f"{one.attack} → {one.target}" if one.target else one.attack
-        found.append((f"× {one.amplified:.0f}", ""))
-        found.append((aim, f"{_taken_for(one.prediction, one.confidence)} {_outcome(one)}"))
-    return found
-
-
-def _taken_for(prediction: str, confidence: float) -> str:
-    return f"→ {clean(prediction, 14)} {100 * confidence:.0f} %"
-
-
-def _outcome(one: Attacked) -> str:
-    return "fooled" if one.fooled else "holds"
+def _captions(example: Example) -> list[tuple[str, str]]:
+    """The two lines above each of :func:`_pictures_of`."""
+    captions = [clean_caption(example)]
+    for attacked in example.attacked:
+        captions += [perturbation_caption(attacked), adversarial_caption(attacked)]
+    return [(caption.title, caption.detail) for caption in captions]
 
 
 def _pictures_of(example: Example) -> list[Any]:
     shown = [example.clean]
-    for one in example.attacked:
-        shown += [one.perturbation, one.image]
+    for attacked in example.attacked:
+        shown += [attacked.perturbation, attacked.image]
     return shown
 
 
 def _print_example(console: Console, model: str, example: Example) -> None:
     console.print(
-        Text(clean(f"test image {example.index}, a {example.label}, as seen by {model}", 200)),
+        Text("".join(heading(example, model))),
         style="bold",
     )
     across = max((console.width + GAP) // (WIDTH + GAP), 1)
     panels: list[Panel] = [
         ([Text(clean(part, WIDTH)) for part in told], half_blocks(picture))
-        for told, picture in zip(captions(example), _pictures_of(example), strict=True)
+        for told, picture in zip(_captions(example), _pictures_of(example), strict=True)
     ]
     for begin in range(0, len(panels), across):
         for line in beside(panels[begin : begin + across], Style.null()):
@@ -190,9 +186,8 @@ def _picture(shown: Sequence[tuple[str, Example]]) -> "Image":
     draw = ImageDraw.Draw(sheet)
     for n, (model, example) in enumerate(shown):
         top = gap + n * row
-        head = f"test image {example.index}, a {example.label}, as seen by {model}"
-        draw.text((gap, top), _latin(head), fill="black")
-        parts = zip(_pictures_of(example), captions(example), strict=True)
+        draw.text((gap, top), _latin("".join(heading(example, model))), fill="black")
+        parts = zip(_pictures_of(example), _captions(example), strict=True)
         for column, (pixels, told) in enumerate(parts):
             left = gap + column * (side + gap)
             for line, words in enumerate(told, start=1):
@@ -204,5 +199,5 @@ def _picture(shown: Sequence[tuple[str, Example]]) -> "Image":
 
 def _latin(text: str) -> str:
     """What Pillow's own font can write."""
-    plain = clean(text, 200).replace("→", "->").replace("×", "x")
+    plain = clean(text, 200).replace("→", "->").replace("×", "x").replace("−", "-")
     return plain.encode("latin-1", "replace").decode("latin-1")

@@ -9,49 +9,46 @@ from rich.style import Style
 from rich.text import Text
 
 HALF = "▀"
-
-
 WIDTH, GAP = 32, 2
-"""Cells of a picture, and between two."""
-
+"""Cells of a picture, and between two pictures."""
 
 Panel = tuple[list[Text], list[list[Segment]]]
-"""Lines over a picture, and the picture's own."""
+"""The caption lines above a picture, and the lines of the picture."""
 
 
 def half_blocks(pixels: Any) -> list[list[Segment]]:
     """A picture (H, W, 3) in uint8 as lines of :data:`WIDTH` cells, two pixels in each.
 
-    CIFAR's stand there pixel by pixel; those of another size are brought to this width.
+    A CIFAR image is drawn pixel by pixel. An image of another width is resized to it.
     """
     lines = []
-    pixels = _fitting(pixels)
+    pixels = _resized(pixels)
     for top in range(0, len(pixels), 2):
         upper = pixels[top].tolist()
         lower = pixels[min(top + 1, len(pixels) - 1)].tolist()
         lines.append(
             [
-                Segment(HALF, Style(color=Color.from_rgb(*one), bgcolor=Color.from_rgb(*two)))
-                for one, two in zip(upper, lower, strict=True)
+                Segment(HALF, Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below)))
+                for above, below in zip(upper, lower, strict=True)
             ]
         )
     return lines
 
 
-def _fitting(pixels: Any) -> Any:
+def _resized(pixels: Any) -> Any:
     height, width, _ = pixels.shape
     if width == WIDTH:
         return pixels
     import numpy as np
     from PIL import Image
 
-    how = Image.Resampling.BOX if width > WIDTH else Image.Resampling.NEAREST
+    method = Image.Resampling.BOX if width > WIDTH else Image.Resampling.NEAREST
     size = (WIDTH, max(1, round(height * WIDTH / width)))
-    return np.asarray(Image.fromarray(pixels).resize(size, how))
+    return np.asarray(Image.fromarray(pixels).resize(size, method))
 
 
 def beside(panels: Sequence[Panel], base: Style) -> Iterator[Text | list[Segment]]:
-    """Panels side by side: their captions, then their pictures."""
+    """The lines of panels side by side: the captions, then the pictures."""
     captions = max((len(caption) for caption, _ in panels), default=0)
     for n in range(captions):
         line = Text()

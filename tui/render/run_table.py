@@ -6,18 +6,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from runs.formats import percent
+from tui.render.palette import TERMINAL
 from tui.render.plain_table import plain_table
 from tui.render.text import ago, clean
 from tui.render.text import percent as short_percent
-
-STATE_LOOK = {
-    "queued": ("◌", "yellow"),
-    "running": ("●", "cyan"),
-    "completed": ("✓", "green"),
-    "failed": ("✗", "red"),
-    "interrupted": ("‖", "yellow"),
-    "lost": ("?", "red"),
-}
 
 
 def kept_checkpoints(result: dict[str, Any]) -> RenderableType:
@@ -37,7 +29,7 @@ def kept_checkpoints(result: dict[str, Any]) -> RenderableType:
 
 def state_text(state: str) -> Text:
     """The state with its glyph: colour is never the only sign."""
-    glyph, style = STATE_LOOK[state]
+    glyph, style = TERMINAL.state(state)
     return Text(f"{glyph} {state}", style=style)
 
 
