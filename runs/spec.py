@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_
 
 from runs.budgets import format_budget
 from runs.errors import UserError
+from runs.field_help import FIELD_HELP
 from runs.jsonfiles import RUN_HEADER
 from runs.spec_errors import explain
 from runs.threat_model import EVALUATION_PGD, PGD, Attack, Budget, Spec, standard_attacks
@@ -57,81 +58,63 @@ def _either(names: Sequence[str]) -> str:
 class Job(Spec):
     """What every kind of run can be told."""
 
-    name: str | None = Field(None, min_length=1, max_length=200, description="free text")
-    device: Device = Field("auto", description="auto, cpu, cuda or cuda:N")
-    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; none: all cores")
-    precision: Precision = Field("auto", description="auto: bf16 autocast where hardware has it")
-    share: bool = Field(False, description="do not wait for other runs on the same device")
-    seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
-    data: Data = Field("cifar100", description="data set, or a folder of class folders")
-    data_dir: str | None = Field(None, description="folder that holds the data set's own folder")
+    name: str | None = Field(None, min_length=1, max_length=200, description=FIELD_HELP["name"])
+    device: Device = Field("auto", description=FIELD_HELP["device"])
+    threads: int | None = Field(None, ge=1, le=1024, description=FIELD_HELP["threads"])
+    precision: Precision = Field("auto", description=FIELD_HELP["precision"])
+    share: bool = Field(False, description=FIELD_HELP["share"])
+    seed: int = Field(0, ge=0, lt=2**31, description=FIELD_HELP["seed"])
+    data: Data = Field("cifar100", description=FIELD_HELP["attack.data"])
+    data_dir: str | None = Field(None, description=FIELD_HELP["data_dir"])
 
 
 class TrainSpec(Job):
     """One training run of a ResNet-18, plain (baseline) or adversarial (robust)."""
 
     kind: Literal["train"] = "train"
-    data: DataName = Field("cifar100", description="data set")
-    mode: Mode = Field("robust", description="baseline: clean images; robust: adversarial ones")
-    recipe: Recipe = Field(
-        "pgd-at", description=f"standard (baseline); {_either(ROBUST_RECIPES)} (robust)"
-    )
-    mixed_clean: float = Field(1 / 3, ge=0, le=1, description="mixed: share of clean images")
-    mixed_targeted: float = Field(1 / 3, ge=0, le=1, description="mixed: share of targeted ones")
+    data: DataName = Field("cifar100", description=FIELD_HELP["data"])
+    mode: Mode = Field("robust", description=FIELD_HELP["mode"])
+    recipe: Recipe = Field("pgd-at", description=FIELD_HELP["recipe"])
+    mixed_clean: float = Field(1 / 3, ge=0, le=1, description=FIELD_HELP["mixed_clean"])
+    mixed_targeted: float = Field(1 / 3, ge=0, le=1, description=FIELD_HELP["mixed_targeted"])
     beta: float | None = Field(
         None,
         ge=0,
         le=1000,
-        description="trades, mart: weight of the KL term; none: the papers' own 6 and 5",
+        description=FIELD_HELP["beta"],
     )
-    fast_noise: float = Field(
-        2.0, ge=0, le=100, description="fast: the noise reaches so many ε; the paper's 2"
-    )
-    awp_gamma: float = Field(
-        0.0, ge=0, le=1, description="adversarial weight perturbation: γ; 0: none"
-    )
-    width: int = Field(64, ge=1, le=1024, description="channels of the first stage; 64: ResNet-18")
-    activation: Activation = Field("relu", description="relu, or silu: smooth")
-    epochs: int = Field(30, ge=1, le=100_000, description="passes over the training split")
-    batch_size: int = Field(128, ge=2, le=65_536, description="images a training step")
-    lr: float = Field(0.2, gt=0, le=100, description="peak learning rate")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum of SGD")
-    weight_decay: float = Field(5e-4, ge=0, le=1, description="L2 penalty on all parameters")
+    fast_noise: float = Field(2.0, ge=0, le=100, description=FIELD_HELP["fast_noise"])
+    awp_gamma: float = Field(0.0, ge=0, le=1, description=FIELD_HELP["awp_gamma"])
+    width: int = Field(64, ge=1, le=1024, description=FIELD_HELP["width"])
+    activation: Activation = Field("relu", description=FIELD_HELP["activation"])
+    epochs: int = Field(30, ge=1, le=100_000, description=FIELD_HELP["epochs"])
+    batch_size: int = Field(128, ge=2, le=65_536, description=FIELD_HELP["batch_size"])
+    lr: float = Field(0.2, gt=0, le=100, description=FIELD_HELP["lr"])
+    momentum: float = Field(0.9, ge=0, lt=1, description=FIELD_HELP["momentum"])
+    weight_decay: float = Field(5e-4, ge=0, le=1, description=FIELD_HELP["weight_decay"])
     schedule: Literal["onecycle", "piecewise"] = Field(
-        "onecycle", description="onecycle: linear up, then down; piecewise: ÷10 at 50 % and 75 %"
+        "onecycle", description=FIELD_HELP["schedule"]
     )
-    warmup: float = Field(0.25, gt=0, lt=1, description="onecycle: share of steps going up")
-    label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of a label spread over all classes"
-    )
-    ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: none")
-    swa_start: float | None = Field(
-        None, ge=0, lt=1, description="average the weights of the epochs after this share of all"
-    )
+    warmup: float = Field(0.25, gt=0, lt=1, description=FIELD_HELP["warmup"])
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description=FIELD_HELP["label_smoothing"])
+    ema_decay: float = Field(0.0, ge=0, lt=1, description=FIELD_HELP["ema_decay"])
+    swa_start: float | None = Field(None, ge=0, lt=1, description=FIELD_HELP["swa_start"])
     clip_norm: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="clip the gradient to this L2 norm"
+        None, gt=0, allow_inf_nan=False, description=FIELD_HELP["clip_norm"]
     )
-    augment: bool = Field(True, description="random crop, and flip where the data set allows")
+    augment: bool = Field(True, description=FIELD_HELP["augment"])
     augmentation: Literal["basic", "cutout", "trivial"] = Field(
-        "basic", description="after crop and flip: nothing, Cutout, or TrivialAugment"
+        "basic", description=FIELD_HELP["augmentation"]
     )
-    cutout_size: int = Field(8, ge=1, le=32, description="cutout: side of the square, in pixels")
-    attack: PGD = Field(PGD(), description="PGD of the training batches (robust)")
-    eps_warmup: float = Field(
-        0.0, ge=0, le=1, description="share of steps over which ε and step size rise from 0"
-    )
-    validation: PGD = Field(PGD(), description="PGD of the validation after each epoch")
-    val_per_class: int = Field(20, ge=1, le=2500, description="validation images a class")
-    compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="compile the passes of a training step; auto: on a GPU"
-    )
-    profile: bool = Field(False, description="write where the time goes into the run's folder")
-    patience: int | None = Field(
-        None, ge=1, description="stop after so many epochs without a rise in robust accuracy"
-    )
-    train_limit: int | None = Field(
-        None, ge=2, description="train on this many images only, equally many a class"
-    )
+    cutout_size: int = Field(8, ge=1, le=32, description=FIELD_HELP["cutout_size"])
+    attack: PGD = Field(PGD(), description=FIELD_HELP["train.attack"])
+    eps_warmup: float = Field(0.0, ge=0, le=1, description=FIELD_HELP["eps_warmup"])
+    validation: PGD = Field(PGD(), description=FIELD_HELP["validation"])
+    val_per_class: int = Field(20, ge=1, le=2500, description=FIELD_HELP["val_per_class"])
+    compile: Literal["auto", "on", "off"] = Field("auto", description=FIELD_HELP["compile"])
+    profile: bool = Field(False, description=FIELD_HELP["profile"])
+    patience: int | None = Field(None, ge=1, description=FIELD_HELP["patience"])
+    train_limit: int | None = Field(None, ge=2, description=FIELD_HELP["train_limit"])
 
     @property
     def crafting(self) -> str:
@@ -191,11 +174,11 @@ class TrainSpec(Job):
 class CheckpointRef(Spec):
     """A checkpoint of a run, with the label of its row in the table."""
 
-    run: str = Field(description="the run's id")
+    run: str = Field(description=FIELD_HELP["checkpoints.run"])
     checkpoint: Literal["best_clean", "best_robust", "last"] = Field(
-        description="which of the run's checkpoints"
+        description=FIELD_HELP["checkpoints.checkpoint"]
     )
-    label: str = Field(max_length=300, description="name of the row")
+    label: str = Field(max_length=300, description=FIELD_HELP["label"])
 
     @property
     def file(self) -> str:
@@ -211,19 +194,13 @@ class ModelRef(Spec):
 
     factory: str = Field(
         pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$",
-        description="package.module:name of what makes the network, called without arguments",
+        description=FIELD_HELP["models.factory"],
     )
-    folder: str | None = Field(
-        None, description="folder in which the module is looked for, after everything else"
-    )
-    weights: str | None = Field(
-        None, description="safetensors file, or a state dict; none: what the factory has made"
-    )
-    mean: Channels | None = Field(
-        None, description="of the normalised input that it expects, by channel, of [0, 1]"
-    )
-    std: Channels | None = Field(None, description="with mean: (pixel − mean) / std")
-    label: str = Field(min_length=1, max_length=300, description="name of the row")
+    folder: str | None = Field(None, description=FIELD_HELP["models.folder"])
+    weights: str | None = Field(None, description=FIELD_HELP["models.weights"])
+    mean: Channels | None = Field(None, description=FIELD_HELP["models.mean"])
+    std: Channels | None = Field(None, description=FIELD_HELP["models.std"])
+    label: str = Field(min_length=1, max_length=300, description=FIELD_HELP["label"])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -238,28 +215,22 @@ class AttackSpec(Job):
     """Attack checkpoints, or a user's own networks, on the test split, and count."""
 
     kind: Literal["attack"] = "attack"
-    checkpoints: tuple[CheckpointRef, ...] = Field((), description="what is attacked, a row each")
-    models: tuple[ModelRef, ...] = Field((), description="networks of other making, a row each")
+    checkpoints: tuple[CheckpointRef, ...] = Field((), description=FIELD_HELP["checkpoints"])
+    models: tuple[ModelRef, ...] = Field((), description=FIELD_HELP["models"])
     attacks: tuple[Attack, ...] = Field(
-        standard_attacks(EVALUATION_PGD), description="a column each, at least one"
+        standard_attacks(EVALUATION_PGD), description=FIELD_HELP["attacks"]
     )
-    epsilons: tuple[Budget, ...] = Field(
-        (), description="evaluate each attack at all of these budgets; none: at its own"
-    )
-    limit: int | None = Field(
-        None, ge=1, description="evaluate this many test images only, equally many a class"
-    )
+    epsilons: tuple[Budget, ...] = Field((), description=FIELD_HELP["epsilons"])
+    limit: int | None = Field(None, ge=1, description=FIELD_HELP["limit"])
     resize: int | None = Field(
         None,
         ge=8,
         le=1024,
-        description="a folder's pictures: shorter side to this length, then the square centre",
+        description=FIELD_HELP["resize"],
     )
-    batch_size: int = Field(512, ge=1, le=65_536, description="images attacked at once")
-    sanity: Literal["quick", "full"] = Field(
-        "quick", description="depth of the checks at the end; full: more images, and Square"
-    )
-    examples: int = Field(12, ge=0, le=256, description="pictures kept for viewing")
+    batch_size: int = Field(512, ge=1, le=65_536, description=FIELD_HELP["attack.batch_size"])
+    sanity: Literal["quick", "full"] = Field("quick", description=FIELD_HELP["sanity"])
+    examples: int = Field(12, ge=0, le=256, description=FIELD_HELP["examples"])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -311,11 +282,11 @@ class StudySpec(Job):
     """
 
     kind: Literal["study"] = "study"
-    data: DataName = Field("cifar100", description="data set")
-    baseline: TrainSpec = Field(description="the plain training")
-    robust: TrainSpec = Field(description="the adversarial training")
-    attack: AttackSpec = Field(description="the attacks of the table")
-    reuse: bool = Field(False, description="take completed runs with the same spec from the home")
+    data: DataName = Field("cifar100", description=FIELD_HELP["data"])
+    baseline: TrainSpec = Field(description=FIELD_HELP["study.baseline"])
+    robust: TrainSpec = Field(description=FIELD_HELP["study.robust"])
+    attack: AttackSpec = Field(description=FIELD_HELP["study.attack"])
+    reuse: bool = Field(False, description=FIELD_HELP["reuse"])
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from runs.budgets import format_budget, parse_budget
+from runs.field_help import FIELD_HELP
 
 Budget = Annotated[float, BeforeValidator(parse_budget), Field(ge=0)]
 
@@ -36,25 +37,19 @@ class PGD(Spec):
     loss from here, and finds its step size and momentum itself.
     """
 
-    norm: Norm = Field("linf", description="norm of the perturbation: linf or l2")
-    eps: Budget = Field(8 / 255, description="budget ε, in pixels of [0, 1]")
-    step_size: Budget = Field(2 / 255, description="length of one step, in pixels of [0, 1]")
-    steps: int = Field(10, ge=1, le=100_000, description="gradient steps per restart")
-    restarts: int = Field(1, ge=1, le=1_000, description="independent random starts")
-    random_start: bool = Field(True, description="begin at a random point of the ε-ball")
-    loss: AttackLoss = Field("ce", description="what the attack climbs: ce, margin (CW) or dlr")
+    norm: Norm = Field("linf", description=FIELD_HELP["norm"])
+    eps: Budget = Field(8 / 255, description=FIELD_HELP["eps"])
+    step_size: Budget = Field(2 / 255, description=FIELD_HELP["step_size"])
+    steps: int = Field(10, ge=1, le=100_000, description=FIELD_HELP["steps"])
+    restarts: int = Field(1, ge=1, le=1_000, description=FIELD_HELP["restarts"])
+    random_start: bool = Field(True, description=FIELD_HELP["random_start"])
+    loss: AttackLoss = Field("ce", description=FIELD_HELP["loss"])
     step_schedule: Literal["fixed", "cosine"] = Field(
-        "fixed", description="cosine: the step falls to 0 in half a cosine over each restart"
+        "fixed", description=FIELD_HELP["step_schedule"]
     )
-    momentum: float = Field(
-        0.0, ge=0, le=10, description="decay of the accumulated gradient; 1: MI-FGSM, 0: none"
-    )
-    craft_mode: Literal["eval", "train"] = Field(
-        "eval", description="mode of the model while attacking; train has no active set"
-    )
-    active_set: bool = Field(
-        True, description="in evaluation, images that are fooled leave the batch"
-    )
+    momentum: float = Field(0.0, ge=0, le=10, description=FIELD_HELP["pgd.momentum"])
+    craft_mode: Literal["eval", "train"] = Field("eval", description=FIELD_HELP["craft_mode"])
+    active_set: bool = Field(True, description=FIELD_HELP["active_set"])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -99,17 +94,14 @@ class PGD(Spec):
 class Attack(Spec):
     """One attack of an evaluation, with a name; targeted or not."""
 
-    name: str = Field(min_length=1, max_length=60, description="key in the result")
+    name: str = Field(min_length=1, max_length=60, description=FIELD_HELP["attacks.name"])
     method: Literal["pgd", "apgd", "autoattack"] = Field(
         "pgd",
-        description="pgd; apgd: Auto-PGD, which finds its step size itself; autoattack: the "
-        "standard AutoAttack, which takes norm and budget alone",
+        description=FIELD_HELP["attacks.method"],
     )
-    pgd: PGD = Field(description="norm, budget, steps")
-    targets: TargetRule | None = Field(None, description="target rule; none: untargeted")
-    target_classes: int | None = Field(
-        None, ge=1, description="targets all: only so many of the likeliest wrong classes"
-    )
+    pgd: PGD = Field(description=FIELD_HELP["attacks.pgd"])
+    targets: TargetRule | None = Field(None, description=FIELD_HELP["targets"])
+    target_classes: int | None = Field(None, ge=1, description=FIELD_HELP["target_classes"])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
