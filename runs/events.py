@@ -11,28 +11,39 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
+from runs.event_types import (
+    VERSION,
+    AttackEvent,
+    AttackFields,
+    CheckpointEvent,
+    CheckpointFields,
+    ChildEvent,
+    ChildFields,
+    EndedEvent,
+    EndedFields,
+    Event,
+    HeartbeatEvent,
+    HeartbeatFields,
+    LogEvent,
+    LogFields,
+    MetricEvent,
+    MetricFields,
+    ProgressEvent,
+    ProgressFields,
+    StartedEvent,
+    StartedFields,
+    SystemEvent,
+    SystemFields,
+    parse_event,
+)
 from runs.jsonfiles import plain
 
-VERSION = 1
 DURABLE = frozenset({"started", "checkpoint", "child", "ended"})
-
-Event = dict[str, Any]
-"""``{"v": 1, "t": <unix seconds>, "kind": …}`` and the fields of its kind:
-
-started     attempt, resumed_from (epoch and step, or null), host, pid, device, versions, …
-metric      epoch, step, every ("step" or "epoch"), values; of an epoch: warm_up (seconds of it in
-            which steps were compiled)
-progress    task, done, total, unit, rate (units a second), epoch where there is one
-attack      model, attack, done, total, successes, rate (images a second), stage
-checkpoint  name, epoch, step, monitor, value
-system      host and GPU: cpu_percent, memory_bytes, gpus
-heartbeat   attempt, phase ("queued" or "running"), stalled_s (seconds since the last progress)
-child       run, role, state
-log         level, message
-ended       state, seconds
-"""
+"""Kinds that are flushed to the disk."""
+_IDLE = frozenset({"heartbeat", "system", "log"})
+"""Kinds that are no progress of the work."""
 
 
 class EventWriter:
@@ -49,6 +60,32 @@ class EventWriter:
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             os.write(self._fd, b"\n")
 
+    @overload
+    def write(self, kind: Literal["started"], **fields: Unpack[StartedFields]) -> StartedEvent: ...
+    @overload
+    def write(self, kind: Literal["metric"], **fields: Unpack[MetricFields]) -> MetricEvent: ...
+    @overload
+    def write(
+        self, kind: Literal["progress"], **fields: Unpack[ProgressFields]
+    ) -> ProgressEvent: ...
+    @overload
+    def write(self, kind: Literal["attack"], **fields: Unpack[AttackFields]) -> AttackEvent: ...
+    @overload
+    def write(
+        self, kind: Literal["checkpoint"], **fields: Unpack[CheckpointFields]
+    ) -> CheckpointEvent: ...
+    @overload
+    def write(self, kind: Literal["system"], **fields: Unpack[SystemFields]) -> SystemEvent: ...
+    @overload
+    def write(
+        self, kind: Literal["heartbeat"], **fields: Unpack[HeartbeatFields]
+    ) -> HeartbeatEvent: ...
+    @overload
+    def write(self, kind: Literal["child"], **fields: Unpack[ChildFields]) -> ChildEvent: ...
+    @overload
+    def write(self, kind: Literal["log"], **fields: Unpack[LogFields]) -> LogEvent: ...
+    @overload
+    def write(self, kind: Literal["ended"], **fields: Unpack[EndedFields]) -> EndedEvent: ...
     def write(self, kind: str, **fields: Any) -> Event:
         """Append one event and return it. NaN and infinities become null."""
         event = {"v": VERSION, "t": round(time.time(), 3), "kind": kind, **plain(fields)}
@@ -57,9 +94,9 @@ class EventWriter:
             os.write(self._fd, line)
             if kind in DURABLE:
                 os.fsync(self._fd)
-        if kind not in ("heartbeat", "system", "log"):
+        if kind not in _IDLE:
             self.last_progress = time.time()
-        return event
+        return event  # type: ignore[return-value]
 
     def close(self) -> None:
         """Flush to the disk and close."""
@@ -124,7 +161,7 @@ def last_events(
     return found
 
 
-def epoch_metrics(path: Path) -> list[Event]:
+def epoch_metrics(path: Path) -> list[MetricEvent]:
     """The ``metric`` events of whole epochs, of all attempts; cheap also for a long file."""
     try:
         lines = path.read_bytes().split(b"\n")
@@ -134,35 +171,11 @@ def epoch_metrics(path: Path) -> list[Event]:
     return [event for event in found if event["kind"] == "metric"]
 
 
-_NUMBER = (int, float)
-_FIELDS: dict[str, dict[str, Any]] = {
-    "metric": {"epoch": int, "step": int, "values": dict},
-    "progress": {"task": str, "done": _NUMBER, "total": _NUMBER},
-    "attack": {
-        "model": str,
-        "attack": str,
-        **dict.fromkeys(("done", "total", "successes", "rate"), _NUMBER),
-    },
-    "checkpoint": {"name": str, "epoch": int, "step": int},
-    "child": {"run": str, "role": str, "state": str},
-}
-"""What readers of these kinds rely on; an event without it is somebody else's."""
-
-
 def _parse(lines: bytes) -> Iterator[Event]:
     for line in lines.splitlines():
         try:
-            event = json.loads(line, parse_constant=lambda _: None)
+            value = json.loads(line, parse_constant=lambda _: None)
         except (ValueError, RecursionError):
             continue
-        if (
-            isinstance(event, dict)
-            and "v" in event
-            and isinstance(event.get("kind"), str)
-            and isinstance(event.get("t"), _NUMBER)
-            and all(
-                isinstance(event.get(field), type_)
-                for field, type_ in _FIELDS.get(event["kind"], {}).items()
-            )
-        ):
+        if (event := parse_event(value)) is not None:
             yield event

@@ -6,14 +6,43 @@ first use.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runs.errors import NotFoundError
+from runs.jsonfiles import replacing
 
-_ARRAYS = (
-    *("images", "labels", "indices", "adversarial", "targets", "classes"),
+if TYPE_CHECKING:
+    import numpy as np
+
+FILE = "examples.npz"
+ARRAYS = (
+    *("images", "labels", "indices", "adversarial", "targets", "models", "attacks", "classes"),
     *("clean_predictions", "clean_confidences", "predictions", "confidences"),
 )
+"""Names of the arrays in the file; see :func:`save_examples`."""
+
+
+def save_examples(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:
+    """Write ``examples.npz`` atomically.
+
+    Args:
+        path: the file.
+        arrays: of M models, A attacks and K images: ``images`` uint8 (K, 3, H, W); ``labels``,
+            ``indices`` (K,); ``adversarial`` float32 (M, A, K, 3, H, W) in [0, 1];
+            ``clean_predictions``, ``clean_confidences`` (M, K); ``predictions``, ``confidences``
+            (M, A, K); ``targets`` (M, A, K), −1 where the attack is untargeted; ``models``,
+            ``attacks``, ``classes``: names.
+
+    Raises:
+        ValueError: an array is missing.
+        OSError: the file can't be written; what was there stays.
+    """
+    import numpy as np
+
+    if missing := [name for name in ARRAYS if name not in arrays]:
+        raise ValueError(f"arrays are missing: {', '.join(missing)}")
+    with replacing(path) as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -59,7 +88,7 @@ class Examples:
         try:
             with np.load(path, allow_pickle=False) as found:
                 self._of = {key: found[key] for key in found.files}
-            for key in _ARRAYS:
+            for key in ARRAYS:
                 self._of[key]
             self.models = [str(name) for name in self._of["models"]]
             self.attacks = [str(name) for name in self._of["attacks"]]

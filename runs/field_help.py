@@ -66,7 +66,7 @@ FIELD_HELP = {
     "models.std": "Standard deviation per channel: the input is (pixel − mean) / std.",
     "attacks": "Attacks; each is a column of the table.",
     "epsilons": "Budgets at which each attack is evaluated; none: its own.",
-    "limit": "Test images to evaluate.",
+    "limit": "Test images, balanced by class.",
     "resize": "A folder's images: resize the shorter side, then crop the centre square.",
     "attack.batch_size": "Images attacked at once.",
     "sanity": "quick or full: depth of the sanity checks; full adds images and Square.",

@@ -1,8 +1,7 @@
 """Rates with their intervals, and two rates on the same images."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,69 +25,60 @@ def wilson(successes: int, trials: int) -> tuple[float, float] | None:
 
 
 def rate(successes: int, trials: int) -> float | None:
-    """successes / trials; None for no trials."""
+    """The share of successes; None for no trials."""
     return successes / trials if trials else None
 
 
-def mean_and_std(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """The mean and the sample standard deviation (divisor n − 1).
+class Pairing(TypedDict):
+    """Two models on the same images."""
 
-    No value has no mean, and fewer than two have no standard deviation: None.
-    """
-    n = len(values)
-    if n == 0:
-        return None, None
-    mean = math.fsum(values) / n
-    if n == 1:
-        return mean, None
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    n: int
+    only_one: int
+    """Images that the first model alone withstands."""
+    only_other: int
+    """Images that the second model alone withstands."""
+    difference: float | None
+    """The first model's share of withstood images minus the second's."""
+    ci95: tuple[float, float]
+    """95 % interval of the difference (Agresti & Min 2005: Wald with ½ added to each count)."""
+    p: float
+    """Of McNemar's exact test, two-sided."""
 
 
-def paired(one: "Flags", other: "Flags") -> dict[str, Any]:
-    """Two models on the same images: who withstands more, and whether chance could have done it.
+def paired(one: "Flags", other: "Flags") -> Pairing:
+    """Compare two models on the same images: who withstands more, and could it be chance?
 
     Args:
-        one, other: bool (n,), whether each withstands each image.
-
-    Returns:
-        ``n``; ``only_one`` and ``only_other``, the images that a single one of them withstands;
-        ``difference``, the first's share minus the second's; ``ci95`` of it (Agresti & Min 2005:
-        Wald with ½ added to each of the four counts); ``p``, of McNemar's exact test.
+        one, other: bool (n,), whether each model withstands each image.
 
     Raises:
-        ValueError: of different lengths.
+        ValueError: the arrays have different lengths.
     """
     if len(one) != len(other):
         raise ValueError(f"{len(one)} and {len(other)} images are not the same images")
     n = len(one)
-    b, c = int((one & ~other).sum()), int((other & ~one).sum())
-    more, less, total = b + 0.5, c + 0.5, n + 2
-    middle = (more - less) / total
-    half = Z95 * math.sqrt(more + less - (more - less) ** 2 / total) / total
+    only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
+    b, c, total = only_one + 0.5, only_other + 0.5, n + 2
+    middle = (b - c) / total
+    half = Z95 * math.sqrt(b + c - (b - c) ** 2 / total) / total
     return {
         "n": n,
-        "only_one": b,
-        "only_other": c,
-        "difference": (b - c) / n if n else None,
+        "only_one": only_one,
+        "only_other": only_other,
+        "difference": (only_one - only_other) / n if n else None,
         "ci95": (max(-1.0, middle - half), min(1.0, middle + half)),
-        "p": mcnemar(b, c),
+        "p": mcnemar(only_one, only_other),
     }
 
 
 def mcnemar(b: int, c: int) -> float:
-    """Two-sided p of McNemar's exact test: of b + c fair coins, as uneven as b to c or more."""
-    n, few = b + c, min(b, c)
-    if n == 0:
-        return 1.0
-    # Exact integers: C(n, k) from C(n, k − 1).
-    ways = term = 1
-    for k in range(1, few + 1):
-        term = term * (n - k + 1) // k
-        ways += term
-    return float(min(1.0, _ratio(2 * ways, n)))
+    """Two-sided p of McNemar's exact test: 2·Σ_{k ≤ min(b, c)} C(b + c, k) / 2^(b + c), at most 1.
 
-
-def _ratio(ways: int, n: int) -> float:
-    """ways / 2ⁿ, where both may be far beyond floats."""
-    shift = max(ways.bit_length() - 60, 0)
-    return math.ldexp(ways >> shift, shift - n)
+    The probability that b + c tosses of a fair coin are at least as uneven as b to c.
+    """
+    n = b + c
+    total = ways = 1
+    for k in range(1, min(b, c) + 1):
+        ways = ways * (n - k + 1) // k  # C(n, k) from C(n, k − 1), in exact integers
+        total += ways
+    return min(1.0, 2 * total / (1 << n))

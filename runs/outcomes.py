@@ -1,19 +1,20 @@
-"""What became of each image: the evidence behind a table's rates, image by image.
+"""The outcome of every image of an attack run: the evidence behind a table's rates.
 
-An attack run keeps it in ``outcomes.npz``, and everything that rates alone can't tell is computed
-from it: where a model breaks, and whether one model withstands more than another.
+An attack run keeps it in ``outcomes.npz``. Two figures need it that rates alone can't give: the
+classes in which a model breaks, and whether one model is more robust than another.
 """
 
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from runs.budgets import format_budget
 from runs.errors import NotFoundError
 from runs.intervals import paired, rate, wilson
 from runs.jsonfiles import replacing
+from runs.result_types import Interval, PairedRows, Row, Table, ThreatModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,7 @@ FILE = "outcomes.npz"
 
 @dataclass
 class Outcomes:
-    """Predictions of the evaluated images, int16 of shape (n,) each.
+    """Predictions on the evaluated images, int16 of shape (n,) each.
 
     ``labels`` (int16) and ``indices`` (int64, places in the official split) are the images' own;
     ``classes`` the names; ``clean`` the predictions by model, ``attacked`` those on the
@@ -50,7 +51,7 @@ class Outcomes:
         return withstood
 
     def save(self, path: Path) -> None:
-        """Write it whole, or leave what was there."""
+        """Replace the file atomically."""
         import numpy as np
 
         pairs = list(self.attacked)
@@ -71,7 +72,7 @@ class Outcomes:
         """Read what :meth:`save` has written.
 
         Raises:
-            NotFoundError: it is missing or can't be read.
+            NotFoundError: the file is missing or can't be read.
         """
         import numpy as np
 
@@ -96,8 +97,29 @@ class Outcomes:
             ) from None
 
 
-def per_class(outcomes: Outcomes, model: str, attack: str) -> list[dict[str, Any]]:
-    """Where a model breaks under an attack: one object a class, in the classes' order.
+Confusion = TypedDict("Confusion", {"class": str, "k": int})
+"""A class, and how many fooled images the model takes for it."""
+ClassOutcome = TypedDict(
+    "ClassOutcome",
+    {
+        "class": str,
+        "n": int,
+        "correct_k": int,
+        "accuracy": float | None,
+        "accuracy_ci95": Interval | None,
+        "broken_k": int,
+        "broken_rate": float | None,
+        "broken_ci95": Interval | None,
+        "robust_k": int,
+        "robust_accuracy": float | None,
+        "becomes": list[Confusion],
+    },
+)
+"""One class under an attack; ``broken`` counts images that were right when clean and are fooled."""
+
+
+def per_class(outcomes: Outcomes, model: str, attack: str) -> list[ClassOutcome]:
+    """Where a model breaks under an attack: one object per class, in the classes' order.
 
     ``becomes`` lists the classes that its fooled images are taken for, the most frequent first.
     """
@@ -105,15 +127,15 @@ def per_class(outcomes: Outcomes, model: str, attack: str) -> list[dict[str, Any
 
     labels, clean = outcomes.labels, outcomes.clean[model]
     attacked = outcomes.attacked[model, attack]
-    found = []
+    rows: list[ClassOutcome] = []
     for number, name in enumerate(outcomes.classes):
-        own = labels == number
-        right = own & (clean == number)
+        of_class = labels == number
+        right = of_class & (clean == number)
         broken = right & (attacked != number)
-        n, correct, fooled = int(own.sum()), int(right.sum()), int(broken.sum())
+        n, correct, fooled = int(of_class.sum()), int(right.sum()), int(broken.sum())
         counts = np.bincount(attacked[broken], minlength=len(outcomes.classes))
         order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
-        found.append(
+        rows.append(
             {
                 "class": name,
                 "n": n,
@@ -130,64 +152,67 @@ def per_class(outcomes: Outcomes, model: str, attack: str) -> list[dict[str, Any
                 ],
             }
         )
-    return found
+    return rows
 
 
-def compare_pairs(folder: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def compare_pairs(folder: Path, table: Table) -> list[PairedRows]:
     """Each two rows that were attacked on the same images, under each attack that both know.
 
     Args:
-        folder: where the runs lie.
-        rows: of a table; a row without outcomes of single images is left out.
+        folder: the folder of the runs.
+        table: the comparison table; a row without outcomes of single images is left out.
 
     Returns:
-        :func:`runs.intervals.paired` of the images that each withstands, with ``attack``, ``one``
-        and ``other``, the models' names, the more robust one first, and ``withstood``, the images
-        that either of them withstands.
+        For each pair and attack the two models, the more robust one first, and
+        :func:`runs.intervals.paired` of the images that each withstands. ``withstood`` counts the
+        images that at least one of them withstands.
     """
-    read: dict[str, Outcomes | None] = {}
-    for row in rows:
-        name = row.get("evaluation")
-        if name and name not in read:
-            try:
-                read[name] = Outcomes.load(folder / name / FILE)
-            except NotFoundError:
-                read[name] = None
-    found = []
-    for n, row in enumerate(rows):
-        for before in rows[:n]:
-            one, other = (read.get(each.get("evaluation") or "") for each in (row, before))
-            if one is None or other is None or not _same_images(one, other):
+    evaluations = {row.get("evaluation") for row in table["rows"]} - {None}
+    outcomes = {name: _outcomes_of(folder / str(name)) for name in evaluations}
+    pairs: list[PairedRows] = []
+    for number, row in enumerate(table["rows"]):
+        for earlier in table["rows"][:number]:
+            ours, others = (outcomes.get(each.get("evaluation")) for each in (row, earlier))
+            if ours is None or others is None or not _same_images(ours, others):
                 continue
-            for attack in level_names(row):
-                withstood = one.withstood(row["model"], attack)
-                other_withstood = other.withstood(before["model"], attack)
+            for attack in level_names(row, table["threat_model"]):
+                withstood = ours.withstood(row["model"], attack)
+                other_withstood = others.withstood(earlier["model"], attack)
                 if withstood is None or other_withstood is None:
                     continue
-                names = [row["model"], before["model"]]
+                models = [row["model"], earlier["model"]]
                 if withstood.sum() < other_withstood.sum():
                     withstood, other_withstood = other_withstood, withstood
-                    names.reverse()
-                found.append(
+                    models.reverse()
+                pairs.append(
                     {
                         "attack": attack,
-                        "one": names[0],
-                        "other": names[1],
+                        "one": models[0],
+                        "other": models[1],
                         "withstood": int((withstood | other_withstood).sum()),
                         **paired(withstood, other_withstood),
                     }
                 )
-    return found
+    return pairs
 
 
-def level_names(row: dict[str, Any]) -> list[str]:
-    """The names under which a row's outcomes are kept: an attack's, with several ε one for each."""
-    names = []
-    for attack, value in row["attacks"].items():
-        several = value if isinstance(value, list) else []
-        names += [f"{attack} ε {format_budget(cell['eps'])}" for cell in several] or [attack]
-    return names
+def _outcomes_of(run_folder: Path) -> Outcomes | None:
+    try:
+        return Outcomes.load(run_folder / FILE)
+    except NotFoundError:
+        return None
 
 
-def _same_images(one: Outcomes, other: Outcomes) -> bool:
-    return bool(one.indices.tolist() == other.indices.tolist())
+def level_names(row: Row, threat_model: ThreatModel) -> list[str]:
+    """The names under which a row's outcomes are kept: an attack's name, or one name for each ε."""
+    if not threat_model.get("epsilons"):
+        return list(row["attacks"])
+    return [
+        f"{attack} ε {format_budget(cell['eps'] or 0.0)}"
+        for attack, cells in row["attacks"].items()
+        for cell in cells
+    ]
+
+
+def _same_images(left: Outcomes, right: Outcomes) -> bool:
+    return bool(left.indices.tolist() == right.indices.tolist())

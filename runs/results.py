@@ -1,23 +1,28 @@
-"""What came of an evaluation: counts, rates with intervals, and the comparison table as data."""
+"""The comparison table as data: counts, rates with intervals, and the rows of several runs."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from runs.errors import NotFoundError, UserError
 from runs.intervals import rate, wilson
 from runs.outcomes import compare_pairs
+from runs.result_types import Cell, Row, Source, Table, ThreatModel
 from runs.store import CHECKPOINTS, Run, Store
 
-Row = dict[str, Any]
-"""One model of the table; see :func:`row`."""
-NO_PART_OF_THE_THREAT = ("precision",)
+MAY_DIFFER_IN_A_TABLE = ("precision",)
 """Fields of a threat model that rows of one table may differ in."""
 
 
 def attack_cell(
-    *, eps: float, n: int, correct: int, successes: int, robust: int, **more: Any
-) -> dict[str, Any]:
-    """One attack on one model, as counts and rates.
+    *,
+    eps: float,
+    n: int,
+    correct: int,
+    successes: int,
+    robust: int,
+    seconds: float | None = None,
+) -> Cell:
+    """One attack on one model at one ε, as counts and rates.
 
     Args:
         eps: budget, in pixels of [0, 1].
@@ -26,8 +31,9 @@ def attack_cell(
         successes: of these, the images that the attack turned wrong (untargeted) or into the
             target class (targeted).
         robust: of these, the images that were still classified correctly.
+        seconds: duration of the attack.
     """
-    return {
+    cell: Cell = {
         "eps": eps,
         "success_k": successes,
         "success_n": correct,
@@ -36,8 +42,10 @@ def attack_cell(
         "robust_k": robust,
         "robust_accuracy": rate(robust, n),
         "robust_ci95": wilson(robust, n),
-        **more,
     }
+    if seconds is not None:
+        cell["seconds"] = seconds
+    return cell
 
 
 def row(
@@ -47,17 +55,22 @@ def row(
     checkpoint: str | None,
     n: int,
     correct: int,
-    attacks: dict[str, Any],
+    attacks: dict[str, list[Cell]],
     evaluation: str | None = None,
-    source: dict[str, Any] | None = None,
+    source: Source | None = None,
 ) -> Row:
     """One model of the comparison table: clean accuracy and its attacks by name.
 
-    ``evaluation`` is the id of the attack run that has counted, and keeps the outcomes of single
-    images. ``source`` tells of a network that advtui did not train, which has neither ``run`` nor
-    ``checkpoint``: its factory, weights, their SHA-256, the normalisation that it expects.
+    Args:
+        model: name of the row.
+        run, checkpoint: the training and its checkpoint; None for a user's own network.
+        n: evaluated images.
+        correct: images classified correctly when clean.
+        attacks: by the attack's name, a cell for each ε.
+        evaluation: id of the attack run, which keeps the outcomes of single images.
+        source: of a user's own network.
     """
-    return {
+    counted: Row = {
         "model": model,
         "run": run,
         "checkpoint": checkpoint,
@@ -67,16 +80,18 @@ def row(
         "accuracy_ci95": wilson(correct, n),
         "attacks": attacks,
         "evaluation": evaluation,
-        **({} if source is None else {"source": source}),
     }
+    if source is not None:
+        counted["source"] = source
+    return counted
 
 
-def table(threat_model: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+def table(threat_model: ThreatModel, rows: Sequence[Row]) -> Table:
     """The comparison table as data."""
     return {"threat_model": threat_model, "rows": list(rows)}
 
 
-def compare(store: Store, words: Iterable[str]) -> dict[str, Any]:
+def compare(store: Store, words: Iterable[str]) -> Table:
     """The table of the runs named: a study stands for its rows, an attack run for its own, a
     train run for its best checkpoints' latest attacks, ``RUN:checkpoint`` for that one.
 
@@ -91,7 +106,7 @@ def compare(store: Store, words: Iterable[str]) -> dict[str, Any]:
     first_word, first = parts[0]
     for word, part in parts[1:]:
         difference = first_difference(
-            first["threat_model"], part["threat_model"], NO_PART_OF_THE_THREAT
+            first["threat_model"], part["threat_model"], MAY_DIFFER_IN_A_TABLE
         )
         if difference:
             hint = " (compare --mean averages over seeds)" if difference == "seed" else ""
@@ -99,75 +114,90 @@ def compare(store: Store, words: Iterable[str]) -> dict[str, Any]:
                 f"{word} and {first_word} can't stand in one table: they differ in {difference}"
                 f"{hint}"
             )
-    rows: dict[tuple[str, str], Row] = {}
+    rows: dict[tuple[str | None, str], Row] = {}
     for _, part in parts:
-        for one in part["rows"]:
-            # A network of other making is its label in the run that has attacked it.
-            identity = (one["run"] or one["evaluation"], one["checkpoint"] or one["model"])
-            rows.setdefault(identity, one)
-    data = table(first["threat_model"], list(rows.values()))
-    return {**data, "paired": compare_pairs(store.folder, data["rows"])}
+        for entry in part["rows"]:
+            # A user's own network is identified by its label in the run that attacked it.
+            identity = (
+                entry.get("run") or entry.get("evaluation"),
+                entry.get("checkpoint") or entry["model"],
+            )
+            rows.setdefault(identity, entry)
+    merged = table(first["threat_model"], list(rows.values()))
+    merged["paired"] = compare_pairs(store.folder, merged)
+    return merged
 
 
-def tables(store: Store, words: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
-    """What each word stands for (see :func:`compare`): at least one (word, table).
+def tables(store: Store, words: Iterable[str]) -> list[tuple[str, Table]]:
+    """The tables that each word stands for (see :func:`compare`): at least one (word, table).
 
     Raises:
         NotFoundError: a run doesn't exist or has not been attacked.
         UserError: there are no words.
     """
-    parts: list[tuple[str, dict[str, Any]]] = []
+    parts: list[tuple[str, Table]] = []
     for word in words:
         name, checkpoint = split_checkpoint(word)
         run = store.find(name)
-        found = _tables_of(store, run, checkpoint)
-        if not found:
+        own_tables = _tables_of(store, run, checkpoint)
+        if not own_tables:
             raise NotFoundError(
                 f"{word} has no evaluation yet ({run.kind}, {run.state()}): "
                 f"run advtui attack on it first"
             )
-        parts += [(word, part) for part in found]
+        parts += [(word, part) for part in own_tables]
     if not parts:
         raise UserError("name at least one run to compare")
     return parts
 
 
 def first_difference(
-    one: dict[str, Any], other: dict[str, Any], besides: Collection[str] = ()
+    left: Mapping[str, Any], right: Mapping[str, Any], except_for: Collection[str] = ()
 ) -> str | None:
-    """The first key, in alphabetical order, in which two objects differ, ``besides`` these; of
-    nested objects a dotted path (``attack.steps``); None where they agree."""
-    for key in sorted((one.keys() | other.keys()) - set(besides)):
-        mine, its = one.get(key), other.get(key)
-        if isinstance(mine, dict) and isinstance(its, dict):
-            if inner := first_difference(mine, its):
+    """The first key, in alphabetical order, in which two objects differ; None where they agree.
+
+    Of nested objects it is a dotted path (``attack.steps``). Keys of ``except_for`` may differ.
+    """
+    for key in sorted((left.keys() | right.keys()) - set(except_for)):
+        left_value, right_value = left.get(key), right.get(key)
+        if isinstance(left_value, dict) and isinstance(right_value, dict):
+            if inner := first_difference(left_value, right_value):
                 return f"{key}.{inner}"
-        elif mine != its:
+        elif left_value != right_value:
             return key
     return None
 
 
-def _tables_of(store: Store, run: Run, checkpoint: str | None) -> list[dict[str, Any]]:
+def _tables_of(store: Store, run: Run, checkpoint: str | None) -> list[Table]:
+    if run.kind == "train":
+        wanted = [checkpoint] if checkpoint else default_checkpoints(run.mode)
+        latest = (_latest_attack(store, run, name) for name in wanted)
+        return [found for found in latest if found is not None]
     result = run.result
-    if run.kind != "train":
-        if not result or "rows" not in result:
-            return []
-        rows = [r for r in result["rows"] if checkpoint in (None, r["checkpoint"])]
-        return [table(result["threat_model"], rows)] if rows else []
-    wanted = [checkpoint] if checkpoint else default_checkpoints(run.mode)
-    found = []
-    for name in wanted:
-        for attack in store.runs():  # newest first
-            own = attack.result if attack.kind == "attack" else None
-            rows = [
-                r
-                for r in (own or {}).get("rows", [])
-                if (r["run"], r["checkpoint"]) == (run.id, name)
-            ]
-            if own and rows:
-                found.append(table(own["threat_model"], rows))
-                break
-    return found
+    if result is None or "threat_model" not in result:
+        return []
+    rows = [
+        entry
+        for entry in result.get("rows", [])
+        if checkpoint is None or checkpoint == entry.get("checkpoint")
+    ]
+    return [table(result["threat_model"], rows)] if rows else []
+
+
+def _latest_attack(store: Store, run: Run, checkpoint: str) -> Table | None:
+    """The rows of a checkpoint in the newest attack run on it."""
+    for attack in store.runs():  # newest first
+        result = attack.result if attack.kind == "attack" else None
+        if result is None or "threat_model" not in result:
+            continue
+        rows = [
+            entry
+            for entry in result.get("rows", [])
+            if (entry.get("run"), entry.get("checkpoint")) == (run.id, checkpoint)
+        ]
+        if rows:
+            return table(result["threat_model"], rows)
+    return None
 
 
 def split_checkpoint(word: str) -> tuple[str, str | None]:

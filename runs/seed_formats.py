@@ -6,27 +6,29 @@ Writes text; no terminal here.
 import csv
 import io
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Literal
 
+from runs.footnotes import DEFINITIONS, attack_notes
 from runs.formats import (
-    DEFINITIONS,
-    Table,
     as_json,
     attack_names,
-    attack_notes,
-    cells,
+    latex_levels,
     latex_table,
     markdown_levels,
     markdown_table,
     percent,
 )
+from runs.seeds import Figure, MeanTable
 
-RATES = ("success_rate", "robust_accuracy")
+RATES: tuple[Literal["success_rate", "robust_accuracy"], ...] = ("success_rate", "robust_accuracy")
+PARTS: tuple[Literal["mean", "std"], ...] = ("mean", "std")
 
 
-def mean_std(figure: dict[str, Any]) -> str:
-    """``76.57 ± 0.31``; a dash for what is not known (the ± of a single seed), and how many seeds
-    have a value where that is not all: ``76.57 ± 0.31 (2 of 3)``."""
+def mean_std(figure: Figure) -> str:
+    """``76.57 ± 0.31``; a dash for an unknown part, such as the ± of a single seed.
+
+    Where some seeds have no value, their number follows: ``76.57 ± 0.31 (2 of 3)``.
+    """
     known, every = figure["n_seeds"], len(figure["values"])
     some = f" ({known} of {every})" if known < every else ""
     return f"{percent(figure['mean'])} ± {percent(figure['std'])}{some}"
@@ -39,10 +41,10 @@ def spread_note(seeds: Sequence[int]) -> str:
     return f"mean ± sample standard deviation (divisor: number of seeds − 1) over {count}: {listed}"
 
 
-def mean_notes(data: Table) -> list[str]:
+def mean_notes(table: MeanTable) -> list[str]:
     """What stands under every table of means: data, n, attacks, seeds, the definitions."""
-    threat = data["threat_model"]
-    trained, attacked = data["seeds"], data["evaluation_seeds"]
+    threat = table["threat_model"]
+    trained, attacked = table["seeds"], table["evaluation_seeds"]
     if trained == attacked:
         seeds = f"{spread_note(trained)}, of training and evaluation alike"
     elif len(set(trained)) == 1 < len(trained):
@@ -51,53 +53,57 @@ def mean_notes(data: Table) -> list[str]:
         others = ", ".join(str(seed) for seed in dict.fromkeys(attacked))
         seeds = f"{spread_note(trained)}, of training (evaluation seed {others})"
     images = f"{threat['data']}, test split, n = {threat['n']} images for each seed"
-    return [images, *attack_notes(data), seeds, DEFINITIONS]
+    return [images, *attack_notes(threat), seeds, DEFINITIONS]
 
 
-def as_markdown(data: Table) -> str:
+def as_markdown(table: MeanTable) -> str:
     """A GitHub table, and the notes as a list."""
-    return markdown_table(attack_names(data), _body(data, markdown_levels), mean_notes(data))
+    return markdown_table(
+        attack_names(table["rows"]), _body(table, markdown_levels), mean_notes(table)
+    )
 
 
-def as_latex(data: Table) -> str:
-    """A booktabs table; the notes are its caption's."""
-
-    def levels(_: list[dict[str, Any]], texts: list[str]) -> str:
-        return " / ".join(texts) or "–"
-
-    return latex_table(attack_names(data), _body(data, levels), mean_notes(data))
+def as_latex(table: MeanTable) -> str:
+    """A booktabs table; the notes are its caption."""
+    body = _body(table, lambda _, texts: latex_levels(texts))
+    return latex_table(attack_names(table["rows"]), body, mean_notes(table))
 
 
-def _body(data: Table, levels: Callable[[list[dict[str, Any]], list[str]], str]) -> list[list[str]]:
+def _body(
+    table: MeanTable, levels: Callable[[Sequence[float | None], Sequence[str]], str]
+) -> list[list[str]]:
     body = []
-    for row in data["rows"]:
+    for row in table["rows"]:
         line = [row["model"], mean_std(row["accuracy"])]
-        for name in attack_names(data):
-            found = cells(row["attacks"][name]) if name in row["attacks"] else []
-            line += [levels(found, [mean_std(cell[rate]) for cell in found]) for rate in RATES]
+        for name in attack_names(table["rows"]):
+            cells = row["attacks"].get(name, [])
+            budgets = [cell["eps"] for cell in cells]
+            line += [levels(budgets, [mean_std(cell[rate]) for cell in cells]) for rate in RATES]
         body.append(line)
     return body
 
 
-def as_csv(data: Table) -> str:
+def as_csv(table: MeanTable) -> str:
     """Long form: a line for each model × attack × ε, each rate as mean and standard deviation."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    figures = [f"{rate}_{part}" for rate in RATES for part in ("mean", "std")]
-    of_the_model = ["model", "checkpoint", "n", "n_seeds", "accuracy_mean", "accuracy_std"]
-    writer.writerow([*of_the_model, "attack", "eps", *figures])
-    for row in data["rows"]:
+    figures = [f"{rate}_{part}" for rate in RATES for part in PARTS]
+    model_columns = ["model", "checkpoint", "n", "n_seeds", "accuracy_mean", "accuracy_std"]
+    writer.writerow([*model_columns, "attack", "eps", *figures])
+    for row in table["rows"]:
         accuracy = row["accuracy"]
-        start = [row["model"], row["checkpoint"], row["n"], accuracy["n_seeds"]]
-        start += [accuracy["mean"], accuracy["std"]]
-        for name, value in row["attacks"].items():
-            for cell in cells(value):
-                rates = [cell[rate][part] for rate in RATES for part in ("mean", "std")]
+        start = [
+            *(row["model"], row["checkpoint"], row["n"], accuracy["n_seeds"]),
+            *(accuracy["mean"], accuracy["std"]),
+        ]
+        for name, cells in row["attacks"].items():
+            for cell in cells:
+                rates = [cell[rate][part] for rate in RATES for part in PARTS]
                 writer.writerow([*start, name, cell["eps"], *rates])
     return stream.getvalue()
 
 
-FORMATS: dict[str, Callable[[Table], str]] = {
+FORMATS: dict[str, Callable[[MeanTable], str]] = {
     "markdown": as_markdown,
     "latex": as_latex,
     "csv": as_csv,

@@ -1,34 +1,107 @@
-"""The same thing asked for with several seeds: each figure's mean and standard deviation.
+"""Several seeds of the same request: the mean and standard deviation of each figure.
 
-Reads what attacks and trainings have left and counts nothing anew. Only seeds are averaged over:
+Reads the results of attacks and trainings and counts nothing anew. It averages over seeds alone:
 runs that differ in anything else are refused.
 """
 
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from runs.datasets import DATASETS
 from runs.errors import NotFoundError, UserError
-from runs.intervals import mean_and_std
-from runs.results import NO_PART_OF_THE_THREAT, Row, first_difference, model_label, tables
+from runs.result_types import Cell, Row, ThreatModel
+from runs.results import MAY_DIFFER_IN_A_TABLE, first_difference, model_label, tables
 from runs.spec import TrainSpec
 from runs.store import Run, Store
 
-NO_PART_OF_THE_RECIPE = ("name", "device", "threads", "share", "data_dir", "seed")
+MAY_DIFFER_IN_A_MEAN = ("name", "device", "threads", "share", "data_dir", "seed")
 """Fields that the trainings of one recipe may differ in."""
 
 
-def figure(values: Iterable[float | None]) -> dict[str, Any]:
-    """One rate over seeds, in their order: ``values``, ``n_seeds`` that have one (a model that is
-    never right has no success rate), and ``mean`` and ``std`` of these.
+class Figure(TypedDict):
+    """One rate over seeds, in the order of the seeds."""
 
-    ``std`` is the sample standard deviation; None for fewer than two values.
-    """
+    mean: float | None
+    """Of the known values; None where there is none."""
+    std: float | None
+    """Sample standard deviation (divisor n − 1); None for fewer than two known values."""
+    values: list[float | None]
+    """A model that is never right has no success rate: None."""
+    n_seeds: int
+    """How many values are known."""
+
+
+class MeanCell(TypedDict):
+    """One attack at one ε, over seeds."""
+
+    eps: float | None
+    success_rate: Figure
+    robust_accuracy: Figure
+
+
+class MeanRow(TypedDict):
+    """One model, over seeds."""
+
+    model: str
+    checkpoint: str | None
+    runs: list[str | None]
+    evaluations: list[str | None]
+    n: int
+    """Evaluated images of each seed."""
+    accuracy: Figure
+    attacks: dict[str, list[MeanCell]]
+
+
+class MeanTable(TypedDict):
+    """The comparison table over seeds."""
+
+    threat_model: ThreatModel
+    """Without its seed."""
+    seeds: list[int]
+    """Of the trainings, in the order of every ``values``."""
+    evaluation_seeds: list[int]
+    """Of the attacks, in the same order."""
+    rows: list[MeanRow]
+
+
+class SeedRow(TypedDict):
+    """One training: its seed, and the validation figures of its best checkpoints."""
+
+    run: str
+    seed: int
+    best_clean: float | None
+    """Clean accuracy of that checkpoint."""
+    best_robust: float | None
+    """Robust accuracy of that checkpoint."""
+
+
+class SeedTable(TypedDict):
+    """Trainings of one recipe with several seeds."""
+
+    data: str
+    split: str
+    n: int
+    """Validation images."""
+    attack: str
+    """Wording of the validation's attack."""
+    seeds: list[int]
+    rows: list[SeedRow]
+    best_clean: Figure
+    best_robust: Figure
+
+
+def figure(values: Iterable[float | None]) -> Figure:
+    """A rate over seeds from its values in the order of the seeds."""
     every = list(values)
     known = [value for value in every if value is not None]
-    mean, std = mean_and_std(known)
-    return {"mean": mean, "std": std, "values": every, "n_seeds": len(known)}
+    return {
+        "mean": statistics.fmean(known) if known else None,
+        "std": statistics.stdev(known) if len(known) > 1 else None,
+        "values": every,
+        "n_seeds": len(known),
+    }
 
 
 @dataclass(frozen=True)
@@ -45,31 +118,29 @@ class _Sample:
         return self.training.seed, self.evaluation_seed
 
 
-def mean_over_seeds(store: Store, words: Iterable[str]) -> dict[str, Any]:
-    """The comparison table of the runs named, with one row for all seeds of a model.
+def mean_over_seeds(store: Store, words: Iterable[str]) -> MeanTable:
+    """The comparison table of the named runs, with one row for all seeds of a model.
 
-    Words are those of :func:`runs.results.compare`. The result has ``threat_model`` (without its
-    seed), ``seeds`` and ``evaluation_seeds`` (of the trainings and of the attacks, in the order of
-    every ``values``), and ``rows`` with ``model``, ``checkpoint``, ``runs``, ``evaluations``,
-    ``n`` (images), ``accuracy`` and ``attacks``; each rate is a :func:`figure`.
+    ``words`` name runs as in :func:`runs.results.compare`.
 
     Raises:
-        NotFoundError: a run or a row's training doesn't exist, or has not been attacked.
-        UserError: runs differ in more than seeds, a seed occurs twice, or a model lacks one.
+        NotFoundError: a run or a row's training doesn't exist, or has no evaluation.
+        UserError: runs differ in more than seeds, a seed occurs twice, or a model lacks a seed.
     """
     parts = tables(store, words)
     first_word, first = parts[0]
-    besides = (*NO_PART_OF_THE_THREAT, "seed")
-    samples: dict[tuple[str, str, int], _Sample] = {}
+    may_differ = (*MAY_DIFFER_IN_A_TABLE, "seed")
+    samples: dict[tuple[str | None, str | None, int], _Sample] = {}
     for word, part in parts:
         threat = part["threat_model"]
-        if difference := first_difference(first["threat_model"], threat, besides):
+        if difference := first_difference(first["threat_model"], threat, may_differ):
             raise UserError(
                 f"{word} and {first_word} can't stand in one mean: they differ in {difference}"
             )
         for row in part["rows"]:
-            key = (row["run"], row["checkpoint"], threat["seed"])
-            samples.setdefault(key, _sample(store, row, threat["seed"]))
+            seed = threat.get("seed", 0)
+            key = (row.get("run"), row.get("checkpoint"), seed)
+            samples.setdefault(key, _sample(store, row, seed))
     groups: dict[str, list[_Sample]] = {}
     for sample in sorted(samples.values(), key=lambda sample: sample.seeds):
         groups.setdefault(sample.label, []).append(sample)
@@ -77,37 +148,43 @@ def mean_over_seeds(store: Store, words: Iterable[str]) -> dict[str, Any]:
         _check_recipe(group)
     seeds = _common_seeds(groups)
     order = dict.fromkeys(sample.label for sample in samples.values())
+    threat_model = first["threat_model"].copy()
+    threat_model.pop("seed", None)
     return {
-        "threat_model": {k: v for k, v in first["threat_model"].items() if k != "seed"},
+        "threat_model": threat_model,
         "seeds": [training for training, _ in seeds],
         "evaluation_seeds": [evaluation for _, evaluation in seeds],
-        "rows": [_mean_row(label, [one.row for one in groups[label]]) for label in order],
+        "rows": [_mean_row(label, [sample.row for sample in groups[label]]) for label in order],
     }
 
 
 def _sample(store: Store, row: Row, evaluation_seed: int) -> _Sample:
-    training = Run(store.folder / str(row["run"]))
+    run_id = row.get("run")
+    training = Run(store.folder / str(run_id))
     spec = training.spec if training.kind == "train" else None
     if not isinstance(spec, TrainSpec):
         raise NotFoundError(
-            f"{row['model']} was trained by {row['run']}, which is no training of this home: "
-            f"nobody knows whether it differs in its seed alone"
+            f"{row['model']} was trained by {run_id}, which is not a training of this home: "
+            f"whether it differs in its seed alone can't be checked"
         )
-    return _Sample(model_label(spec.mode, row["checkpoint"]), row, spec, evaluation_seed)
+    label = model_label(spec.mode, row.get("checkpoint") or "")
+    return _Sample(label, row, spec, evaluation_seed)
 
 
 def _check_recipe(group: Sequence[_Sample]) -> None:
     first, *others = group
     fields = first.training.model_dump()
     for before, other in zip(group, others, strict=False):
-        one, its = first.row["run"], other.row["run"]
+        run, other_run = first.row.get("run"), other.row.get("run")
         if difference := first_difference(
-            fields, other.training.model_dump(), NO_PART_OF_THE_RECIPE
+            fields, other.training.model_dump(), MAY_DIFFER_IN_A_MEAN
         ):
-            raise UserError(f"{its} and {one} can't stand in one mean: they differ in {difference}")
+            raise UserError(
+                f"{other_run} and {run} can't stand in one mean: they differ in {difference}"
+            )
         if before.seeds == other.seeds:
             raise UserError(
-                f"{before.row['run']} and {its} are of the same seed {other.seeds[0]}: "
+                f"{before.row.get('run')} and {other_run} have the same seed {other.seeds[0]}: "
                 f"a seed counts once"
             )
 
@@ -118,11 +195,12 @@ def _common_seeds(groups: dict[str, list[_Sample]]) -> list[tuple[int, int]]:
     expected = [sample.seeds for sample in first]
     for label, group in others:
         if [sample.seeds for sample in group] != expected:
-            own, its = (
-                ", ".join(str(sample.seeds[0]) for sample in some) for some in (group, first)
+            seeds, first_seeds = (
+                ", ".join(str(sample.seeds[0]) for sample in samples) for samples in (group, first)
             )
             raise UserError(
-                f"{label} has the seeds {own}, {first_label} {its}: every row needs the same"
+                f"{label} has the seeds {seeds}, {first_label} has {first_seeds}: every row needs "
+                f"the same"
             )
     trainings = [training for training, _ in expected]
     if len(set(trainings)) not in (1, len(trainings)):
@@ -133,53 +211,63 @@ def _common_seeds(groups: dict[str, list[_Sample]]) -> list[tuple[int, int]]:
     return expected
 
 
-def _mean_row(label: str, rows: Sequence[Row]) -> dict[str, Any]:
+def _mean_row(label: str, rows: Sequence[Row]) -> MeanRow:
     first = rows[0]
     return {
         "model": label,
-        "checkpoint": first["checkpoint"],
-        "runs": [row["run"] for row in rows],
+        "checkpoint": first.get("checkpoint"),
+        "runs": [row.get("run") for row in rows],
         "evaluations": [row.get("evaluation") for row in rows],
-        "n": first["n"],
+        "n": first.get("n", 0),
         "accuracy": figure(row["accuracy"] for row in rows),
         "attacks": {
-            name: _mean_attack([row["attacks"][name] for row in rows]) for name in first["attacks"]
+            name: [
+                _mean_cell(cells)
+                for cells in zip(*(row["attacks"][name] for row in rows), strict=True)
+            ]
+            for name in first["attacks"]
         },
     }
 
 
-def _mean_attack(cells: Sequence[Any]) -> dict[str, Any] | list[dict[str, Any]]:
-    """One attack's cells, with several ε one for each."""
-    if isinstance(cells[0], list):
-        return [_mean_cell(levels) for levels in zip(*cells, strict=True)]
-    return _mean_cell(cells)
+def _mean_cell(cells: Sequence[Cell]) -> MeanCell:
+    return {
+        "eps": cells[0]["eps"],
+        "success_rate": figure(cell["success_rate"] for cell in cells),
+        "robust_accuracy": figure(cell["robust_accuracy"] for cell in cells),
+    }
 
 
-def _mean_cell(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    rates = ("success_rate", "robust_accuracy")
-    return {"eps": cells[0]["eps"], **{k: figure(cell[k] for cell in cells) for k in rates}}
-
-
-def trainings_over_seeds(trainings: Sequence[Run]) -> dict[str, Any]:
-    """Completed trainings of one recipe, with the validation figures of their best checkpoints.
-
-    ``rows`` has ``run``, ``seed``, ``best_clean`` (clean accuracy of that checkpoint) and
-    ``best_robust`` (robust accuracy of that one); beside it each of the two is a :func:`figure`,
-    and ``data``, ``split``, ``n`` (images) and ``attack`` say of what.
-    """
-    rows = []
+def trainings_over_seeds(trainings: Sequence[Run]) -> SeedTable:
+    """Completed trainings of one recipe, with the validation figures of their best checkpoints."""
+    rows: list[SeedRow] = []
+    images = 0
     for run in trainings:
-        kept = (run.result or {})["checkpoints"]
-        best = {name: kept.get(name, {}).get("value") for name in ("best_clean", "best_robust")}
-        rows.append({"run": run.id, "seed": run.raw_spec["seed"], **best})
+        result = run.result
+        assert result is not None
+        images = result.get("val_images", 0)
+        checkpoints = result.get("checkpoints", {})
+        values = {
+            name: checkpoints[name].get("value") if name in checkpoints else None
+            for name in ("best_clean", "best_robust")
+        }
+        rows.append(
+            {
+                "run": run.id,
+                "seed": run.raw_spec["seed"],
+                "best_clean": values["best_clean"],
+                "best_robust": values["best_robust"],
+            }
+        )
     spec = trainings[0].spec
     assert isinstance(spec, TrainSpec)
     return {
         "data": DATASETS[spec.data].title,
         "split": "validation",
-        "n": (trainings[0].result or {})["val_images"],
+        "n": images,
         "attack": spec.validation.describe(),
         "seeds": [row["seed"] for row in rows],
         "rows": rows,
-        **{name: figure(row[name] for row in rows) for name in ("best_clean", "best_robust")},
+        "best_clean": figure(row["best_clean"] for row in rows),
+        "best_robust": figure(row["best_robust"] for row in rows),
     }

@@ -1,13 +1,27 @@
-"""Where a run stands: its events, reduced to what a screen shows.
+"""Where a run stands: its events, reduced to what a person sees of it.
 
-A pure fold: feed it events in order, read its fields. It drops what an earlier attempt did
-beyond the point that a later one resumed from.
+A pure fold: feed it events in order, read its fields. Of an earlier attempt it keeps only what
+came before the checkpoint that a later attempt resumed from.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from runs.events import Event, EventReader
+from runs.event_types import (
+    AttackEvent,
+    CheckpointEvent,
+    ChildEvent,
+    EndedEvent,
+    Event,
+    HeartbeatEvent,
+    LogEvent,
+    MetricEvent,
+    ProgressEvent,
+    ResumePoint,
+    StartedEvent,
+    SystemEvent,
+)
+from runs.events import EventReader
+from runs.result_types import KeptCheckpoint
 from runs.store import Run
 
 
@@ -15,27 +29,27 @@ from runs.store import Run
 class Snapshot:
     """The state of a run's work after the events applied so far."""
 
-    started: Event | None = None
-    progress: Event | None = None
-    epochs: list[Event] = field(default_factory=list)
-    """``metric`` events of whole epochs."""
-    steps: list[Event] = field(default_factory=list)
-    """``metric`` events within epochs."""
-    kept: list[Event] = field(default_factory=list)
-    """``checkpoint`` events."""
-    attacks: dict[tuple[str, str], Event] = field(default_factory=dict)
-    """(model, attack) to its latest ``attack`` event."""
-    children: dict[str, Event] = field(default_factory=dict)
-    """Role to its latest ``child`` event."""
-    notices: list[Event] = field(default_factory=list)
-    """``log`` events: what a person should know, of all attempts."""
-    system: Event | None = None
-    heartbeat: Event | None = None
-    ended: Event | None = None
+    started: StartedEvent | None = None
+    progress: ProgressEvent | None = None
+    epochs: list[MetricEvent] = field(default_factory=list)
+    """Metrics of whole epochs."""
+    steps: list[MetricEvent] = field(default_factory=list)
+    """Metrics within epochs."""
+    kept: list[CheckpointEvent] = field(default_factory=list)
+    attacks: dict[tuple[str, str], AttackEvent] = field(default_factory=dict)
+    """(model, attack) to its latest event."""
+    children: dict[str, ChildEvent] = field(default_factory=dict)
+    """Role to its latest event."""
+    notices: list[LogEvent] = field(default_factory=list)
+    """What a person should know, of all attempts."""
+    system: SystemEvent | None = None
+    heartbeat: HeartbeatEvent | None = None
+    ended: EndedEvent | None = None
     last_t: float | None = None
+    """Unix seconds of the last event."""
 
     def apply(self, event: Event) -> None:
-        """Take in one event; unknown kinds are skipped."""
+        """Apply one event; unknown kinds are skipped."""
         self.last_t = event["t"]
         match event["kind"]:
             case "started":
@@ -61,14 +75,20 @@ class Snapshot:
                 self.ended = event
 
     @property
-    def checkpoints(self) -> dict[str, dict[str, Any]]:
-        """Name to epoch, step, monitor and value of what each checkpoint holds."""
-        fields = ("epoch", "step", "monitor", "value")
-        return {event["name"]: {key: event.get(key) for key in fields} for event in self.kept}
+    def checkpoints(self) -> dict[str, KeptCheckpoint]:
+        """Name to what each checkpoint holds now."""
+        return {
+            event["name"]: {
+                "epoch": event["epoch"],
+                "step": event["step"],
+                "monitor": event.get("monitor"),
+                "value": event.get("value"),
+            }
+            for event in self.kept
+        }
 
-    def _forget_beyond(self, resumed_from: dict[str, Any] | None) -> None:
-        step = resumed_from.get("step") if isinstance(resumed_from, dict) else None
-        step = step if isinstance(step, int) else -1
+    def _forget_beyond(self, resumed_from: ResumePoint | None) -> None:
+        step = -1 if resumed_from is None else resumed_from["step"]
         self.epochs = [event for event in self.epochs if event["step"] <= step]
         self.steps = [event for event in self.steps if event["step"] <= step]
         self.kept = [event for event in self.kept if event["step"] <= step]
@@ -76,7 +96,7 @@ class Snapshot:
 
 
 def read_snapshot(run: Run) -> Snapshot:
-    """Where the run stands now."""
+    """The snapshot of a run now."""
     snapshot = Snapshot()
     for event in EventReader(run.events_path).new():
         snapshot.apply(event)

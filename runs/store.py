@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runs.errors import NotFoundError, UserError
-from runs.events import Event, EventReader, last_events
+from runs.event_types import Event
+from runs.events import EventReader, last_events
 from runs.jsonfiles import RUN_HEADER, read_json, write_json
+from runs.result_types import Result, parse_result
 
 if TYPE_CHECKING:  # a list of runs needs no validation, and so no pydantic
     from runs.spec import AttackSpec, StudySpec, TrainSpec
@@ -121,8 +123,15 @@ class Run:
         return self.raw_spec.get("name")
 
     @property
-    def result(self) -> dict[str, Any] | None:
+    def raw_result(self) -> dict[str, Any] | None:
+        """result.json as it stands; None where it is absent or unreadable."""
         return read_json(self.path / "result.json")
+
+    @property
+    def result(self) -> Result | None:
+        """What came of the run; None while it goes on, or where result.json can't be read."""
+        raw = self.raw_result
+        return None if raw is None else parse_result(raw)
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -137,9 +146,9 @@ class Run:
 
     def state(self, now: float | None = None) -> State:
         """Derived from result.json, else from the last events."""
-        result = self.result
-        if result and result.get("state") in ENDED:
-            return result["state"]  # type: ignore[no-any-return]
+        ended = (self.raw_result or {}).get("state")
+        if ended in ENDED:
+            return ended  # type: ignore[no-any-return]
         events = last_events(self.events_path)
         latest = events[-1]["t"] if events else self.created
         if (time.time() if now is None else now) - latest > SILENCE_S:

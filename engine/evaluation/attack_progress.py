@@ -1,10 +1,9 @@
-"""``attack`` events: how far an attack on a model has come."""
+"""How far an attack on a model has come: its ``attack`` events, and its counts at each ε."""
 
 import time
-from dataclasses import asdict
-from typing import Any
 
 from engine.evaluation.counts import Extremes, Tally
+from runs.event_types import AttackFields, AttackOutcome, LevelOutcome
 from runs.events import EventWriter
 from runs.threat_model import Attack
 
@@ -17,56 +16,76 @@ class AttackReport:
     def __init__(self, events: EventWriter, model: str, attack: str, tally: Tally) -> None:
         self._events, self._model, self._attack, self._tally = events, model, attack, tally
         self._began = time.monotonic()
-        self._at = 0.0
+        self._written_at = 0.0
 
-    def step(self, done: int, batch: int, still: int) -> None:
-        """``done`` images of whole batches, ``still`` of the current ``batch`` under attack."""
+    def step(self, done: int, batch: int, still_attacked: int) -> None:
+        """Report a step.
+
+        Args:
+            done: images of the batches before this one.
+            batch: images of this batch.
+            still_attacked: of these, the images that are still in the active set.
+        """
         now = time.monotonic()
-        if now - self._at >= REPORT_EVERY_S:
-            self._at = now
-            left = batch - still  # out of the active set: fooled
-            self._write(done + left, self._tally.successes + left)
+        if now - self._written_at >= REPORT_EVERY_S:
+            self._written_at = now
+            fooled = batch - still_attacked
+            self._write(done + fooled, self._tally.successes + fooled)
 
-    def finish(self, cell: dict[str, Any] | None) -> None:
-        """All images are through; ``cell``: what the attack came to, at all its ε."""
-        more = {} if cell is None else {"cell": cell}
-        self._write(self._tally.correct, self._tally.successes, **more)
+    def finish(self, outcome: AttackOutcome | None) -> None:
+        """Report the end; ``outcome``: of the attack at all its ε, None for a part of it."""
+        self._write(self._tally.correct, self._tally.successes, outcome)
 
-    def _write(self, done: int, successes: int, **more: Any) -> None:
+    def _write(self, done: int, successes: int, outcome: AttackOutcome | None = None) -> None:
         seconds = max(time.monotonic() - self._began, 1e-9)
-        self._events.write(
-            "attack",
-            model=self._model,
-            attack=self._attack,
-            done=done,
-            total=self._tally.correct,
-            successes=successes,
-            rate=done / seconds,
-            **more,
-        )
+        fields: AttackFields = {
+            "model": self._model,
+            "attack": self._attack,
+            "done": done,
+            "total": self._tally.correct,
+            "successes": successes,
+            "rate": done / seconds,
+        }
+        if outcome is not None:
+            fields["cell"] = outcome
+        self._events.write("attack", **fields)
 
 
 class AttackAtEps:
-    """One attack at one ε: its counts, extremes and bar."""
+    """One attack on one model at one ε: its counts, extremes and progress."""
 
     def __init__(
         self, attack: Attack, name: str, correct: int, model: str, events: EventWriter
     ) -> None:
         self.attack, self.name, self.tally = attack, name, Tally(correct=correct)
-        self.seen = Extremes(attack.pgd.norm)
+        self.extremes = Extremes(attack.pgd.norm)
         self.report = AttackReport(events, model, name, self.tally)
         self.done = 0
 
     def count(self, *, images: int, successes: int, robust: int, seconds: float) -> None:
-        """A batch is through."""
+        """Add the counts of a batch."""
         self.done += images
         self.tally.successes += successes
         self.tally.robust += robust
         self.tally.seconds += seconds
         self.report.step(self.done, 0, 0)
 
-    def told(self, as_found: bool) -> dict[str, Any]:
-        """ε, tally and observations, as JSON; ``as_found``: the model's mode was left alone."""
-        eps = self.attack.pgd.eps
-        observed = {"eps": eps, "as_found": as_found, **self.seen.extremes}
-        return {"eps": eps, "tally": asdict(self.tally), "observed": observed}
+    def outcome(self, *, as_found: bool) -> LevelOutcome:
+        """Counts and extremes; ``as_found``: the attack left the model's mode as it was."""
+        tally, extremes = self.tally, self.extremes
+        return {
+            "eps": self.attack.pgd.eps,
+            "tally": {
+                "correct": tally.correct,
+                "successes": tally.successes,
+                "robust": tally.robust,
+                "seconds": tally.seconds,
+            },
+            "observed": {
+                "eps": self.attack.pgd.eps,
+                "as_found": as_found,
+                "largest": extremes.largest,
+                "lowest": extremes.lowest,
+                "highest": extremes.highest,
+            },
+        }

@@ -17,20 +17,24 @@ class Tally:
 
 
 class Extremes:
-    """Extremes of what an attack returns."""
+    """Extremes of what an attack returns: perturbation norm and pixel range."""
 
     def __init__(self, norm: str) -> None:
         self._order = torch.inf if norm == "linf" else 2
-        self.extremes = {"largest": 0.0, "lowest": 1.0, "highest": 0.0}
+        self.largest = 0.0
+        """Largest norm of a perturbation."""
+        self.lowest, self.highest = 1.0, 0.0
 
-    def see(self, images: Tensor, adversarial: Tensor) -> None:
-        """Take in a batch, (M, 3, H, W) both."""
+    def include(self, images: Tensor, adversarial: Tensor) -> None:
+        """Include a batch of clean and adversarial images, (M, 3, H, W) both.
+
+        A value that is not a number counts as infinite.
+        """
         if len(images) == 0:
             return
         delta = (adversarial - images).flatten(1)
-        lengths = torch.linalg.vector_norm(delta, ord=self._order, dim=1).nan_to_num(torch.inf)
-        pixels = adversarial.nan_to_num(nan=torch.inf)  # no number is no pixel
-        now = self.extremes
-        now["largest"] = max(now["largest"], float(lengths.max()))
-        now["lowest"] = min(now["lowest"], float(pixels.min()))
-        now["highest"] = max(now["highest"], float(pixels.max()))
+        norms = torch.linalg.vector_norm(delta, ord=self._order, dim=1).nan_to_num(torch.inf)
+        pixels = adversarial.nan_to_num(nan=torch.inf)
+        self.largest = max(self.largest, float(norms.max()))
+        self.lowest = min(self.lowest, float(pixels.min()))
+        self.highest = max(self.highest, float(pixels.max()))

@@ -1,7 +1,7 @@
-"""Attack checkpoints on the test split, and count.
+"""Carry out an attack run: attack each model on the test split, and count.
 
-For each checkpoint: the clean accuracy, then each attack on the images that are classified
-correctly when clean (the others can be neither a success nor robust).
+For each model: the clean accuracy, then each attack on the images that are classified correctly
+when clean (the others can be neither a success nor robust). Knows no training loop.
 """
 
 import time
@@ -18,7 +18,6 @@ from engine.data.pictures import Pictures
 from engine.data.splits import balanced
 from engine.devices import autocast_dtype
 from engine.evaluation.attack_progress import REPORT_EVERY_S
-from engine.evaluation.counts import Tally
 from engine.evaluation.examples import keep_examples
 from engine.evaluation.model_under_attack import ModelUnderAttack
 from engine.evaluation.sanity.checks import Observed
@@ -26,92 +25,108 @@ from engine.evaluation.sanity.panel import sanity_panel
 from engine.models.checkpoint import load_model
 from engine.models.resnet import PictureClassifier
 from engine.models.user_model import load_own, source
-from engine.process.stop_signal import StopSignal
+from engine.process.run_context import RunContext
 from runs.datasets import DATASETS, dataset_of
 from runs.errors import NotFoundError
-from runs.events import EventWriter
+from runs.event_types import AttackOutcome
 from runs.outcomes import FILE as OUTCOMES
 from runs.outcomes import Outcomes, compare_pairs
+from runs.result_types import Cell, Row, ThreatModel, file_rows
 from runs.results import attack_cell, row, table
 from runs.snapshot import read_snapshot
 from runs.spec import AttackSpec, CheckpointRef, ModelRef
 from runs.store import Run
+from runs.threat_model import Attack
 
 
-def evaluate(
-    run: Run, spec: AttackSpec, device: torch.device, events: EventWriter, stop: StopSignal
-) -> dict[str, Any]:
-    """Carry out an attack spec; a resumed one takes up what an earlier attempt has finished.
+def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dict[str, Any]:
+    """Carry out an attack spec; a resumed run keeps what an earlier attempt has finished.
 
     Returns:
         The fields of an attack run's result: the table, sanity checks, precision.
 
     Raises:
-        StopRequested: a stop was asked for.
+        StopRequested: a stop was requested.
         NotFoundError, UserError: a checkpoint is missing, damaged, or of other classes.
     """
-    test, classes = _test_pictures(run, spec, events, stop)
+    run = context.run
+    test, classes = _test_pictures(context, spec)
     test = test.to(device)
     dtype = autocast_dtype(spec.precision, device)
     finished = {
-        key: event["cell"]
-        for key, event in read_snapshot(run).attacks.items()
-        if event.get("cell") is not None
+        key: event["cell"] for key, event in read_snapshot(run).attacks.items() if "cell" in event
     }
     outcomes = _outcomes(run, test, classes)
-    rows, observed, models = [], [], []
+    rows: list[Row] = []
+    observed: list[Observed] = []
+    models: list[ModelUnderAttack] = []
     for reference in spec.references:
-        model = load_reference(reference, run, len(classes), _size(test))
-        attacker = ModelUnderAttack(
-            model.to(device), reference.label, test, spec, dtype, events, stop
-        )
-        correct = attacker.clean()
-        outcomes.clean[reference.label] = _int16(attacker.logits.argmax(dim=1))
-        cells: dict[str, Any] = {}
+        network = load_reference(reference, run, len(classes), _size(test)).to(device)
+        model = ModelUnderAttack(network, reference.label, test, spec, dtype, context)
+        correct = model.clean()
+        outcomes.clean[model.label] = _int16(model.logits.argmax(dim=1))
+        attacks: dict[str, list[Cell]] = {}
         for attack in spec.attacks:
-            names = [spec.level_name(level) for level in spec.levels(attack)]
-            known = all((reference.label, name) in outcomes.attacked for name in names)
-            done = finished.get((reference.label, attack.name)) if known else None
-            if done is None:
-                done = attacker.attack(attack)
-                for name in names:
-                    outcomes.attacked[reference.label, name] = _int16(attacker.attacked[name])
-                outcomes.save(run.path / OUTCOMES)
-            values = []
-            for level in done["levels"]:
-                observed.append(Observed(reference.label, attack.name, **level["observed"]))
-                tally = Tally(**level["tally"])
-                values.append(
-                    attack_cell(
-                        eps=level["eps"],
-                        n=len(test),
-                        correct=tally.correct,
-                        successes=tally.successes,
-                        robust=tally.robust,
-                        seconds=tally.seconds,
-                    )
-                )
-            cells[attack.name] = values if spec.epsilons else values[0]
+            earlier = finished.get((model.label, attack.name))
+            outcome = _attack(model, attack, spec, outcomes, earlier, run.path / OUTCOMES)
+            for level in outcome["levels"]:
+                observed.append(Observed(model.label, attack.name, **level["observed"]))
+            attacks[attack.name] = _cells(outcome, len(test))
         rows.append(
             row(
-                model=reference.label,
-                **_origin(reference),
+                model=model.label,
                 n=len(test),
                 correct=correct,
-                attacks=cells,
+                attacks=attacks,
                 evaluation=run.id,
+                **_origin(reference),
             )
         )
-        models.append(attacker)
+        models.append(model)
     precision = "fp32" if dtype is None else "bf16"
     if spec.examples:
-        keep_examples(run.path / "examples.npz", models, spec, classes)
+        keep_examples(run.path, models, spec, classes)
+    comparison = table(threat_model(spec, len(test), precision), rows)
     return {
-        **table(threat_model(spec, len(test), precision), rows),
-        "paired": compare_pairs(run.path.parent, rows),
-        "sanity": sanity_panel(run, spec, models, observed, rows, events, stop),
+        "threat_model": comparison["threat_model"],
+        "rows": file_rows(rows, comparison["threat_model"]),
+        "paired": compare_pairs(run.path.parent, comparison),
+        "sanity": sanity_panel(context, spec, models, observed, rows),
         "precision": precision,
     }
+
+
+def _attack(
+    model: ModelUnderAttack,
+    attack: Attack,
+    spec: AttackSpec,
+    outcomes: Outcomes,
+    earlier: AttackOutcome | None,
+    path: Path,
+) -> AttackOutcome:
+    """The outcome of an attack: that of an earlier attempt where it is complete, else a new one."""
+    names = [spec.level_name(level) for level in spec.levels(attack)]
+    if earlier is not None and all((model.label, name) in outcomes.attacked for name in names):
+        return earlier
+    outcome = model.attack(attack)
+    for name in names:
+        outcomes.attacked[model.label, name] = _int16(model.attacked[name])
+    outcomes.save(path)
+    return outcome
+
+
+def _cells(outcome: AttackOutcome, images: int) -> list[Cell]:
+    return [
+        attack_cell(
+            eps=level["eps"],
+            n=images,
+            correct=level["tally"]["correct"],
+            successes=level["tally"]["successes"],
+            robust=level["tally"]["robust"],
+            seconds=level["tally"]["seconds"],
+        )
+        for level in outcome["levels"]
+    ]
 
 
 def load_reference(
@@ -144,22 +159,20 @@ def _origin(reference: CheckpointRef | ModelRef) -> dict[str, Any]:
     return {"run": reference.run, "checkpoint": reference.checkpoint}
 
 
-def _test_pictures(
-    run: Run, spec: AttackSpec, events: EventWriter, stop: StopSignal
-) -> tuple[Pictures, tuple[str, ...]]:
-    """The pictures that are attacked, on the CPU, and the names of the classes."""
+def _test_pictures(context: RunContext, spec: AttackSpec) -> tuple[Pictures, tuple[str, ...]]:
+    """The pictures to attack, on the CPU, and the names of the classes."""
     if spec.data in DATASETS:
-        splits = load(spec.data, run.home, spec.data_dir)
+        splits = load(spec.data, context.run.home, spec.data_dir)
         test = splits.test if spec.limit is None else balanced(splits.test, spec.limit)
         return test, splits.classes
-    told = time.monotonic()
+    reported_at = time.monotonic()
 
     def report(done: int, total: int) -> None:
-        nonlocal told
-        stop.check()
-        if time.monotonic() - told >= REPORT_EVERY_S or done == total:
-            told = time.monotonic()
-            events.write(
+        nonlocal reported_at
+        context.stop.check()
+        if time.monotonic() - reported_at >= REPORT_EVERY_S or done == total:
+            reported_at = time.monotonic()
+            context.events.write(
                 "progress", task="reading", done=done, total=total, unit="images", rate=None
             )
 
@@ -169,10 +182,11 @@ def _test_pictures(
 _CURVE = (
     "; here at each ε shown, the step the same share of it, from the points found at the ε below"
 )
+"""Said of an attack that is evaluated at several ε."""
 
 
 def _outcomes(run: Run, test: Pictures, classes: Sequence[str]) -> Outcomes:
-    """What an earlier attempt has left, or what is still empty."""
+    """The outcomes that an earlier attempt kept for the same images, else empty ones."""
     fresh = Outcomes(_int16(test.labels), test.indices.numpy(force=True), classes)
     try:
         kept = Outcomes.load(run.path / OUTCOMES)
@@ -185,16 +199,14 @@ def _int16(predictions: torch.Tensor) -> "np.ndarray[Any, np.dtype[np.int16]]":
     return predictions.to(torch.int16).numpy(force=True)
 
 
-def threat_model(spec: AttackSpec, n: int, precision: str) -> dict[str, Any]:
-    """What stands under the table."""
-    return {
+def threat_model(spec: AttackSpec, n: int, precision: str) -> ThreatModel:
+    """What stands under the table of ``n`` images."""
+    threat: ThreatModel = {
         "data": dataset_of(spec.data).title,
         "split": "test" if spec.data in DATASETS else None,
-        **({"resize": spec.resize} if spec.resize else {}),
         "n": n,
         "seed": spec.seed,
         "precision": precision,
-        **({"epsilons": list(spec.epsilons)} if spec.epsilons else {}),
         "attacks": [
             {
                 "name": attack.name,
@@ -202,8 +214,13 @@ def threat_model(spec: AttackSpec, n: int, precision: str) -> dict[str, Any]:
                 "method": attack.method,
                 "targets": attack.targets,
                 "target_classes": attack.target_classes,
-                **attack.pgd.model_dump(mode="json"),
+                **attack.pgd.model_dump(mode="json"),  # type: ignore[typeddict-item]
             }
             for attack in spec.attacks
         ],
     }
+    if spec.resize:
+        threat["resize"] = spec.resize
+    if spec.epsilons:
+        threat["epsilons"] = list(spec.epsilons)
+    return threat

@@ -7,7 +7,6 @@ by the network as it was trained, in fp32, and the counts come from that look.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,9 +21,9 @@ from engine.evaluation.batch_size import room_for
 from engine.evaluation.counts import Tally
 from engine.models.batchnorm_folding import Folded
 from engine.models.resnet import PictureClassifier
-from engine.process.stop_signal import StopSignal
+from engine.process.run_context import RunContext
 from runs.attacks import AUTOATTACK_STAGES
-from runs.events import EventWriter
+from runs.event_types import AttackOutcome
 from runs.spec import AttackSpec
 from runs.threat_model import Attack
 
@@ -39,8 +38,7 @@ class ModelUnderAttack:
         test: Pictures,
         spec: AttackSpec,
         dtype: torch.dtype | None,
-        events: EventWriter,
-        stop: StopSignal,
+        context: RunContext,
     ) -> None:
         self.model, self.label, self.test, self.spec = model, label, test, spec
         self.copy = Folded(model).network
@@ -49,7 +47,8 @@ class ModelUnderAttack:
         self.attacked: dict[str, Tensor] = {}
         """By attack, int64 (N,): the predictions on the adversarial images, of an image that is
         wrong when clean that on the clean one."""
-        self._dtype, self._events, self._stop = dtype, events, stop
+        self._dtype = dtype
+        self._events, self._stop = context.events, context.stop
         self._right = torch.empty(0)
         self._batch_size = spec.batch_size
 
@@ -58,7 +57,7 @@ class ModelUnderAttack:
         self._make_room()
         parts = []
         for cut in self.batches(torch.arange(len(self.test))):
-            parts.append(self.look(to_float(self.test.images[cut])))
+            parts.append(self.logits_of(to_float(self.test.images[cut])))
             self._stop.check()
         self.logits = torch.cat(parts)
         self._right = (self.logits.argmax(dim=1) == self.test.labels).nonzero().flatten()
@@ -74,7 +73,7 @@ class ModelUnderAttack:
         if obstacle:
             self._events.write("log", level="warning", message=f"{self.label}: {obstacle}")
 
-    def attack(self, attack: Attack) -> dict[str, Any]:
+    def attack(self, attack: Attack) -> AttackOutcome:
         """Attack all images that are correct when clean, at each ε of the spec, from below.
 
         An image that is fooled at one ε is so at all larger ones; the others begin there from the
@@ -103,9 +102,9 @@ class ModelUnderAttack:
         if len(levels) > 1:
             for level in levels:
                 level.report.finish(None)
-        cell = {"levels": [level.told(as_found) for level in levels]}
-        report.finish(cell)
-        return cell
+        outcome: AttackOutcome = {"levels": [level.outcome(as_found=as_found) for level in levels]}
+        report.finish(outcome)
+        return outcome
 
     def _batch_by_batch(self, levels: list[AttackAtEps]) -> None:
         for cut in self.batches(self._right):
@@ -125,8 +124,8 @@ class ModelUnderAttack:
                 if len(found) and level.attack.pgd.eps > 0:
                     start = found if n else None
                     found, targets = self.craft(cut[left], level.attack, on_step, start=start)
-                now = self.look(found).argmax(dim=1)
-                level.seen.see(images[left], found)
+                now = self.logits_of(found).argmax(dim=1)
+                level.extremes.include(images[left], found)
                 # What is wrong below is wrong here: a point of the smaller ball lies in this one.
                 wrong = predicted[left] != labels[left]
                 now = torch.where(wrong & (now == labels[left]), predicted[left], now)
@@ -170,7 +169,7 @@ class ModelUnderAttack:
                     with torch.no_grad():
                         predicted[cut] = self.model(adversarial).argmax(dim=1)
                     robust = predicted[cut] == labels
-                    level.seen.see(images, adversarial)
+                    level.extremes.include(images, adversarial)
                     stay.append(cut[robust])
                     tally.successes += int((~robust).sum())
                     done += len(labels)
@@ -192,7 +191,7 @@ class ModelUnderAttack:
     def example(self, attack: Attack, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Adversarial images for the places ``chosen``, the model's logits there, targets."""
         adversarial, targets = self.craft(chosen, attack)
-        return adversarial, self.look(adversarial), targets
+        return adversarial, self.logits_of(adversarial), targets
 
     def craft(
         self,
@@ -215,7 +214,7 @@ class ModelUnderAttack:
                 return found, targets
             with torch.no_grad():
                 hoped = fools(self.copy(found), self.test.labels[places], targets)
-        confirmed = fools(self.look(found), self.test.labels[places], targets)
+        confirmed = fools(self.logits_of(found), self.test.labels[places], targets)
         doubtful = (hoped & ~confirmed).nonzero().flatten()
         if len(doubtful):
             begin = None if start is None else start[doubtful]
@@ -245,12 +244,12 @@ class ModelUnderAttack:
     def _by_authors(self, places: Tensor, attack: Attack) -> Tensor:
         authors = self._authors(attack)
         points, labels = to_float(self.test.images[places]), self.test.labels[places]
-        robust = self.look(points).argmax(dim=1) == labels
+        robust = self.logits_of(points).argmax(dim=1) == labels
         for stage in AUTOATTACK_STAGES:
             if robust.any():
                 found = authors.attack(stage, points[robust], labels[robust])
                 points[robust] = found
-                robust = self.look(points).argmax(dim=1) == labels
+                robust = self.logits_of(points).argmax(dim=1) == labels
         return points
 
     def square(self, places: Tensor, attack: Attack, on_query: Callable[[], object]) -> int:
@@ -261,10 +260,8 @@ class ModelUnderAttack:
         """
         authors = self._authors(attack)
         images, labels = to_float(self.test.images[places]), self.test.labels[places]
-        fooled = (
-            self.look(authors.attack("square", images, labels, on_query)).argmax(dim=1) != labels
-        )
-        return int(fooled.sum())
+        adversarial = authors.attack("square", images, labels, on_query)
+        return int((self.logits_of(adversarial).argmax(dim=1) != labels).sum())
 
     def modules_in_train_mode(self) -> int:
         """Of the model that counts and of the copy that is attacked."""
@@ -272,13 +269,13 @@ class ModelUnderAttack:
         return sum(module.training for module in both)
 
     @torch.no_grad()
-    def look(self, images: Tensor) -> Tensor:
+    def logits_of(self, images: Tensor) -> Tensor:
         """Logits float32 (M, classes) of the model that counts, in fp32 whatever attacks it."""
         logits: Tensor = self.model(images)
         return logits
 
     @torch.no_grad()
-    def look_at_copy(self, images: Tensor) -> Tensor:
+    def copy_logits(self, images: Tensor) -> Tensor:
         """Logits float32 (M, classes) of the copy that is attacked."""
         logits: Tensor = self.copy(images)
         return logits

@@ -1,8 +1,8 @@
-"""Baseline, robust, attacks, table: a study's children, in order. Imports no torch.
+"""A study: its children baseline, robust and attack, one after another. Imports no torch.
 
-Each child is an ordinary run with a worker of its own. On resume a completed child is used
-again, a live one is followed, any other is resumed; ``reuse`` looks for completed runs with the
-same spec in the whole home.
+Each child is an ordinary run with a worker of its own. On resume a completed child is reused, a
+live one is followed, any other is resumed; ``reuse`` looks for completed runs with the same spec in
+the whole home.
 """
 
 import subprocess
@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-from engine.process.stop_signal import StopRequested, StopSignal
+from engine.process.run_context import ReportStarted, RunContext
+from engine.process.stop_signal import StopRequested
 from runs.errors import EXIT_FAILED, UserError
-from runs.events import EventWriter
 from runs.launch import is_carried_out, request_stop, start_worker
 from runs.results import default_checkpoints, row_label
-from runs.spec import AttackSpec, CheckpointRef, StudySpec, TrainSpec
+from runs.spec import AnySpec, AttackSpec, CheckpointRef, StudySpec, TrainSpec
 from runs.store import ENDED, Run, Store
 
 Role = Literal["baseline", "robust", "attack"]
@@ -23,49 +23,44 @@ ROLES: tuple[Role, ...] = get_args(Role)
 POLL_S = 0.2
 NOT_THE_OUTCOME = ("name", "device", "threads", "share", "data_dir", "compile", "profile")
 """Fields that two equal runs may differ in."""
+TABLE_FIELDS = ("threat_model", "rows", "paired", "sanity")
+"""Fields of the attack run's result that are the study's as well."""
 
 
 def carry_out_study(
-    run: Run,
-    spec: StudySpec,
-    events: EventWriter,
-    stop: StopSignal,
-    started: Callable[..., None],
+    context: RunContext, spec: StudySpec, report_started: ReportStarted
 ) -> dict[str, Any]:
     """Carry out all children and return the fields of the result: the attack run's table.
 
     Raises:
-        StopRequested: a stop was asked for; the child at work has been stopped too.
-        UserError: a child failed; the message is its own.
+        StopRequested: a stop was requested; the child at work has been stopped too.
+        UserError: a child failed; the message is the child's.
     """
-    store = Store(run.home)
-    done: dict[str, Run] = {}
+    store = Store(context.run.home)
+    children: dict[str, Run] = {}
 
-    def begun() -> None:
-        if not done:  # a study starts when its first child has passed its checks and its queue
-            started(children=list(ROLES))
+    def child_started() -> None:
+        if not children:  # a study starts when its first child has passed its checks and its queue
+            report_started({"children": list(ROLES)})
 
     for role in ROLES:
         child_spec = spec.child(role)
         if isinstance(child_spec, AttackSpec):
-            child_spec = child_spec.model_copy(update={"checkpoints": _references(done)})
-        child = _child(store, run, role, child_spec, reuse=spec.reuse)
-        _follow(child, role, events, stop, begun)
-        done[role] = child
-    result = done["attack"].result or {}
+            child_spec = child_spec.model_copy(update={"checkpoints": _references(children)})
+        child = _child(store, context.run, role, child_spec, reuse=spec.reuse)
+        _follow(child, role, context, child_started)
+        children[role] = child
+    result = children["attack"].raw_result or {}
     return {
-        "threat_model": result["threat_model"],
-        "rows": result["rows"],
-        "paired": result.get("paired", []),
-        "sanity": result.get("sanity", []),
-        "children": {role: child.id for role, child in done.items()},
+        **{field: result.get(field, []) for field in TABLE_FIELDS},
+        "children": {role: child.id for role, child in children.items()},
     }
 
 
-def _references(done: dict[str, Run]) -> tuple[CheckpointRef, ...]:
+def _references(children: dict[str, Run]) -> tuple[CheckpointRef, ...]:
     return tuple(
         CheckpointRef(run=child.id, checkpoint=name, label=row_label(child, name))
-        for child in done.values()
+        for child in children.values()
         for name in default_checkpoints(child.mode)
     )
 
@@ -73,76 +68,76 @@ def _references(done: dict[str, Run]) -> tuple[CheckpointRef, ...]:
 def _child(
     store: Store, study: Run, role: Role, spec: TrainSpec | AttackSpec, *, reuse: bool
 ) -> Run:
-    own = [child for child in store.children(study) if child.role == role]
-    if own:
-        return own[-1]
+    existing = [child for child in store.children(study) if child.role == role]
+    if existing:
+        return existing[-1]
     if reuse:
         for other in store.runs():
-            if other.kind == spec.kind and other.state() == "completed" and _same(other, spec):
+            if other.kind == spec.kind and other.state() == "completed" and _is_same(other, spec):
                 return other
     return store.create(spec, parent=study.id, role=role)
 
 
-def _same(other: Run, spec: TrainSpec | AttackSpec) -> bool:
-    """Whether it came of an equal spec: fields younger than the run had what is now their default.
+def _is_same(other: Run, spec: TrainSpec | AttackSpec) -> bool:
+    """Whether a run has an equal spec; fields that are newer than the run have their default.
 
-    A run that can't be read today came of no spec that can be asked for.
+    A spec that can't be read today equals none.
     """
     try:
-        return _outcome(other.spec) == _outcome(spec)
+        return _outcome_fields(other.spec) == _outcome_fields(spec)
     except UserError:
         return False
 
 
-def _outcome(spec: TrainSpec | AttackSpec | StudySpec) -> dict[str, Any]:
+def _outcome_fields(spec: AnySpec) -> dict[str, Any]:
     return spec.model_dump(mode="json", exclude=set(NOT_THE_OUTCOME))
 
 
-def _follow(
-    child: Run, role: Role, events: EventWriter, stop: StopSignal, begun: Callable[[], None]
-) -> None:
-    """See the child through to its end, and say what becomes of it.
+def _follow(child: Run, role: Role, context: RunContext, child_started: Callable[[], None]) -> None:
+    """Start or adopt the child, wait for its end, and report its states.
 
-    ``begun`` is called once, when the child has started.
+    ``child_started`` is called once, when the child has started.
     """
     worker: subprocess.Popen[bytes] | None = None
     state: str = child.state()
     if state != "completed" and not is_carried_out(child):
-        stop.check()
+        context.stop.check()
         worker = start_worker(child)
         state = "queued"
-    events.write("child", run=child.id, role=role, state=state)
-    asked = has_begun = False
+    context.events.write("child", run=child.id, role=role, state=state)
+    stop_forwarded = has_started = False
     while True:
         ended = _ended(child, worker)
-        if not has_begun and child.was_started:
-            has_begun = True
-            begun()
-        now = child.state() if ended is None else ended
-        if now != state:
-            state = now
-            events.write("child", run=child.id, role=role, state=state)
+        if not has_started and child.was_started:
+            has_started = True
+            child_started()
+        current = child.state() if ended is None else ended
+        if current != state:
+            state = current
+            context.events.write("child", run=child.id, role=role, state=state)
         if ended is not None:
             break
-        if stop.requested and not asked:
-            asked = True
+        if context.stop.requested and not stop_forwarded:
+            stop_forwarded = True
             request_stop(child)
         time.sleep(POLL_S)
     if state == "completed":
         return
     if state == "interrupted":
         raise StopRequested
-    error = (child.result or {}).get("error", {})
-    message = f"{role} {child.id}: {error.get('message', 'its worker died')}"
-    raise UserError(message, exit_code=int(error.get("exit_code", EXIT_FAILED)))
+    result = child.result
+    error = result.get("error") if result else None
+    reason = error["message"] if error else "the worker exited without a result"
+    exit_code = error.get("exit_code", EXIT_FAILED) if error else EXIT_FAILED
+    raise UserError(f"{role} {child.id}: {reason}", exit_code=exit_code)
 
 
 def _ended(child: Run, worker: subprocess.Popen[bytes] | None) -> str | None:
-    """The child's final state once its worker is gone, else None."""
+    """The child's final state once its worker has exited, else None."""
     if worker is not None:
         if worker.poll() is None:
             return None
     elif is_carried_out(child):
         return None
-    state = str((child.result or {}).get("state"))
-    return state if state in ENDED else "lost"
+    result = child.result
+    return result["state"] if result and result["state"] in ENDED else "lost"

@@ -15,7 +15,7 @@ from engine.data.datasets import load
 from engine.data.splits import split_validation
 from engine.devices import autocast_dtype
 from engine.models.checkpoint import read_checkpoint
-from engine.process.stop_signal import StopSignal
+from engine.process.run_context import RunContext
 from engine.training.callbacks.averaging import EqualAveraging, moving_average
 from engine.training.callbacks.checkpointing import (
     CheckpointReporter,
@@ -31,14 +31,14 @@ from engine.training.compiled_passes import is_wanted
 from engine.training.flops import costs, passes, validation_passes
 from engine.training.lightning_module import Classifier
 from runs.errors import UserError
-from runs.events import EventWriter
+from runs.event_types import ResumePoint
 from runs.snapshot import read_snapshot
 from runs.spec import TrainSpec
 from runs.store import Run
 
 
-def resume_point(run: Run) -> dict[str, int] | None:
-    """Where the run's last checkpoint stands: epoch and step, None where there is none."""
+def resume_point(run: Run) -> ResumePoint | None:
+    """Epoch and step of the run's last checkpoint; None where there is none."""
     path = run.checkpoint("last")
     if not path.is_file():
         return None
@@ -46,18 +46,17 @@ def resume_point(run: Run) -> dict[str, int] | None:
     return {"epoch": int(content["epoch"]), "step": int(content["global_step"])}
 
 
-def train(
-    run: Run, spec: TrainSpec, device: torch.device, events: EventWriter, stop: StopSignal
-) -> dict[str, Any]:
+def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[str, Any]:
     """Train as ``spec`` says, from the run's last checkpoint where there is one.
 
     Returns:
         The fields of a train run's result: epochs, steps, last metrics, checkpoints.
 
     Raises:
-        StopRequested: a stop was asked for; ``last.ckpt`` holds the place.
+        StopRequested: a stop was requested; ``last.ckpt`` holds the place.
         UserError: the spec does not fit the data.
     """
+    run, events, stop = context.run, context.events, context.stop
     splits = load(spec.data, run.home, spec.data_dir)
     training, validation = split_validation(
         splits.train, spec.val_per_class, spec.seed, spec.train_limit

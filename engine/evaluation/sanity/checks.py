@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from engine.evaluation.sanity.probes import Probes
 from engine.evaluation.sanity.thresholds import (
@@ -24,7 +23,7 @@ from engine.evaluation.sanity.thresholds import (
     in_points,
 )
 from engine.training.overfitting import collapses
-from runs.formats import cells
+from runs.result_types import Row, SanityCheck, Verdict
 
 ROUNDING = 1e-6
 """Largest rounding of float32 pixels in [0, 1] that is not held against a budget."""
@@ -59,10 +58,7 @@ class TrainingHistory:
     fgsm: Sequence[float | None]
 
 
-Check = dict[str, Any]
-
-
-def attack_checks(observed: Sequence[Observed], rows: Sequence[dict[str, Any]]) -> list[Check]:
+def attack_checks(observed: Sequence[Observed], rows: Sequence[Row]) -> list[SanityCheck]:
     """What the attacks of the run themselves have shown."""
     excess = max((o.largest - o.eps for o in observed), default=0.0)
     # An L2 norm sums thousands of rounded squares, hence relative as well.
@@ -101,7 +97,7 @@ def model_checks(
     full: bool,
     ce_alone: bool,
     margins: Mapping[str, tuple[float, int]] = MappingProxyType({}),
-) -> list[Check]:
+) -> list[SanityCheck]:
     """What probing the models has shown.
 
     Args:
@@ -130,26 +126,26 @@ def model_checks(
     ]
 
 
-def training_checks(courses: Sequence[TrainingHistory]) -> list[Check]:
-    """What the adversarial trainings behind the rows have shown."""
-    gaps = [(c.model, 100 * (max(c.pgd) - c.pgd[-1]), 0.0) for c in courses if c.pgd]
-    return [_collapse(courses), _judged(OVERFIT, gaps, NO_TRAINING)]
+def training_checks(histories: Sequence[TrainingHistory]) -> list[SanityCheck]:
+    """Judge the adversarial trainings behind the rows."""
+    gaps = [(h.model, 100 * (max(h.pgd) - h.pgd[-1]), 0.0) for h in histories if h.pgd]
+    return [_collapse(histories), _judged(OVERFIT, gaps, NO_TRAINING)]
 
 
-def _collapse(courses: Sequence[TrainingHistory]) -> Check:
+def _collapse(histories: Sequence[TrainingHistory]) -> SanityCheck:
     """Catastrophic overfitting, by :func:`engine.training.overfitting.collapses`.
 
     A checkpoint from before the collapse is sound: a warning, not a failure.
     """
     name = "no catastrophic overfitting in training"
-    judged = [c for c in courses if c.pgd and all(f is not None for f in c.fgsm)]
+    judged = [h for h in histories if h.pgd and all(accuracy is not None for accuracy in h.fgsm)]
     if not judged:
         return _check(name, "skipped", None, NO_TRAINING)
-    worst: tuple[str, float, str] = ("pass", 0.0, judged[0].model)
-    for course in judged:
-        for epoch, fall in collapses(course.pgd, course.fgsm):
-            verdict = "fail" if course.kept >= epoch else "warn"
-            worst = max(worst, (verdict, 100 * fall, course.model), key=_severity)
+    worst: tuple[Verdict, float, str] = ("pass", 0.0, judged[0].model)
+    for history in judged:
+        for epoch, fall in collapses(history.pgd, history.fgsm):
+            verdict: Verdict = "fail" if history.kept >= epoch else "warn"
+            worst = max(worst, (verdict, 100 * fall, history.model), key=_severity)
     advice = (
         "PGD accuracy collapsed while FGSM's rose: train with more steps or N-FGSM's noise; "
         "checkpoints from before the collapse are sound"
@@ -157,8 +153,8 @@ def _collapse(courses: Sequence[TrainingHistory]) -> Check:
     return _check(name, *worst[:2], advice, model=worst[2])
 
 
-def _severity(found: tuple[str, float, str]) -> tuple[int, float]:
-    return VERDICTS.index(found[0]), found[1]
+def _severity(finding: tuple[Verdict, float, str]) -> tuple[int, float]:
+    return VERDICTS.index(finding[0]), finding[1]
 
 
 def _worst(
@@ -166,7 +162,7 @@ def _worst(
     probes: Sequence[Probes],
     figure: Callable[[Probes], float | None],
     unmeasured: str | None = None,
-) -> Check:
+) -> SanityCheck:
     figures = [(p.model, figure(p), 100 * rule.images / p.images) for p in probes]
     known = [(model, value, chance) for model, value, chance in figures if value is not None]
     return _judged(rule, known, unmeasured)
@@ -174,17 +170,18 @@ def _worst(
 
 def _judged(
     rule: Rule, figures: Sequence[tuple[str, float, float]], unmeasured: str | None
-) -> Check:
-    """By the worst of (model, figure, what is left to chance)."""
+) -> SanityCheck:
+    """Judge the worst of the figures: (model, figure, what is left to chance)."""
     if not figures:
         advice = unmeasured or "no image is classified correctly, or every ε is 0"
         return _check(rule.check, "skipped", None, advice, unit=rule.unit)
     sign = -1 if rule.least else 1
-    model, value, chance = max(figures, key=lambda one: _comparable(sign * one[1]))
+    model, value, chance = max(figures, key=lambda finding: _comparable(sign * finding[1]))
     slack = chance + 1e-9
+    verdict: Verdict
     if sign * value <= sign * rule.passes + slack:
         verdict = "pass"
-    else:  # what is no number is in no limit
+    else:  # NaN is within no limit
         verdict = "warn" if sign * value <= sign * rule.warns + slack else "fail"
     return _check(rule.check, verdict, value, rule.advice, unit=rule.unit, model=model)
 
@@ -193,16 +190,15 @@ def _comparable(value: float) -> float:
     return math.inf if math.isnan(value) else value
 
 
-def _never_stronger(rows: Sequence[dict[str, Any]]) -> list[Check]:
+def _never_stronger(rows: Sequence[Row]) -> list[SanityCheck]:
     gaps = [
         targeted["success_rate"] - untargeted["success_rate"]
         for row in rows
-        if {"pgd-targeted", "pgd-untargeted"} <= row["attacks"].keys() and row["correct_k"]
+        if {"pgd-targeted", "pgd-untargeted"} <= row["attacks"].keys()
         for targeted, untargeted in zip(
-            cells(row["attacks"]["pgd-targeted"]),
-            cells(row["attacks"]["pgd-untargeted"]),
-            strict=True,
+            row["attacks"]["pgd-targeted"], row["attacks"]["pgd-untargeted"], strict=True
         )
+        if targeted["success_rate"] is not None and untargeted["success_rate"] is not None
     ]
     if not gaps:
         return []
@@ -219,13 +215,13 @@ def _never_stronger(rows: Sequence[dict[str, Any]]) -> list[Check]:
 
 def _check(
     name: str,
-    verdict: str,
+    verdict: Verdict,
     value: float | None,
     advice: str,
     *,
     unit: str = "points",
     model: str | None = None,
-) -> Check:
+) -> SanityCheck:
     finite = value if value is None or math.isfinite(value) else None
     return {
         "check": name,

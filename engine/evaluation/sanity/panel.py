@@ -2,12 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from engine.evaluation.attack_progress import REPORT_EVERY_S
 from engine.evaluation.model_under_attack import ModelUnderAttack
 from engine.evaluation.sanity.checks import (
-    Check,
     Observed,
     TrainingHistory,
     attack_checks,
@@ -15,10 +13,8 @@ from engine.evaluation.sanity.checks import (
     training_checks,
 )
 from engine.evaluation.sanity.probes import Prober, Probes, base_attack
-from engine.process.stop_signal import StopSignal
-from runs.errors import NotFoundError
-from runs.events import EventWriter
-from runs.formats import cells
+from engine.process.run_context import RunContext
+from runs.result_types import Row, SanityCheck
 from runs.snapshot import read_snapshot
 from runs.spec import AttackSpec, CheckpointRef
 from runs.store import Run
@@ -26,23 +22,22 @@ from runs.threat_model import Attack
 
 
 def sanity_panel(
-    run: Run,
+    context: RunContext,
     spec: AttackSpec,
-    attackers: Sequence[ModelUnderAttack],
+    models: Sequence[ModelUnderAttack],
     observed: Sequence[Observed],
-    rows: Sequence[dict[str, Any]],
-    events: EventWriter,
-    stop: StopSignal,
-) -> list[Check]:
+    rows: Sequence[Row],
+) -> list[SanityCheck]:
     """All checks of an attack run, in the order in which they are shown.
 
     Raises:
         StopRequested: a stop was asked for.
     """
-    progress = _Progress(events, len(attackers), stop)
+    run = context.run
+    progress = _Progress(context, len(models))
     prober = Prober(base_attack(spec), spec.sanity, progress.beat)
     probes: list[Probes] = []
-    for attacker in _baseline_first(run, spec, attackers):
+    for attacker in _baseline_first(run, spec, models):
         progress.tell(len(probes))
         probes.append(prober.probe(attacker))
     progress.tell(len(probes))
@@ -55,7 +50,7 @@ def sanity_panel(
             full=spec.sanity == "full",
             margins=_margins(spec, rows),
         ),
-        *training_checks(_courses(run, spec)),
+        *training_checks(_histories(run, spec)),
     ]
 
 
@@ -63,8 +58,8 @@ class _Progress:
     """``progress`` events of the probing, twice a second, that a slow model is not taken for a
     hung one."""
 
-    def __init__(self, events: EventWriter, total: int, stop: StopSignal) -> None:
-        self._events, self._total, self._stop = events, total, stop
+    def __init__(self, context: RunContext, total: int) -> None:
+        self._events, self._stop, self._total = context.events, context.stop, total
         self._done, self._at = 0, 0.0
 
     def tell(self, done: int) -> None:
@@ -89,22 +84,25 @@ def _climbs_ce(attack: Attack) -> bool:
     return attack.method != "autoattack" and attack.pgd.loss == "ce"
 
 
-def _margins(spec: AttackSpec, rows: Sequence[dict[str, Any]]) -> dict[str, tuple[float, int]]:
-    """By model, where the run has attacked with the margin loss in the probe's stead: robust
-    accuracy under cross-entropy minus that under margin, at the last ε; and the images."""
+def _margins(spec: AttackSpec, rows: Sequence[Row]) -> dict[str, tuple[float, int]]:
+    """What the run's own attacks say about the margin loss, where it attacked with both losses.
+
+    By model: robust accuracy under cross-entropy minus that under the margin loss, at the last ε,
+    and the number of images. Empty where the run did not; a probe measures it then.
+    """
     base = base_attack(spec)
-    other = base.pgd.model_copy(update={"loss": "margin"})
-    twin = next((a for a in spec.attacks if a.targets is None and a.pgd == other), None)
+    margin = base.pgd.model_copy(update={"loss": "margin"})
+    twin = next((a for a in spec.attacks if a.targets is None and a.pgd == margin), None)
     if twin is None or twin.method != "pgd" or base.name not in [a.name for a in spec.attacks]:
         return {}
-    return {
-        row["model"]: (
-            cells(row["attacks"][base.name])[-1]["robust_accuracy"]
-            - cells(row["attacks"][twin.name])[-1]["robust_accuracy"],
-            row["n"],
+    gaps = {}
+    for row in rows:
+        by_ce, by_margin = (
+            row["attacks"][name][-1]["robust_accuracy"] for name in (base.name, twin.name)
         )
-        for row in rows
-    }
+        if by_ce is not None and by_margin is not None:
+            gaps[row["model"]] = (by_ce - by_margin, row.get("n", 0))
+    return gaps
 
 
 def _baseline_first(
@@ -119,28 +117,25 @@ def _baseline_first(
     return [attackers[n] for n in order]
 
 
-def _courses(run: Run, spec: AttackSpec) -> list[TrainingHistory]:
-    """The adversarial trainings behind the rows, where their events are still there."""
-    courses = []
+def _histories(run: Run, spec: AttackSpec) -> list[TrainingHistory]:
+    """The adversarial trainings behind the rows, as far as their events tell."""
+    histories = []
     for reference in spec.checkpoints:
-        trained = _run_of(run, reference)
-        if trained.mode != "robust":
+        training = _run_of(run, reference)
+        if training.mode != "robust":
             continue
-        try:
-            snapshot = read_snapshot(trained)
-        except NotFoundError:
-            continue
+        snapshot = read_snapshot(training)
         values = [event["values"] for event in snapshot.epochs]
-        kept = snapshot.checkpoints.get(reference.checkpoint, {}).get("epoch")
-        courses.append(
+        kept = snapshot.checkpoints.get(reference.checkpoint)
+        histories.append(
             TrainingHistory(
                 reference.label,
-                kept=len(values) if kept is None else kept,
-                pgd=[one["val_robust_accuracy"] for one in values],
-                fgsm=[one.get("val_fgsm_accuracy") for one in values],
+                kept=len(values) if kept is None else kept["epoch"],
+                pgd=[epoch.get("val_robust_accuracy") or 0.0 for epoch in values],
+                fgsm=[epoch.get("val_fgsm_accuracy") for epoch in values],
             )
         )
-    return courses
+    return histories
 
 
 def _run_of(run: Run, reference: CheckpointRef) -> Run:

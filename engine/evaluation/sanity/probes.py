@@ -119,8 +119,8 @@ class Prober:
         for cut in attacker.batches(places):
             self._check_stop()
             images = to_float(attacker.test.images[cut])
-            again.append(attacker.look(images))
-            copies.append(attacker.look_at_copy(images))
+            again.append(attacker.logits_of(images))
+            copies.append(attacker.copy_logits(images))
             lost += self._lost_gradients(attacker, images, attacker.test.labels[cut])
         largest = float(logits.abs().max()) or 1.0
         apart = float((torch.cat(again) - logits).abs().max())
@@ -203,7 +203,7 @@ class Prober:
 
             points, _ = attacker.craft(cut, attack, note, next(starts) if starts else None)
             parts.append(points)
-            wrong.append(attacker.look(points).argmax(dim=1) != attacker.test.labels[cut])
+            wrong.append(attacker.logits_of(points).argmax(dim=1) != attacker.test.labels[cut])
         return torch.cat(parts), torch.cat(wrong)
 
     def _by_noise(self, attacker: ModelUnderAttack, right: Tensor) -> int:
@@ -215,7 +215,7 @@ class Prober:
                 attacker.spec.seed, "noise", attacker.test.indices[cut].tolist()
             )
             points = GEOMETRIES[pgd.norm].random_start(images, pgd.eps, noise)
-            answers = attacker.look(points).argmax(dim=1)
+            answers = attacker.logits_of(points).argmax(dim=1)
             fooled += int((answers != attacker.test.labels[cut]).sum())
         return fooled
 
@@ -250,7 +250,7 @@ class Prober:
         known = self._is_right(attacker, places)
         taken = 0
         for rows in torch.split(known.nonzero().flatten(), attacker.spec.batch_size):
-            answers = attacker.look(crafted[rows]).argmax(dim=1)
+            answers = attacker.logits_of(crafted[rows]).argmax(dim=1)
             taken += int((answers != attacker.test.labels[places[rows]]).sum())
         gain = (taken - int(fooled.sum())) / len(places)
         return {"transfer": gain, "transfer_from": name}

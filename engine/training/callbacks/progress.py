@@ -1,13 +1,14 @@
 """The progress and metrics of a training as events. Changes nothing of the training."""
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 
 from engine.training.callbacks.checkpointing import MONITORS
 from engine.training.callbacks.stopwatch import Stopwatch
 from engine.training.lightning_module import Classifier
+from runs.event_types import MetricFields
 from runs.events import EventWriter
 
 PROGRESS_EVERY_S = 0.5
@@ -104,19 +105,24 @@ class Reporter(pl.Callback):
         values["lr"] = self._lr
         values["seconds"], warm_up = self._stopwatch.epoch_s
         self.last = {"epoch": trainer.current_epoch, **_rounded(values)}
-        self._write_metric(trainer, "epoch", values, warm_up=round(warm_up, 3))
+        self._write_metric(trainer, "epoch", values, warm_up)
 
     def _write_metric(
-        self, trainer: pl.Trainer, every: str, values: dict[str, Any], **fields: float
+        self,
+        trainer: pl.Trainer,
+        every: Literal["step", "epoch"],
+        values: dict[str, float],
+        warm_up: float | None = None,
     ) -> None:
-        self._events.write(
-            "metric",
-            epoch=trainer.current_epoch,
-            step=trainer.global_step,
-            every=every,
-            values=_rounded(values),
-            **fields,
-        )
+        fields: MetricFields = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "every": every,
+            "values": _rounded(values),
+        }
+        if warm_up is not None:
+            fields["warm_up"] = round(warm_up, 3)
+        self._events.write("metric", **fields)
 
     def state_dict(self) -> dict[str, Any]:
         return {"last": self.last}
@@ -125,6 +131,6 @@ class Reporter(pl.Callback):
         self.last = dict(state_dict["last"])
 
 
-def _rounded(values: dict[str, float]) -> dict[str, float]:
-    """Six digits: what is left of a float32 mean."""
+def _rounded(values: dict[str, float]) -> dict[str, float | None]:
+    """Six digits: the precision of a float32 mean."""
     return {name: float(f"{value:.6g}") for name, value in values.items()}
