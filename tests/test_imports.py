@@ -45,9 +45,9 @@ def test_the_probe_sees_what_is_imported() -> None:
             "torch torchvision pytorch_lightning numpy tui",
         ),
         ("import engine.__main__", "torch torchvision pytorch_lightning numpy tui"),
-        ("import tui.cli", "torch pytorch_lightning pydantic rich textual numpy engine"),
+        ("import tui.cli", "torch pytorch_lightning pydantic rich textual numpy psutil engine"),
         (
-            "import tui.commands.look, tui.commands.follow",
+            "import tui.commands.show_run, tui.commands.follow",
             "torch pytorch_lightning textual numpy engine",
         ),
         ("import tui.app", "torch torchvision pytorch_lightning numpy pydantic engine"),

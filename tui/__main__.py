@@ -1,4 +1,4 @@
-"""Where ``advtui`` begins: the screen or a command, and what every one of them ends with."""
+"""Entry point of ``advtui``: runs the screen or a command, and words the errors of both."""
 
 import gc
 import os
@@ -6,19 +6,19 @@ import sys
 
 
 def main() -> int:
-    """Run the command; every error ends in one sentence on stderr and a fitting exit code."""
-    if "--debug" in sys.argv:  # wherever it stands, also behind the command
+    """Run the command; an error becomes one sentence on stderr and its exit code."""
+    if "--debug" in sys.argv:  # in any position, also after the command
         sys.argv = [word for word in sys.argv if word != "--debug"]
         os.environ["ADVTUI_DEBUG"] = "1"
     try:
-        code = _carry_out()
+        code = _run()
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
-        return _reader_gone()
+        return _reader_closed()
     except SystemExit:
         if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # Typer's answer to a closed pipe
-            return _reader_gone()
+            return _reader_closed()
         raise
     except KeyboardInterrupt:
         return 130
@@ -28,10 +28,12 @@ def main() -> int:
         return _explain(error)
 
 
-def _carry_out() -> object:
-    completing = "_ADVTUI_COMPLETE" in os.environ  # the shell asks Typer for words
-    if len(sys.argv) == 1 and not completing:  # the screen; Typer would be a sixth of its start
-        gc.disable()  # until the first frame, which leaves nothing to collect
+def _run() -> object:
+    completing = "_ADVTUI_COMPLETE" in os.environ  # the shell asks Typer for completions
+    if (
+        len(sys.argv) == 1 and not completing
+    ):  # the screen; importing Typer would be a sixth of its start
+        gc.disable()  # until the first frame; it leaves no garbage
         from tui.app import open_app
 
         open_app(None)
@@ -41,8 +43,8 @@ def _carry_out() -> object:
     return app(standalone_mode=False)
 
 
-def _reader_gone() -> int:
-    """Nobody reads on: be quiet. A run that was followed goes on."""
+def _reader_closed() -> int:
+    """The reader of stdout has closed the pipe: exit silently. A followed run continues."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0
 
@@ -53,7 +55,7 @@ def _explain(error: Exception) -> int:
 
     if isinstance(error, UserError):
         message, code = str(error), error.exit_code
-    elif hasattr(error, "format_message"):  # a wrong option or argument, in Typer's words
+    elif hasattr(error, "format_message"):  # a wrong option or argument, worded by Typer
         message, code = error.format_message(), int(getattr(error, "exit_code", 2))
     elif type(error).__name__ == "Abort":
         message, code = "aborted", EXIT_INTERRUPTED

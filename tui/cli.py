@@ -1,18 +1,49 @@
-"""The names of ``advtui``'s commands, and its options.
+"""The ``advtui`` command: its name, options, commands and help.
 
 Imports Typer and nothing else at start: ``advtui --help`` answers at once.
 """
 
 import os
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from tui.commands import browse, launch, manage
 from tui.commands.options import Home
 
+GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Make": (launch.study, launch.train, launch.attack, launch.resume),
+    "Look": (
+        *(browse.runs, browse.show, browse.watch, browse.logs, browse.compare),
+        *(browse.classes, browse.examples),
+    ),
+    "Manage": (manage.stop, manage.tag, manage.rm, manage.doctor),
+}
+"""Headings of the help, and the commands below each."""
+
+
+class GroupedCommands(TyperGroup):
+    """Lists the commands in the help under the headings of ``GROUPS``, without Rich."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 (as overridden)
+        """Write the sections; ``formatter`` is Click's HelpFormatter, of Typer or of Click."""
+        column = max(map(len, self.commands))
+        limit = formatter.width - column - 4  # two spaces before the name and two behind it
+        for heading, functions in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [
+                        (name.ljust(column), self.commands[name].get_short_help_str(limit))
+                        for name in (function.__name__ for function in functions)
+                    ]
+                )
+
+
 app = typer.Typer(
     name="advtui",
+    cls=GroupedCommands,
     rich_markup_mode=None,  # plain help, at once: Rich costs more than Typer itself
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -31,7 +62,7 @@ def _version(wanted: bool) -> None:
 def options(
     context: typer.Context,
     home: Home = None,
-    debug: Annotated[  # noqa: ARG001 (main takes it, wherever it stands; here for the help)
+    debug: Annotated[  # noqa: ARG001 (main reads it from any position; this line is for the help)
         bool, typer.Option("--debug", help="Show tracebacks.")
     ] = False,
     version: Annotated[  # noqa: ARG001 (its callback does the work)
@@ -50,10 +81,6 @@ def options(
         open_app(home)
 
 
-for command in (
-    *(launch.study, launch.train, launch.attack, launch.resume),
-    *(browse.runs, browse.show, browse.watch, browse.logs, browse.compare),
-    *(browse.classes, browse.examples),
-    *(manage.stop, manage.tag, manage.rm, manage.doctor),
-):
-    app.command()(command)
+for commands in GROUPS.values():
+    for command in commands:
+        app.command()(command)

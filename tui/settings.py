@@ -1,10 +1,10 @@
-"""The screen's settings: a small TOML file, all of it optional.
+"""The screen's settings: a small TOML file; every entry is optional.
 
 theme = "advtui-light"    # also advtui-dark, advtui-plain, and Textual's own
-bell = true               # ring when a run ends elsewhere
-osc9 = true               # a desktop notification, where the terminal knows OSC 9
+bell = true               # ring when a run ends that is not on the screen
+osc9 = true               # a desktop notification, where the terminal supports OSC 9
 [keys]
-"runs.new" = "ctrl+n"     # ids are shown by the help (?)
+"runs.new" = "ctrl+n"     # the help (?) lists the ids
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Settings:
-    """What the file says; ``problem`` tells what of it could not be used."""
+    """The settings in the file; ``problem`` names the entries that could not be used."""
 
     theme: str = "advtui-dark"
     bell: bool = False
@@ -33,26 +33,26 @@ def settings_path() -> Path:
 
 
 def read_settings(path: Path | None = None) -> Settings:
-    """The settings; the defaults where the file is absent or a value of the wrong type."""
+    """The settings; defaults where the file is absent or a value has the wrong type."""
     path = path or settings_path()
     if not path.exists():
         return Settings()
     import tomllib
 
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         return Settings(problem=f"{path}: {error}")
     wrong: list[str] = []
     values: dict[str, object] = {}
     for key, type_ in (("theme", str), ("bell", bool), ("osc9", bool), ("keys", dict)):
-        if key in found:
-            value = found.pop(key)
+        if key in entries:
+            value = entries.pop(key)
             if isinstance(value, type_):
                 values[key] = value
             else:
                 wrong.append(f"{key} = {value!r}")
-    wrong += [f"unknown setting {key!r}" for key in found]
+    wrong += [f"unknown setting {key!r}" for key in entries]
     keys = values.get("keys", {})
     assert isinstance(keys, dict)
     wrong += [

@@ -1,4 +1,7 @@
-"""From flags, presets and config files to a spec."""
+"""From flags, presets and config files to a spec.
+
+Reads files and asks NVML for GPUs; prints nothing.
+"""
 
 import json
 import os
@@ -6,7 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from runs.attacks import named_attack
 from runs.budgets import parse_budget
@@ -16,22 +19,21 @@ from runs.presets import preset as named_preset
 from runs.results import default_checkpoints, row_label, split_checkpoint
 from runs.spec import AWP_GAMMA, AttackSpec, CheckpointRef, StudySpec, TrainSpec, parse_spec
 from runs.store import Run, Store
-from runs.threat_model import EVALUATION_PGD, standard_attacks
-from tui.commands.output import say
+from runs.threat_model import EVALUATION_PGD, Attack, standard_attacks
 from tui.user_model_flags import data_set, own_model
 
 
 def study_spec(
     preset: str | None, config: Path | None, sets: Sequence[str] | None, flags: dict[str, Any]
 ) -> StudySpec:
-    """The spec of ``advtui study``.
+    """The spec of ``advtui study``; without ``preset`` and ``config`` from the default preset.
 
     Raises:
         UserError: an unknown preset or field, a value out of range, an unreadable config.
     """
     base = _from_config(config, "study")
     if base is None:
-        base = named_preset(preset or _default_preset(flags))
+        base = _preset(preset, flags)
     assert isinstance(base, StudySpec)
     return override(base, {**_with_gamma(flags, base.robust), **_parse_sets(sets)})
 
@@ -48,8 +50,8 @@ def train_spec(
     if base is None:
         if mode not in (None, "baseline", "robust"):
             raise UserError(f"unknown mode {mode!r}: baseline or robust")
-        whole = named_preset(preset or _default_preset(flags))
-        base = whole.child("baseline" if mode == "baseline" else "robust")
+        study = _preset(preset, flags)
+        base = study.child("baseline" if mode == "baseline" else "robust")
     elif mode is not None:
         flags = {"mode": mode, **flags}
     assert isinstance(base, TrainSpec)
@@ -57,7 +59,7 @@ def train_spec(
 
 
 def _with_gamma(flags: dict[str, Any], base: TrainSpec) -> dict[str, Any]:
-    """``awp`` as the γ that it stands for: that of the preset, if it has one."""
+    """Replace ``awp`` by ``awp_gamma``: the preset's γ, or the default where the preset has 0."""
     others = {name: value for name, value in flags.items() if name != "awp"}
     return {"awp_gamma": base.awp_gamma or AWP_GAMMA, **others} if flags.get("awp") else others
 
@@ -73,19 +75,20 @@ def attack_spec(
     flags: dict[str, Any],
     own: Mapping[str, Any] = MappingProxyType({}),
 ) -> AttackSpec:
-    """The spec of ``advtui attack``: the words' checkpoints under their own threat model.
+    """The spec of ``advtui attack``: checkpoints under the threat model of their own training.
 
-    ``own`` holds ``model``, ``weights`` and ``normalised`` of a user's own network.
+    ``words`` name runs or checkpoints. ``own`` holds ``model``, ``weights`` and ``normalised`` of a
+    user's own network.
 
     Raises:
-        NotFoundError: a run or checkpoint doesn't exist.
+        NotFoundError: a run or checkpoint does not exist.
         UserError: as :func:`study_spec`; or the runs differ in data or threat model.
     """
     base = _from_config(config, "attack")
     references, runs = _references(store, words)
     for flag in ("weights", "normalised"):
         if own.get(flag) and not own.get("model"):
-            raise UserError(f"--{flag} needs --model: say whose")
+            raise UserError(f"--{flag} needs --model: name the network")
     if base is None and not references and not own.get("model"):
         raise UserError("name at least one trained run to attack, e.g. advtui attack @1")
     if base is None:
@@ -98,20 +101,28 @@ def attack_spec(
     if "data" in flags:
         flags = {**flags, "data": data_set(flags["data"])}
     base = _with_own(base, own, flags.get("data", base.data))
-    there = {attack.name: attack for attack in base.attacks}
-    pgd = base.attacks[-1].pgd
-    wanted = dict.fromkeys(attacks or there)
-    chosen = [there.get(name) or named_attack(name, pgd) for name in wanted]
-    if targets is not None:
-        chosen = [
-            attack.model_copy(update={"targets": targets}) if attack.targets else attack
-            for attack in chosen
-        ]
-    base = base.model_copy(update={"attacks": tuple(chosen)})
+    base = base.model_copy(update={"attacks": _chosen_attacks(base, attacks, targets)})
     if "," in str(flags.get("eps", "")):
         flags = {**flags, "epsilons": _epsilons(str(flags["eps"]))}
         del flags["eps"]
     return override(base, {**flags, **_parse_sets(sets)})
+
+
+def _chosen_attacks(
+    base: AttackSpec, names: Sequence[str] | None, targets: str | None
+) -> tuple[Attack, ...]:
+    """The attacks of these names (none: those of ``base``), targeted by the rule ``targets``."""
+    of_base = {attack.name: attack for attack in base.attacks}
+    pgd = base.attacks[-1].pgd
+    chosen = [
+        of_base.get(name) or named_attack(name, pgd) for name in dict.fromkeys(names or of_base)
+    ]
+    if targets is None:
+        return tuple(chosen)
+    return tuple(
+        attack.model_copy(update={"targets": targets}) if attack.targets else attack
+        for attack in chosen
+    )
 
 
 def _with_own(base: AttackSpec, own: Mapping[str, Any], data: str) -> AttackSpec:
@@ -130,42 +141,47 @@ def _epsilons(text: str) -> list[float]:
 
 
 def _inherited(runs: Sequence[Run], flags: dict[str, Any]) -> AttackSpec:
+    """The standard attacks under the threat model that the runs were validated under."""
     specs = [run.spec for run in runs]
-    threats = {
+    threat_models = {
         (spec.validation.norm, spec.validation.eps, spec.validation.step_size)
         for spec in specs
         if isinstance(spec, TrainSpec)
     }
-    if len(threats) > 1 and not {"norm", "eps"} <= flags.keys():
+    if len(threat_models) > 1 and not {"norm", "eps"} <= flags.keys():
         raise UserError(
-            "the runs were trained for different threat models: say --norm and --eps for all"
+            "the runs were trained for different threat models: set --norm and --eps for all"
         )
-    if not threats:
+    if not threat_models:
         return AttackSpec()
-    norm, eps, step_size = threats.pop()
+    norm, eps, step_size = threat_models.pop()
     pgd = EVALUATION_PGD.model_copy(update={"norm": norm, "eps": eps, "step_size": step_size})
     return AttackSpec(attacks=standard_attacks(pgd))
 
 
 def _references(store: Store, words: Sequence[str]) -> tuple[tuple[CheckpointRef, ...], list[Run]]:
+    """The checkpoints that the words name, and their runs; a study means its trainings."""
     references: list[CheckpointRef] = []
     runs: list[Run] = []
     for word in words:
-        name, checkpoint = split_checkpoint(word)
-        run = _find(store, name)
+        run_name, checkpoint = split_checkpoint(word)
+        run = _find(store, run_name)
         if run.kind == "study":
             trained = [child for child in store.children(run) if child.kind == "train"]
         else:
             trained = [run]
-        if not trained or any(one.kind != "train" for one in trained):
-            raise UserError(f"{word} is no trained run but of kind {run.kind}")
-        for one in trained:
-            for wanted in [checkpoint] if checkpoint else default_checkpoints(one.mode):
-                if wanted not in one.checkpoints():
-                    raise _no_checkpoint(one, wanted)
-                label = row_label(one, wanted)
-                references.append(CheckpointRef(run=one.id, checkpoint=wanted, label=label))
-            runs.append(one)
+        if run.kind == "study" and not trained:
+            raise UserError(f"{word} is a study without a train run: let it train first")
+        for training in trained:
+            if training.kind != "train":
+                article = "an" if run.kind[0] in "aeiou" else "a"
+                raise UserError(f"{word} is {article} {run.kind} run; a train run is expected")
+            for name in [checkpoint] if checkpoint else default_checkpoints(training.mode):
+                if name not in training.checkpoints():
+                    raise _no_checkpoint(training, name)
+                label = row_label(training, name)
+                references.append(CheckpointRef(run=training.id, checkpoint=name, label=label))
+            runs.append(training)
     data = {run.raw_spec.get("data") for run in runs}
     if len(data) > 1:
         raise UserError(
@@ -175,7 +191,7 @@ def _references(store: Store, words: Sequence[str]) -> tuple[tuple[CheckpointRef
 
 
 def _find(store: Store, name: str) -> Run:
-    """As ``store.find``; a word that ends in no checkpoint's name is explained."""
+    """As ``store.find``; explains a word whose part after the last colon is no checkpoint."""
     try:
         return store.find(name)
     except NotFoundError:
@@ -186,12 +202,12 @@ def _find(store: Store, name: str) -> Run:
 
 
 def _no_checkpoint(run: Run, name: str) -> NotFoundError:
-    there = ", ".join(run.checkpoints()) or "none yet"
-    return NotFoundError(f"{run.id} has no checkpoint {name!r}: {there}")
+    available = ", ".join(run.checkpoints()) or "none yet"
+    return NotFoundError(f"{run.id} has no checkpoint {name!r}; available: {available}")
 
 
 def _distinct(references: Sequence[CheckpointRef]) -> tuple[CheckpointRef, ...]:
-    """Rows must be told apart: equal labels get their run's id."""
+    """The references with different labels: equal labels get the end of their run's id."""
     labels = [reference.label for reference in references]
     return tuple(
         reference.model_copy(update={"label": f"{reference.label} ({reference.run[-4:]})"})
@@ -210,12 +226,12 @@ def _from_config(path: Path | None, kind: str) -> TrainSpec | AttackSpec | Study
     except OSError as error:
         raise NotFoundError(f"config {path} can't be read: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(f"config {path} is no valid {path.suffix or 'TOML'}: {error}") from None
+        raise UserError(f"config {path} is not valid {path.suffix or 'TOML'}: {error}") from None
     if not isinstance(fields, dict):
         raise UserError(f"config {path} holds no table of fields")
-    found = fields.setdefault("kind", kind)
-    if found != kind:
-        raise UserError(f"config {path} describes a {found} run, not a {kind} run")
+    described = fields.setdefault("kind", kind)
+    if described != kind:
+        raise UserError(f"config {path} describes a {described} run, not a {kind} run")
     return parse_spec(fields)
 
 
@@ -232,12 +248,22 @@ def _parse_sets(sets: Sequence[str] | None) -> dict[str, Any]:
     return parsed
 
 
-def _default_preset(flags: dict[str, Any]) -> str:
-    device = str(flags.get("device", "auto"))
-    chosen = "poster" if device != "cpu" and has_gpu() else "cpu"
-    why = "a CUDA GPU is here" if chosen == "poster" else "no CUDA GPU is in use"
-    say(f"preset {chosen} ({why}); --preset names another")
-    return chosen
+class DefaultPreset(NamedTuple):
+    """The preset of a run for which none was named."""
+
+    name: str
+    reason: str
+
+
+def default_preset(device: str = "auto") -> DefaultPreset:
+    """``poster`` where the run uses a CUDA GPU, else ``cpu``."""
+    if device != "cpu" and has_gpu():
+        return DefaultPreset("poster", "a CUDA GPU is available")
+    return DefaultPreset("cpu", "no CUDA GPU is in use")
+
+
+def _preset(name: str | None, flags: Mapping[str, Any]) -> StudySpec:
+    return named_preset(name or default_preset(str(flags.get("device", "auto"))).name)
 
 
 def has_gpu() -> bool:

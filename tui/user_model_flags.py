@@ -1,4 +1,4 @@
-"""From ``--model``, ``--weights``, ``--normalised`` and ``--data`` to what a spec holds of them."""
+"""From ``--model``, ``--weights``, ``--normalised`` and ``--data`` to the fields of a spec."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ IMAGENET: tuple[Channels, Channels] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.2
 
 
 def own_model(factory: str, weights: Path | None, normalised: str | None, data: str) -> ModelRef:
-    """The row of a user's own network; ``package`` is looked for in the present folder.
+    """The reference to a user's own network; the current folder is where its package may lie.
 
     Raises:
-        UserError: ``factory`` is no ``package.module:name``, or a scale that can't be read.
-        NotFoundError: there is no such file of weights.
+        UserError: ``factory`` is not ``package.module:name``, or ``normalised`` cannot be parsed.
+        NotFoundError: the file of weights does not exist.
     """
     if weights is not None and not weights.expanduser().is_file():
-        raise NotFoundError(f"weights {weights} is no file that is there")
+        raise NotFoundError(f"weights {weights}: there is no such file")
     mean, std = (None, None) if normalised is None else scale(normalised, data)
     name = factory.rpartition(":")[2]
     try:
@@ -40,19 +40,19 @@ def own_model(factory: str, weights: Path | None, normalised: str | None, data: 
 
 
 def scale(text: str, data: str) -> tuple[Channels, Channels]:
-    """``cifar10``, ``imagenet``, ``data`` or ``MEAN,MEAN,MEAN:STD,STD,STD`` as mean and std.
+    """Mean and std of ``cifar10``, ``imagenet``, ``data`` or ``MEAN,MEAN,MEAN:STD,STD,STD``.
 
     Raises:
-        UserError: it is none of these, or ``data`` and the data set has no usual scale.
+        UserError: it is none of these, or ``data`` and the data set has no usual mean and std.
     """
-    known = {name: (dataset.mean, dataset.std) for name, dataset in DATASETS.items()}
-    mean, std = known.get(data if text == "data" else text, (None, None))
+    usual = {name: (dataset.mean, dataset.std) for name, dataset in DATASETS.items()}
+    mean, std = usual.get(data if text == "data" else text, (None, None))
     if mean is not None and std is not None:
         return mean, std
     if text == "imagenet":
         return IMAGENET
     if text == "data":
-        raise UserError(f"--normalised data: {data} has no usual mean and std: write them")
+        raise UserError(f"--normalised data: {data} has no usual mean and std: give them")
     parts = [part.split(",") for part in text.split(":")]
     try:
         (r, g, b), (sr, sg, sb) = ([float(value) for value in part] for part in parts)
@@ -60,16 +60,16 @@ def scale(text: str, data: str) -> tuple[Channels, Channels]:
         names = ", ".join((*DATASETS, "imagenet", "data"))
         raise UserError(
             f"--normalised {text!r}: write mean and std of the three channels, in pixels of "
-            f"[0, 1], as 0.5,0.5,0.5:0.25,0.25,0.25, or one of {names}"
+            f"[0, 1], e.g. 0.5,0.5,0.5:0.25,0.25,0.25, or a name: {names}"
         ) from None
     return (r, g, b), (sr, sg, sb)
 
 
 def data_set(text: str) -> str:
-    """A named data set as it is, a folder of class folders by its absolute path.
+    """The name of a data set, or the absolute path of a folder of class folders.
 
     Raises:
-        UserError: it is neither.
+        UserError: ``text`` is neither.
         NotFoundError: the folder holds no class folders.
     """
     if text in DATASETS:

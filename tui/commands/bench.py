@@ -1,6 +1,6 @@
-"""``advtui doctor --bench``: how fast this machine is, and how long each preset takes on it.
+"""``advtui doctor --bench``: the machine's speed, and the time of each preset on it.
 
-Measured by the engine in a process of its own, for that needs torch.
+The engine measures in its own process, because measuring needs torch.
 """
 
 import json
@@ -27,66 +27,65 @@ PASSES = {
 
 
 def measure(device: str | None, threads: int | None, *, as_json: bool) -> None:
-    """Measure for about half a minute and print it."""
-    say("measuring; nothing else should work on this machine meanwhile …")
+    """Measure for about half a minute and print the figures."""
+    say("measuring for half a minute; other programs on this machine distort the figures …")
     words = [sys.executable, "-P", "-m", "engine.bench", "--device", device or "auto"]
     words += [] if threads is None else ["--threads", str(threads)]
-    asked = subprocess.run(words, capture_output=True, text=True, check=False)
-    if asked.returncode:
-        last = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+    measured = subprocess.run(words, capture_output=True, text=True, check=False)
+    if measured.returncode:
+        last = (measured.stderr.strip().splitlines() or ["no reason given"])[-1]
         say(clean(last, 500))
-        raise typer.Exit(asked.returncode if asked.returncode > 0 else EXIT_FAILED)
-    found = json.loads(asked.stdout.splitlines()[-1])
+        raise typer.Exit(measured.returncode if measured.returncode > 0 else EXIT_FAILED)
+    report = json.loads(measured.stdout.splitlines()[-1])
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps(report, indent=2, ensure_ascii=False))
         return
     console = stdout_console()
-    threads_told = "" if found["device"] != "cpu" else f", {found['threads']} threads"
-    console.print(
-        Text(clean(f"{found['device_name']}{threads_told}, torch {found['torch']}", 200), "bold"),
-        soft_wrap=True,
-    )
-    console.print(rates_table(found["passes"]))
-    console.print(times_table(found["presets"]))
-    console.print(Text("compiling and the sanity panels not counted", "dim"))
+    on_threads = "" if report["device"] != "cpu" else f", {report['threads']} threads"
+    head = f"{report['device_name']}{on_threads}, torch {report['torch']}"
+    console.print(Text(clean(head, 200), "bold"), soft_wrap=True)
+    console.print(rates_table(report["passes"]))
+    console.print(times_table(report["presets"]))
+    console.print(Text("without compiling and without the sanity panels", "dim"))
 
 
 def rates_table(passes: list[dict[str, Any]]) -> Table:
-    """One line for each kind of pass at each width."""
+    """A line for each kind of pass at each width."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("width")
     table.add_column("pass")
     for title in ("batch", "images/s", "TFLOP/s", "of a matrix product"):
         table.add_column(title, justify="right")
-    for one in passes:
-        for number, (name, told) in enumerate(PASSES.items()):
-            if name == "search" and not one["compiled"]:
-                continue  # the same
-            rate = one["flops_per_second"][name]
+    for network in passes:
+        for number, (name, words) in enumerate(PASSES.items()):
+            if name == "search" and not network["compiled"]:
+                continue  # the same pass as "attack"
+            rate = network["flops_per_second"][name]
             table.add_row(
-                "" if number else _network(one),
-                told,
-                f"{one['images']}",
-                f"{one['rates'][name]:,.0f}",
+                "" if number else _network(network),
+                words,
+                f"{network['images']}",
+                f"{network['rates'][name]:,.0f}",
                 f"{rate / 1e12:.3g}",
-                f"{100 * rate / one['matmul_flops_per_second']:.0f} %",
+                f"{100 * rate / network['matmul_flops_per_second']:.0f} %",
             )
     return table
 
 
-def _network(one: dict[str, Any]) -> str:
-    """``64, bf16, silu, compiled``: the width, the precision, and what is unusual."""
-    unusual = {"silu": one["activation"] == "silu", "compiled": one["compiled"]}
-    return ", ".join([str(one["width"]), one["precision"], *(k for k, v in unusual.items() if v)])
+def _network(network: dict[str, Any]) -> str:
+    """``64, bf16, silu, compiled``: width, precision, and the options that are not the default."""
+    options = {"silu": network["activation"] == "silu", "compiled": network["compiled"]}
+    used = [name for name, is_used in options.items() if is_used]
+    return ", ".join([str(network["width"]), network["precision"], *used])
 
 
 def times_table(presets: dict[str, dict[str, float]]) -> Table:
-    """How long each preset's study is going to take."""
+    """The expected time of each preset's study and of its parts."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("preset")
     for title in ("baseline", "robust", "attacks", "study, about"):
         table.add_column(title, justify="right")
-    table.add_column("what it is")
+    table.add_column("contents")
     for name, parts in presets.items():
         table.add_row(
             name,

@@ -1,4 +1,4 @@
-"""Commands that look at runs and manage them."""
+"""Commands that read runs: runs, show, watch, logs, compare, classes, examples."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,25 +11,44 @@ from tui.commands import options as o
 def runs(
     as_json: o.Json = False,
     limit: Annotated[
-        int | None, typer.Option(help="Show the newest N only, studies with their children.")
+        int | None, typer.Option(help="Show only the newest N; a study brings its children.")
     ] = None,
     home: o.Home = None,
 ) -> None:
     """List the runs, newest first."""
-    from tui.commands.look import list_runs
+    import json
 
-    list_runs(home, limit, as_json=as_json)
+    from tui.commands.output import open_store, say, stdout_console
+    from tui.commands.show_run import newest_with_children, summary
+    from tui.render.run_table import run_list
+
+    store = open_store(home)
+    rows = [summary(run) for run in newest_with_children(store, limit)]
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif rows:
+        stdout_console().print(run_list(rows))
+    else:
+        say(f"no runs in {store.home}; start a first run: advtui study --preset demo")
 
 
 def show(run: o.RunWord, as_json: o.Json = False, home: o.Home = None) -> None:
-    """What a run was asked, how it stands, and what came of it."""
-    from tui.commands.look import show_run
+    """Show a run's spec, state and result."""
+    import json
 
-    show_run(run, home, as_json=as_json)
+    from tui.commands.output import open_store
+    from tui.commands.show_run import as_data, print_run
+
+    store = open_store(home)
+    shown = store.find(run)
+    if as_json:
+        print(json.dumps(as_data(store, shown), indent=2, ensure_ascii=False))
+    else:
+        print_run(store, shown)
 
 
 def watch(run: o.RunWord = "@1", as_json: o.Json = False, home: o.Home = None) -> None:
-    """Follow a run that is at work; Ctrl-C only detaches."""
+    """Follow a run until it ends; Ctrl-C only detaches."""
     from tui.commands.follow import watch_run
 
     watch_run(run, home, as_json=as_json)
@@ -37,16 +56,32 @@ def watch(run: o.RunWord = "@1", as_json: o.Json = False, home: o.Home = None) -
 
 def logs(
     run: o.RunWord = "@1",
-    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of either.")] = 50,
+    lines: Annotated[
+        int, typer.Option("-n", "--lines", min=1, help="Lines shown per source.")
+    ] = 50,
     home: o.Home = None,
 ) -> None:
-    """What a run has told (memory that ran out, overfitting, …), then its worker's own output.
+    """Print a run's notices, then the end of its worker's log.
 
-    Of a study also its children's.
+    Notices are e.g. reports of exhausted memory and of overfitting. The logs of a study include
+    those of its children.
     """
-    from tui.commands.look import show_logs
+    from runs.snapshot import read_snapshot
+    from tui.commands.output import open_store
+    from tui.render.log_lines import log_tail, notice_lines
+    from tui.render.progress import label
+    from tui.render.text import clean
 
-    show_logs(run, home, lines)
+    store = open_store(home)
+    named = store.find(run)
+    children = store.children(named)
+    for member in (named, *children):
+        notices = notice_lines(read_snapshot(member).notices)[-lines:]
+        printed = notices + log_tail(member, lines)
+        if printed and children:
+            print(clean(f"{label(member)}  {member.id}"))
+        for line in printed:
+            print(line)
 
 
 def compare(
@@ -58,27 +93,52 @@ def compare(
         bool,
         typer.Option(
             "--mean",
-            help="One row for all seeds of a model: mean ± standard deviation. Refuses runs that "
-            "differ in more than their seed.",
+            help="One row for all seeds of a model: mean ± standard deviation. The runs may differ "
+            "only in their seed.",
         ),
     ] = False,
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """The comparison table of studies, attack runs, or trained runs' latest attacks."""
-    from tui.commands.look import compare_runs
+    """Print the comparison table of studies, attack runs or models."""
+    from runs import formats, results, seed_formats, seeds
+    from runs.errors import UserError
+    from tui.commands.output import open_store, print_comparison, stdout_console
+    from tui.render.seed_table import mean_comparison
 
-    compare_runs(words, home, "json" if as_json else format_, mean=mean)
+    wanted = "json" if as_json else format_
+    names = ("table", *(seed_formats.FORMATS if mean else formats.FORMATS))
+    if wanted not in names:
+        raise UserError(f"unknown format {wanted!r}: {', '.join(names)}")
+    store = open_store(home)
+    if mean:
+        means = seeds.mean_over_seeds(store, words)
+        if wanted == "table":
+            stdout_console().print(mean_comparison(means))
+        else:
+            print(seed_formats.FORMATS[wanted](means), end="")
+    else:
+        table = results.compare(store, words)
+        if wanted == "table":
+            print_comparison(stdout_console(), table)
+        else:
+            print(formats.FORMATS[wanted](table), end="")
 
 
 def classes(
     run: o.RunWord,
-    model: Annotated[str | None, typer.Option(help="A row of the table, e.g. 'Baseline'.")] = None,
-    attack: Annotated[str | None, typer.Option(help="An attack of the table.")] = None,
+    model: o.Model = None,
+    attack: Annotated[
+        str | None, typer.Option(help="Name of an attack of the table (default: all).")
+    ] = None,
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """Where a model breaks: each class's accuracy and success rate, and what it becomes."""
+    """Print accuracy and success rate per class, weakest class first.
+
+    Also the classes that broken images of a class are taken for. Without --json: of one model and
+    the strongest attack on it.
+    """
     from tui.commands.per_image import show_classes
 
     show_classes(run, home, model, attack, as_json=as_json)
@@ -86,12 +146,15 @@ def classes(
 
 def examples(
     run: o.RunWord,
-    model: Annotated[str | None, typer.Option(help="A row of the table, e.g. 'Baseline'.")] = None,
-    count: Annotated[int, typer.Option(min=1, help="Images.")] = 1,
-    png: Annotated[Path | None, typer.Option(help="Write them into this file instead.")] = None,
+    model: o.Model = None,
+    count: Annotated[int, typer.Option(min=1, help="Number of images.")] = 1,
+    png: Annotated[Path | None, typer.Option(help="Write the images to this PNG file.")] = None,
     home: o.Home = None,
 ) -> None:
-    """Adversarial pictures: clean, amplified perturbation, adversarial, under each attack."""
+    """Show adversarial images, or write them to a PNG file.
+
+    Each image is shown clean, and for each attack as amplified perturbation and adversarial image.
+    """
     from tui.commands.per_image import show_examples
 
     show_examples(run, home, model, count, png)

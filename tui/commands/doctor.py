@@ -1,7 +1,6 @@
-"""What is here, and what to do about what is missing.
+"""``advtui doctor``: what is installed and available, and what to do about what is missing.
 
-What only torch can tell is asked in a process of its own, so that a broken torch is a finding
-and not a crash.
+torch is imported in a separate process: a broken torch is then a finding, not a crash.
 """
 
 import importlib.metadata
@@ -41,7 +40,7 @@ print(json.dumps(found))
 
 
 def examine(home: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
-    """Print all findings; the exit code is 1 where one of them stands in the way of a run."""
+    """Print all findings; the exit code is 1 where one of them prevents a run."""
     store = open_store(home)
     findings = [
         _python(),
@@ -56,27 +55,27 @@ def examine(home: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
     else:
         console = stdout_console()
         marks = {"ok": ("✓", "green"), "note": ("·", "yellow"), "bad": ("✗", "red")}
-        for one in findings:
-            mark, style = marks[one["verdict"]]
-            head = Text.assemble((f"{mark} ", style), (f"{one['what']:<9}", "bold"), " ")
-            console.print(head + Text(clean(one["found"], 500)), soft_wrap=True)
-            if one["advice"]:
-                console.print(Text(f"            → {clean(one['advice'], 500)}"), soft_wrap=True)
-    if any(one["verdict"] == "bad" for one in findings):
+        for finding in findings:
+            mark, style = marks[finding["verdict"]]
+            head = Text.assemble((f"{mark} ", style), (f"{finding['what']:<9}", "bold"), " ")
+            console.print(head + Text(clean(finding["found"], 500)), soft_wrap=True)
+            if finding["advice"]:
+                advice = clean(finding["advice"], 500)
+                console.print(Text(f"            → {advice}"), soft_wrap=True)
+    if any(finding["verdict"] == "bad" for finding in findings):
         raise typer.Exit(EXIT_FAILED)
 
 
-def _finding(what: str, verdict: str, found: str, advice: str | None = None) -> Finding:
-    return {"what": what, "verdict": verdict, "found": found, "advice": advice}
+def _finding(what: str, verdict: str, fact: str, advice: str | None = None) -> Finding:
+    return {"what": what, "verdict": verdict, "found": fact, "advice": advice}
 
 
 def _python() -> Finding:
-    found = f"{platform.python_version()} at {sys.executable}"
-    return _finding("python", "ok", found)
+    return _finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
 
 
 def _packages() -> Finding:
-    """``runs`` is also a package on PyPI: in a shared environment one overwrites the other."""
+    """Whether ``runs`` is ours: in a shared environment the package of PyPI overwrites it."""
     ours = Path(tui.__file__).parent.parent
     if Path(runs.__file__).parent.parent != ours:
         return _finding(
@@ -101,22 +100,22 @@ def _torch() -> list[Finding]:
         last = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
         advice = "install torch and torchvision again"
         return [_finding("torch", "bad", f"can't be imported: {last}", advice)]
-    told = json.loads(asked.stdout.strip().splitlines()[-1])
-    build = f"CUDA {told['cuda']}" if told["cuda"] else "without CUDA"
+    torch = json.loads(asked.stdout.strip().splitlines()[-1])
+    build = f"CUDA {torch['cuda']}" if torch["cuda"] else "without CUDA"
     findings = [
-        _finding("torch", "ok", f"{told['version']} ({build}), {told['threads']} CPU threads")
+        _finding("torch", "ok", f"{torch['version']} ({build}), {torch['threads']} CPU threads")
     ]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     hidden = "" if visible is None else f" (CUDA_VISIBLE_DEVICES={visible!r})"
-    if not told["gpus"]:
+    if not torch["gpus"]:
         driver = shutil.which("nvidia-smi")
         advice = (
             "a driver is installed, but torch can't use it: check nvidia-smi and the CUDA version"
             if driver
-            else "runs will use the CPU: --preset demo or --preset cpu"
+            else "runs use the CPU: --preset demo or --preset cpu"
         )
         return [*findings, _finding("gpu", "note", f"torch sees none{hidden}", advice)]
-    for number, gpu in enumerate(told["gpus"]):
+    for number, gpu in enumerate(torch["gpus"]):
         memory = f"{gpu['free'] / 2**30:.0f} of {gpu['total'] / 2**30:.0f} GiB free"
         bf16 = "bf16" if gpu["bf16"] else "no bf16"
         findings.append(
@@ -131,16 +130,16 @@ def _data(store: Store, data_dir: Path | None) -> list[Finding]:
     for name, dataset in DATASETS.items():
         folder = data_folder(store.home, named)
         try:
-            # Without --data-dir a data set may be absent; with it, only one of them need be there.
-            whole = check_data(name, store.home, None if dataset.folder is None else named)
+            # Without --data-dir a data set may be absent; with it, the folder need hold only one.
+            is_complete = check_data(name, store.home, None if dataset.folder is None else named)
         except UserError as error:
-            there = dataset.folder and (folder / dataset.folder).is_dir()
-            findings.append(_finding("data", "bad" if there else "note", str(error)))
+            damaged = dataset.folder and (folder / dataset.folder).is_dir()
+            findings.append(_finding("data", "bad" if damaged else "note", str(error)))
             continue
         if dataset.folder is None:
             findings.append(_finding("data", "ok", f"{dataset.title}: comes with scikit-learn"))
-        elif whole:
-            findings.append(_finding("data", "ok", f"{dataset.title}: whole, in {folder}"))
+        elif is_complete:
+            findings.append(_finding("data", "ok", f"{dataset.title}: complete, in {folder}"))
         else:
             advice = "the first run downloads it (170 MB), or name a folder with --data-dir"
             findings.append(_finding("data", "note", f"{dataset.title}: not in {folder}", advice))
@@ -151,20 +150,20 @@ def _home(store: Store) -> Finding:
     count = len(store.runs())
     place = next(p for p in (store.home, *store.home.parents) if p.exists())
     free = shutil.disk_usage(place).free
-    found = f"{store.home}: {count} runs, {free / 2**30:.0f} GiB free"
+    fact = f"{store.home}: {count} runs, {free / 2**30:.0f} GiB free"
     if not place.is_dir() or not os.access(place, os.W_OK):
-        return _finding("home", "bad", f"{found}; not writable", "set ADVTUI_HOME or --home")
+        return _finding("home", "bad", f"{fact}; not writable", "set ADVTUI_HOME or --home")
     if free < 2 * 2**30:
-        return _finding("home", "note", found, "a run of full width keeps 400 MB of checkpoints")
-    return _finding("home", "ok", found)
+        return _finding("home", "note", fact, "a run of full width saves 400 MB of checkpoints")
+    return _finding("home", "ok", fact)
 
 
 def _terminal() -> Finding:
     if not sys.stdout.isatty():
-        return _finding("terminal", "note", "stdout is no terminal: plain text")
+        return _finding("terminal", "note", "stdout is not a terminal: output is plain text")
     size = shutil.get_terminal_size()
     encoding = (sys.stdout.encoding or "").lower()
-    found = f"{os.environ.get('TERM', 'TERM not set')}, {size.columns}×{size.lines}, {encoding}"
+    fact = f"{os.environ.get('TERM', 'TERM not set')}, {size.columns}×{size.lines}, {encoding}"
     if "utf" not in encoding:
-        return _finding("terminal", "note", found, "set a UTF-8 locale, or bars look broken")
-    return _finding("terminal", "ok", found)
+        return _finding("terminal", "note", fact, "set a UTF-8 locale: bars need it")
+    return _finding("terminal", "ok", fact)

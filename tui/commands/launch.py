@@ -1,140 +1,73 @@
 """Commands that start runs: study, train, attack, resume."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
 from tui.commands import options as o
 
+if TYPE_CHECKING:
+    from runs.spec import StudySpec, TrainSpec
 
+
+@o.with_shared_options
 def study(
     preset: o.Preset = None,
     config: o.Config = None,
-    name: o.Name = None,
-    tag: o.Tag = None,
-    data: o.Data = None,
-    data_dir: o.DataDir = None,
-    seed: o.Seed = None,
-    seeds: o.Seeds = None,
     recipe: Annotated[
-        str | None,
-        typer.Option(help="Recipe of the robust run: pgd-at, mixed, trades, mart or fast."),
+        str | None, o.field("study.recipe", ": pgd-at, mixed, trades, mart or fast")
     ] = None,
-    awp: o.Awp = None,
-    width: o.Width = None,
-    activation: o.Activation = None,
-    epochs: o.Epochs = None,
-    batch_size: o.BatchSize = None,
-    lr: o.Lr = None,
-    weight_decay: o.WeightDecay = None,
-    schedule: o.Schedule = None,
-    label_smoothing: o.LabelSmoothing = None,
-    ema_decay: o.EmaDecay = None,
-    clip_norm: o.ClipNorm = None,
-    train_limit: o.TrainLimit = None,
-    compile: o.Compile = None,
-    profile: o.Profile = None,
-    norm: o.Norm = None,
-    eps: o.Eps = None,
-    step_size: o.StepSize = None,
-    steps: o.Steps = None,
-    restarts: o.Restarts = None,
-    loss: o.Loss = None,
     limit: o.Limit = None,
-    sanity: Annotated[
-        str | None, typer.Option(help="Depth of the checks under the table: quick or full.")
-    ] = None,
-    reuse: Annotated[
-        bool | None, typer.Option("--reuse", help="Use completed runs with the same spec.")
-    ] = None,
-    device: o.Device = None,
-    threads: o.Threads = None,
-    precision: o.Precision = None,
-    share: o.Share = None,
-    sets: o.Set = None,
-    detach: o.Detach = False,
-    as_json: o.Json = False,
-    home: o.Home = None,
+    sanity: Annotated[str | None, o.field("sanity")] = None,
+    reuse: Annotated[bool | None, o.field("reuse", "", "--reuse")] = None,
+    **shared: Unpack[o.TrainingOptions],
 ) -> None:
-    """Baseline, robust, attacks, table: the whole thing.
+    """Train a baseline and a robust model, attack both, print a table.
 
-    --norm and --eps reach trainings, validations and attacks alike; --step-size, --steps,
-    --restarts and --loss the attacks of the table (for those of the training batches use
-    --set robust.attack.steps=7, if the recipe takes steps).
+    --norm and --eps apply to trainings, validations and attacks alike. --step-size, --steps,
+    --restarts and --loss apply to the attacks of the table; for the attack of the training batches
+    use --set robust.attack.steps=7, if the recipe takes steps.
     """
-    from tui.commands.multi_seed import launch_each, parse_seeds
+    from tui.commands.multi_seed import parse_seeds
     from tui.spec_from_flags import study_spec
 
-    flags = _flags(locals())
-    chosen = parse_seeds(seeds, seed, sets)
-    spec = study_spec(preset, config, sets, flags)
-    launch_each(spec, chosen, home, tag, detach=detach, as_json=as_json)
+    flags = _flags(shared, recipe=recipe, limit=limit, sanity=sanity, reuse=reuse)
+    seeds = parse_seeds(shared["seeds"], shared["seed"], shared["sets"])
+    spec = study_spec(_preset(preset, config, flags), config, shared["sets"], flags)
+    _launch_each(spec, seeds, shared)
 
 
+@o.with_shared_options
 def train(
-    mode: Annotated[str | None, typer.Option(help="baseline or robust (default: robust).")] = None,
+    mode: Annotated[str | None, o.field("mode", " (default: robust)")] = None,
     preset: o.Preset = None,
     config: o.Config = None,
-    name: o.Name = None,
-    tag: o.Tag = None,
-    data: o.Data = None,
-    data_dir: o.DataDir = None,
-    seed: o.Seed = None,
-    seeds: o.Seeds = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(help="standard (baseline); pgd-at, mixed, trades, mart or fast (robust)."),
-    ] = None,
-    awp: o.Awp = None,
-    width: o.Width = None,
-    activation: o.Activation = None,
-    epochs: o.Epochs = None,
-    batch_size: o.BatchSize = None,
-    lr: o.Lr = None,
-    weight_decay: o.WeightDecay = None,
-    schedule: o.Schedule = None,
-    label_smoothing: o.LabelSmoothing = None,
-    ema_decay: o.EmaDecay = None,
-    clip_norm: o.ClipNorm = None,
-    train_limit: o.TrainLimit = None,
-    compile: o.Compile = None,
-    profile: o.Profile = None,
-    norm: o.Norm = None,
-    eps: o.Eps = None,
-    step_size: o.StepSize = None,
-    steps: o.Steps = None,
-    restarts: o.Restarts = None,
-    loss: o.Loss = None,
-    device: o.Device = None,
-    threads: o.Threads = None,
-    precision: o.Precision = None,
-    share: o.Share = None,
-    sets: o.Set = None,
-    detach: o.Detach = False,
-    as_json: o.Json = False,
-    home: o.Home = None,
+    recipe: Annotated[str | None, o.field("recipe")] = None,
+    **shared: Unpack[o.TrainingOptions],
 ) -> None:
-    """Train one model and keep its best clean, best robust and last checkpoint.
+    """Train one model; keep its best clean, best robust and last state.
 
-    --norm and --eps reach the attack of the training batches and that of the validation;
-    --step-size, --steps, --restarts and --loss the former alone.
+    --norm and --eps apply to the attack of the training batches and to that of the validation.
+    --step-size, --steps, --restarts and --loss apply to the attack of the training batches alone.
     """
-    from tui.commands.multi_seed import launch_each, parse_seeds
+    from tui.commands.multi_seed import parse_seeds
     from tui.spec_from_flags import train_spec
 
-    flags = _flags(locals())
-    chosen = parse_seeds(seeds, seed, sets)
-    spec = train_spec(mode, preset, config, sets, flags)
-    launch_each(spec, chosen, home, tag, detach=detach, as_json=as_json)
+    flags = _flags(shared, recipe=recipe)
+    seeds = parse_seeds(shared["seeds"], shared["seed"], shared["sets"])
+    spec = train_spec(mode, _preset(preset, config, flags), config, shared["sets"], flags)
+    _launch_each(spec, seeds, shared)
 
 
+@o.with_shared_options
 def attack(
     words: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="RUN[:CHECKPOINT]…",
-            help="Trained runs; without a checkpoint their best ones.",
+            help="Trained runs; without a checkpoint, their best checkpoints.",
             autocompletion=o.complete_run,
         ),
     ] = None,
@@ -154,100 +87,113 @@ def attack(
         str | None,
         typer.Option(
             metavar="PACKAGE.MODULE:FACTORY",
-            help="A network of your own: what makes it, called without arguments. The package is "
-            "looked for in the present folder too.",
+            help="Your own network: a function without arguments that returns it. Python also "
+            "looks for the package in the current folder.",
         ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Its weights: safetensors, or a state dict."),
+        typer.Option(metavar="FILE", help="Weights of --model: safetensors, or a state dict."),
     ] = None,
     normalised: Annotated[
         str | None,
         typer.Option(
             metavar="MEAN,…:STD,…",
-            help="It expects (pixel − mean) / std, pixels in [0, 1]; or cifar10, cifar100, "
-            "imagenet, data (the data set's own).",
+            help="Input of --model: (pixel − mean) / std, pixels in [0, 1]; or the name cifar10, "
+            "cifar100, imagenet or data (that of the data set).",
         ),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="cifar100, cifar10, digits, or a folder of class folders."),
-    ] = None,
-    resize: Annotated[
-        int | None,
-        typer.Option(help="A folder's pictures: shorter side to this, then the square centre."),
-    ] = None,
+    data: Annotated[str | None, o.field("attack.data")] = None,
+    resize: Annotated[int | None, o.field("resize")] = None,
     preset: o.Preset = None,
     config: o.Config = None,
-    name: o.Name = None,
-    tag: o.Tag = None,
-    data_dir: o.DataDir = None,
-    seed: o.Seed = None,
-    norm: o.Norm = None,
-    eps: Annotated[
-        str | None,
-        typer.Option(help="Budget, e.g. 8/255; several for a curve: 0,1/255,2/255,4/255,8/255."),
-    ] = None,
-    step_size: o.StepSize = None,
-    steps: o.Steps = None,
-    restarts: o.Restarts = None,
-    loss: o.Loss = None,
     limit: o.Limit = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images attacked at once.")] = None,
-    sanity: Annotated[
-        str | None,
-        typer.Option(help="Depth of the checks at the end: quick, or full (Square among them)."),
+    batch_size: Annotated[int | None, o.field("attack.batch_size")] = None,
+    sanity: Annotated[str | None, o.field("sanity")] = None,
+    examples: Annotated[int | None, o.field("examples")] = None,
+    eps: Annotated[
+        str | None, o.field("eps", ", e.g. 8/255; several for a curve, e.g. 0,2/255,4/255,8/255")
     ] = None,
-    examples: Annotated[int | None, typer.Option(help="Pictures kept for viewing.")] = None,
-    device: o.Device = None,
-    threads: o.Threads = None,
-    precision: o.Precision = None,
-    share: o.Share = None,
-    sets: o.Set = None,
-    detach: o.Detach = False,
-    as_json: o.Json = False,
-    home: o.Home = None,
+    **shared: Unpack[o.AttackOptions],
 ) -> None:
-    """Attack trained models, or a network of your own, on the test split and print the table.
+    """Attack trained models, or your own network, on the test split.
 
-    The threat model is that of the run attacked, unless --preset, --config or a flag says
-    otherwise.
+    The threat model is that of the attacked run, unless --preset, --config or an option sets
+    another.
     """
-    from tui.commands.follow import launch
+    from tui.commands.follow import start_and_follow
     from tui.commands.output import open_store
     from tui.spec_from_flags import attack_spec
 
-    flags = _flags(locals())
+    flags = _flags(
+        shared,
+        data=data,
+        resize=resize,
+        limit=limit,
+        batch_size=batch_size,
+        sanity=sanity,
+        examples=examples,
+        eps=eps,
+    )
     own = {"model": model, "weights": weights, "normalised": normalised}
-    store = open_store(home)
-    spec = attack_spec(store, words or [], attacks, targets, preset, config, sets, flags, own)
-    launch(spec, home, tag, detach=detach, as_json=as_json)
+    store = open_store(shared["home"])
+    spec = attack_spec(
+        store, words or [], attacks, targets, preset, config, shared["sets"], flags, own
+    )
+    start_and_follow(
+        spec, shared["home"], shared["tag"], detach=shared["detach"], as_json=shared["as_json"]
+    )
 
 
 def resume(
     run: o.RunWord, detach: o.Detach = False, as_json: o.Json = False, home: o.Home = None
 ) -> None:
-    """Go on with an interrupted, failed or lost run where its last checkpoint stands."""
-    from tui.commands.follow import resume_run
+    """Continue an interrupted, failed or lost run.
 
-    resume_run(run, home, detach=detach, as_json=as_json)
+    The run continues from its last checkpoint.
+    """
+    from tui.commands.follow import resume_and_follow
 
-
-_NOT_OF_THE_SPEC = (
-    *("preset", "config", "tag", "sets", "detach", "as_json", "home"),  # of every command
-    *("mode", "words", "attacks", "targets", "seeds"),  # handled by name
-    *("model", "weights", "normalised"),
-)
+    resume_and_follow(run, home, detach=detach, as_json=as_json)
 
 
-def _flags(given: dict[str, Any]) -> dict[str, Any]:
-    """The flags that were used, by the spec's field names."""
-    flags = {
-        name: value
-        for name, value in given.items()
-        if name not in _NOT_OF_THE_SPEC and isinstance(value, str | int | float)
-    }
-    if given.get("data_dir") is not None:
-        flags["data_dir"] = str(given["data_dir"].expanduser().absolute())
+_OF_THE_COMMAND = ("tag", "seeds", "sets", "detach", "as_json", "home")
+"""Shared options that are not fields of a spec."""
+
+
+def _flags(shared: Mapping[str, object], **own: object) -> dict[str, Any]:
+    """The options that were used, by the names of the spec's fields."""
+    flags: dict[str, Any] = {}
+    for name, value in {**shared, **own}.items():
+        if name == "data_dir" and isinstance(value, Path):
+            flags[name] = str(value.expanduser().absolute())
+        elif name not in _OF_THE_COMMAND and value is not None:
+            flags[name] = value
     return flags
+
+
+def _preset(preset: str | None, config: Path | None, flags: Mapping[str, Any]) -> str | None:
+    """The preset that was named; where neither it nor a config was, the announced default."""
+    if preset is not None or config is not None:
+        return preset
+    from tui.commands.output import say
+    from tui.spec_from_flags import default_preset
+
+    default = default_preset(str(flags.get("device", "auto")))
+    say(f"preset {default.name} ({default.reason}); --preset names another")
+    return default.name
+
+
+def _launch_each(
+    spec: "TrainSpec | StudySpec", seeds: Sequence[int] | None, shared: o.TrainingOptions
+) -> None:
+    from tui.commands.multi_seed import launch_each
+
+    launch_each(
+        spec,
+        seeds,
+        shared["home"],
+        shared["tag"],
+        detach=shared["detach"],
+        as_json=shared["as_json"],
+    )

@@ -1,6 +1,6 @@
-"""Views of a run at work: live on a terminal, plain lines in a pipe, JSON lines.
+"""Views of a running run: live on a terminal, plain lines in a pipe, JSON lines.
 
-A view receives events and shows them on stderr (JSON: on stdout). It knows no process.
+A view receives events and prints them on stderr (JSON: on stdout). It knows no process.
 """
 
 import json
@@ -16,36 +16,35 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from runs.events import Event
+from runs.event_types import Event
 from runs.snapshot import Snapshot
 from runs.store import Run
-from tui.render.progress import _downloaded, bars, label, left_s, telling, waiting
+from tui.render.progress import bars, download_text, event_line, label, left_s, waiting
 from tui.render.text import clean, duration
 
 FIRST_STEPS = 10
-"""In a pipe the end of a training is foretold once, when so many are done."""
-
+"""In a pipe the ETA of a training is printed once, after this many steps."""
 
 REDRAW_S = 0.5
-"""The live view is redrawn at most twice a second: over SSH each redraw costs."""
+"""Seconds between two redraws of the live view, at least: over SSH each redraw costs."""
 
 
 class View(AbstractContextManager["View", None]):
-    """What follows a run's events; entered before the first and left after the last."""
+    """A context manager, entered before a run's first event and left after its last."""
 
     def __exit__(self, *error: object) -> None:
         return None
 
     @abstractmethod
     def event(self, run: Run, event: Event) -> None:
-        """One event of the run or of one of its children."""
+        """Take one event of the run or of one of its children."""
 
     def refresh(self) -> None:
-        """Called several times a second."""
+        """Redraw; called several times a second."""
 
 
 def make_view(run: Run, *, as_json: bool) -> View:
-    """JSON where it was asked for, live where stderr is a terminal, else plain lines."""
+    """The JSON view on request, the live view where stderr is a terminal, else plain lines."""
     if as_json:
         return JsonView()
     return LiveView(run) if sys.stderr.isatty() else PlainView()
@@ -59,36 +58,36 @@ class JsonView(View):
 
 
 class PlainView(View):
-    """One line an epoch, one an attack, no escapes."""
+    """A line for each epoch and each attack, without escape sequences."""
 
     def __init__(self) -> None:
-        self._told: set[object] = set()
+        self._printed: set[object] = set()
 
     def event(self, run: Run, event: Event) -> None:
         for line in self._lines(run, event):
             print(clean(line, 500), file=sys.stderr, flush=True)
 
     def _lines(self, run: Run, event: Event) -> list[str]:
-        if line := telling(run, event):
+        if line := event_line(run, event):
             return [line]
         if event["kind"] == "progress" and event.get("task") == "download":
             tenth = 10 * event["done"] // max(event["total"], 1)
-            return self._once((run.id, "download", tenth), f"download: {_downloaded(event)}")
+            return self._once((run.id, "download", tenth), f"download: {download_text(event)}")
         if event["kind"] == "progress" and event["done"] >= FIRST_STEPS:
             left = left_s(event)
-            told = f"{label(run)}: ETA {duration(left)}"
-            return [] if left is None else self._once((run.id, "eta"), told)
+            line = f"{label(run)}: ETA {duration(left)}"
+            return [] if left is None else self._once((run.id, "eta"), line)
         return []
 
     def _once(self, key: object, line: str) -> list[str]:
-        if key in self._told:
+        if key in self._printed:
             return []
-        self._told.add(key)
+        self._printed.add(key)
         return [line]
 
 
 class LiveView(View):
-    """Lines that stay above, bars that move below."""
+    """Finished events as lines that stay, below them the bars of the current work."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -107,7 +106,7 @@ class LiveView(View):
 
     def event(self, run: Run, event: Event) -> None:
         self._snapshots.setdefault(run.id, (run, Snapshot()))[1].apply(event)
-        if line := telling(run, event):
+        if line := event_line(run, event):
             self._console.print(Text(clean(line, 500)))
 
     def refresh(self) -> None:
@@ -117,20 +116,21 @@ class LiveView(View):
             self._live.update(self.render(), refresh=True)
 
     def render(self) -> RenderableType:
-        """The moving part: a line for the run at work and its bars."""
+        """The part that is redrawn: a line for the run, the bars of its work, and why it waits."""
         rows: list[tuple[Text, ProgressBar, Text]] = []
         notes: list[Text] = []
         for run, snapshot in self._snapshots.values():
             if snapshot.ended is not None:
                 continue
-            for title, done, total, told in bars(run, snapshot):
-                bar = ProgressBar(total=max(total, 1), completed=done, width=None)
-                rows.append((Text(clean(title, 40)), bar, Text(clean(told, 60), style="dim")))
+            for work in bars(run, snapshot):
+                bar = ProgressBar(total=max(work.total, 1), completed=work.done, width=None)
+                text = Text(clean(work.text, 60), style="dim")
+                rows.append((Text(clean(work.title, 40)), bar, text))
             if note := waiting(run, snapshot):
                 notes.append(Text(clean(note), style="yellow"))
         grid = Table.grid(padding=(0, 1))
-        words = max((t.cell_len for t, _, _ in rows), default=0)
-        words += max((t.cell_len for _, _, t in rows), default=0)
+        words = max((title.cell_len for title, _, _ in rows), default=0)
+        words += max((text.cell_len for _, _, text in rows), default=0)
         grid.add_column(no_wrap=True)
         grid.add_column(width=max(8, min(40, self._console.width - words - 4)))
         grid.add_column(no_wrap=True, justify="right")

@@ -1,8 +1,8 @@
-"""One run for each of several seeds: start them all, follow them in turn, end with the mean.
+"""One run for each of several seeds: start all, follow them in turn, print the mean.
 
-All workers are started at once, each in a session of its own, so that a dropped terminal costs
-none of the seeds; each waits until those before it have ended (:mod:`engine.process.run_queue`), or
-with ``share`` for none.
+All workers are started at once, each in its own session: all seeds survive a dropped terminal. A
+worker waits until those before it have ended (:mod:`engine.process.run_queue`); with ``share`` it
+does not wait.
 """
 
 import contextlib
@@ -12,18 +12,19 @@ import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
+from rich.console import RenderableType
 
 from runs.datasets import check_data
 from runs.errors import UserError
 from runs.launch import create_and_start, request_stop
 from runs.overrides import override
+from runs.result_types import file_rows
 from runs.seeds import mean_over_seeds, trainings_over_seeds
 from runs.spec import StudySpec, TrainSpec
 from runs.store import Run, Store
-from tui.commands.follow import launch, show, stopping, tell_end
+from tui.commands.follow import failure, report_end, show, start_and_follow, stopping
 from tui.commands.live_view import make_view
 from tui.commands.output import open_store, print_result, say, stdout_console
 from tui.render.seed_table import mean_comparison, trainings
@@ -37,15 +38,15 @@ def parse_seeds(
     """``0,1,2`` as numbers; None where --seeds was not used.
 
     Raises:
-        UserError: the text is no list of different seeds in [0, 2³¹), or --seed says another.
+        UserError: the text is no list of different seeds in [0, 2³¹), or --seed is given too.
     """
     if text is None:
         return None
     if seed is not None or any(item.partition("=")[0].strip() == "seed" for item in sets or ()):
-        raise UserError("--seed and --seeds contradict each other: give one of them")
+        raise UserError("--seed and --seeds exclude each other: give only one")
     parts = [part.strip() for part in text.split(",")]
     if not any(parts):
-        raise UserError("--seeds names no seed: write for example --seeds 0,1,2")
+        raise UserError("--seeds names no seed: write e.g. --seeds 0,1,2")
     for part in parts:
         if not re.fullmatch("[0-9]{1,10}", part) or int(part) >= 2**31:
             raise UserError(f"--seeds {text}: {part!r} is no whole number from 0 to {2**31 - 1}")
@@ -68,11 +69,11 @@ def launch_each(
     """Start a run for each seed and follow them to their ends; without seeds one run.
 
     Raises:
-        UserError: a worker refused before it started; nothing is left of the runs not begun.
+        UserError: a worker refused its run before it started; the runs not started are deleted.
         typer.Exit: with the exit code of the first run that was not completed.
     """
     if seeds is None:
-        launch(spec, home, tags, detach=detach, as_json=as_json)
+        start_and_follow(spec, home, tags, detach=detach, as_json=as_json)
         return
     store = open_store(home)
     group = f"seeds-{os.urandom(2).hex()}"
@@ -95,7 +96,7 @@ def _with_seed(spec: TrainSpec | StudySpec, seed: int) -> TrainSpec | StudySpec:
 
 
 def _begin(store: Store, specs: Sequence[TrainSpec | StudySpec], tags: Sequence[str]) -> Begun:
-    """All runs, started; or none, where one can't be."""
+    """Start all runs; if one cannot start, stop and delete the others."""
     check_data(specs[0].data, store.home, specs[0].data_dir)
     begun: Begun = []
     try:
@@ -109,7 +110,7 @@ def _begin(store: Store, specs: Sequence[TrainSpec | StudySpec], tags: Sequence[
 
 
 def _withdraw(store: Store, begun: Begun) -> None:
-    """Stop the runs that have not begun to work, and remove them."""
+    """Stop and delete the runs that have not started to work."""
     waiting = [(run, worker) for run, worker in begun if not run.was_started]
     for run, _ in waiting:
         if run.result is None:
@@ -117,7 +118,7 @@ def _withdraw(store: Store, begun: Begun) -> None:
     for run, worker in waiting:
         worker.wait()
         if not run.was_started:
-            with contextlib.suppress(UserError):  # one that died without a word counts as live
+            with contextlib.suppress(UserError):  # one that exited without a result counts as live
                 store.delete(run)
 
 
@@ -125,7 +126,7 @@ def _follow(store: Store, begun: Begun, *, as_json: bool) -> list[int]:
     """Show the runs one after another; returns their exit codes.
 
     Raises:
-        UserError: a worker refused before it started; so would those of the other seeds.
+        UserError: a worker refused its run before it started, as those of other seeds would.
     """
     codes = []
     with stopping([run for run, _ in begun]) as asked:
@@ -133,34 +134,38 @@ def _follow(store: Store, begun: Begun, *, as_json: bool) -> list[int]:
             if not as_json:
                 say(f"{run.id}: seed {run.raw_spec['seed']}")
             code = show(run, worker, make_view(run, as_json=as_json), asked)
-            refusal = (run.result or {}).get("error")
+            refusal = failure(run)
             if refusal and not run.was_started:
                 _withdraw(store, begun)
                 raise UserError(refusal["message"], exit_code=code)
             if as_json:
-                print_result(run, run.result or {}, as_json=True)
-            tell_end(run, code)
+                print_result(run, as_json=True)
+            report_end(run, code)
             codes.append(code)
     return codes
 
 
 def _conclude(store: Store, runs: Sequence[Run], group: str, *, as_json: bool) -> None:
-    """Print the table over the seeds that were completed; as JSON with the state of each."""
+    """Print the table over the completed seeds; as JSON together with the state of every seed."""
     completed = [run for run in runs if run.state() == "completed"]
-    of_trainings = runs[0].kind == "train"
-    data: dict[str, Any] = {}
-    if completed and of_trainings:
-        data = trainings_over_seeds(completed)
+    shown: RenderableType | None = None
+    data: dict[str, object] = {}
+    if completed and runs[0].kind == "train":
+        seed_table = trainings_over_seeds(completed)
+        shown, data = trainings(seed_table), {**seed_table}
     elif completed:
-        data = mean_over_seeds(store, [run.id for run in completed])
+        means = mean_over_seeds(store, [run.id for run in completed])
+        shown = mean_comparison(means)
+        data = {**means, "rows": file_rows(means["rows"], means["threat_model"])}
     if as_json:
-        told = [{"run": r.id, "seed": r.raw_spec["seed"], "state": r.state()} for r in runs]
-        print(json.dumps({"tag": group, "members": told, **data}, ensure_ascii=False), flush=True)
+        members = [{"run": r.id, "seed": r.raw_spec["seed"], "state": r.state()} for r in runs]
+        whole = {"tag": group, "members": members, **data}
+        print(json.dumps(whole, ensure_ascii=False), flush=True)
         return
-    if not data:
+    if shown is None:
         return
-    stdout_console().print(trainings(data) if of_trainings else mean_comparison(data))
+    stdout_console().print(shown)
     if len(completed) < len(runs):
-        say(f"{len(completed)} of {len(runs)} seeds are completed: the table is over these alone")
-    if not of_trainings:
-        say(f"advtui compare --mean {' '.join(run.id for run in completed)} prints it again")
+        say(f"{len(completed)} of {len(runs)} seeds completed; the table covers only these")
+    if runs[0].kind != "train":
+        say(f"print it again: advtui compare --mean {' '.join(run.id for run in completed)}")

@@ -1,24 +1,28 @@
 """The options that several commands share. Imports nothing but Typer: ``--help`` reads this."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypedDict, get_args, get_type_hints
 
 import typer
 
+from runs.field_help import FIELD_HELP
+
 
 def complete_run(incomplete: str) -> list[tuple[str, str]]:
-    """Ids and names of runs, for the shell."""
+    """Ids and names of the newest 100 runs, for the shell."""
+    from itertools import islice
+
     from runs.store import Store
 
-    found = []
-    for number, run in enumerate(Store().runs()):
-        told = f"{run.kind} {run.mode or ''} {run.name or ''}".strip()
-        found.append((run.id, told))
+    words = []
+    for run in islice(Store().runs(), 100):
+        words.append((run.id, f"{run.kind} {run.mode or ''} {run.name or ''}".strip()))
         if run.name:
-            found.append((run.name, run.id))
-        if number >= 100:
-            break
-    return [(word, told) for word, told in found if word.startswith(incomplete)]
+            words.append((run.name, run.id))
+    return [(word, meaning) for word, meaning in words if word.startswith(incomplete)]
 
 
 def complete_preset(incomplete: str) -> list[tuple[str, str]]:
@@ -32,8 +36,15 @@ def complete_attack(incomplete: str) -> list[tuple[str, str]]:
     """Names of attacks, for the shell."""
     from runs.attacks import NAMES
 
-    return [(name, told) for name, told in NAMES.items() if name.startswith(incomplete)]
+    return [(name, meaning) for name, meaning in NAMES.items() if name.startswith(incomplete)]
 
+
+def field(key: str, more: str = "", *flags: str, **settings: Any) -> Any:
+    """An option with the help of a field of the spec; ``more`` stands before the period."""
+    return typer.Option(*flags, help=f"{FIELD_HELP[key].removesuffix('.')}{more}.", **settings)
+
+
+# One option or argument
 
 Home = Annotated[
     Path | None,
@@ -55,82 +66,138 @@ RunWords = Annotated[
         autocompletion=complete_run,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
+Model = Annotated[
+    str | None, typer.Option(help="Name of a row of the table, e.g. 'Baseline' (default: all).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Print the run's id; do not follow it.")]
 
-Preset = Annotated[
-    str | None, typer.Option(help="demo, cpu, poster or strong.", autocompletion=complete_preset)
-]
+Preset = Annotated[str | None, field("preset", autocompletion=complete_preset)]
 Config = Annotated[
-    Path | None, typer.Option(help="A spec as TOML or JSON, such as a run's own spec.json.")
+    Path | None, typer.Option(help="A spec as TOML or JSON, e.g. a run's own spec.json.")
 ]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="FIELD=VALUE",
-        help="Any field of the spec, e.g. robust.weight_decay=1e-3, augmentation=cutout, "
-        "patience=5, eps_warmup=0.1, swa_start=0.75, beta=6; repeatable.",
-    ),
-]
-Name = Annotated[str | None, typer.Option(help="Free text.")]
-Tag = Annotated[list[str] | None, typer.Option(help="Tag the run; repeatable.")]
-Data = Annotated[str | None, typer.Option(help="cifar100, cifar10 or digits.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option(
-        help="Folder that holds cifar-100-python/ (default: data in the home, downloaded)."
+    field(
+        "data_dir",
+        ", e.g. as cifar-100-python/ (default: data in the home, downloaded)",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed.")]
-Seeds = Annotated[
-    str | None,
-    typer.Option(
-        help="Several seeds, e.g. 0,1,2: a run for each, one after another (with --share side by "
-        "side), then mean ± standard deviation."
-    ),
-]
+Limit = Annotated[int | None, field("limit")]
+Device = Annotated[str | None, field("device")]
+Threads = Annotated[int | None, field("threads")]
 
-Width = Annotated[int | None, typer.Option(help="Channels of the first stage; 64: ResNet-18.")]
-Activation = Annotated[str | None, typer.Option(help="relu, or silu: smooth.")]
-Awp = Annotated[
-    bool | None,
-    typer.Option(
-        "--awp", help="Perturb the weights too (Wu et al. 2020); γ the preset's, else 0.005."
-    ),
-]
-Epochs = Annotated[int | None, typer.Option(help="Epochs.")]
-BatchSize = Annotated[int | None, typer.Option(help="Images a training step.")]
-Lr = Annotated[float | None, typer.Option(help="Peak learning rate.")]
-WeightDecay = Annotated[float | None, typer.Option(help="Weight decay.")]
-Schedule = Annotated[str | None, typer.Option(help="onecycle or piecewise.")]
-LabelSmoothing = Annotated[float | None, typer.Option(help="Label smoothing.")]
-EmaDecay = Annotated[float | None, typer.Option(help="Moving average of the weights; 0: none.")]
-ClipNorm = Annotated[float | None, typer.Option(help="Clip the gradient's norm.")]
-Compile = Annotated[
-    str | None,
-    typer.Option(help="Compile the passes of training: auto (on a GPU), on or off."),
-]
-Profile = Annotated[
-    bool | None,
-    typer.Option("--profile", help="Write where the time of a step goes into the run's folder."),
-]
-TrainLimit = Annotated[int | None, typer.Option(help="Train on this many images only.")]
 
-Norm = Annotated[str | None, typer.Option(help="linf or l2.")]
-Eps = Annotated[
-    str | None,
-    typer.Option(help="Budget in pixels of [0, 1], e.g. 8/255. Alone it scales the step with it."),
-]
-StepSize = Annotated[str | None, typer.Option(help="Length of a step, e.g. 2/255.")]
-Steps = Annotated[int | None, typer.Option(help="Steps of PGD.")]
-Restarts = Annotated[int | None, typer.Option(help="Random restarts.")]
-Loss = Annotated[str | None, typer.Option(help="ce, margin (CW) or dlr.")]
-Limit = Annotated[int | None, typer.Option(help="Evaluate this many test images only.")]
+# Options of the commands that start a run. Typer passes all of them; a dictionary holds them.
 
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads.")]
-Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")]
-Share = Annotated[
-    bool | None, typer.Option("--share", help="Don't wait for other runs on the device.")
-]
-Detach = Annotated[bool, typer.Option("--detach", help="Print the run's id and leave it running.")]
+
+class Naming(TypedDict):
+    """What a run is called, what it reads, and its seed."""
+
+    name: Annotated[str | None, field("name")]
+    tag: Annotated[list[str] | None, field("tag")]
+    data_dir: DataDir
+    seed: Annotated[int | None, field("seed")]
+
+
+class Training(TypedDict):
+    """How a model is trained."""
+
+    data: Annotated[str | None, field("data")]
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            help="Several seeds, e.g. 0,1,2: a run for each, one after another (with --share all "
+            "at once), then mean ± standard deviation."
+        ),
+    ]
+    awp: Annotated[
+        bool | None, field("awp", "; γ is the preset's, else 0.005 (Wu et al. 2020)", "--awp")
+    ]
+    width: Annotated[int | None, field("width")]
+    activation: Annotated[str | None, field("activation")]
+    epochs: Annotated[int | None, field("epochs")]
+    batch_size: Annotated[int | None, field("batch_size")]
+    lr: Annotated[float | None, field("lr")]
+    weight_decay: Annotated[float | None, field("weight_decay")]
+    schedule: Annotated[str | None, field("schedule")]
+    label_smoothing: Annotated[float | None, field("label_smoothing")]
+    ema_decay: Annotated[float | None, field("ema_decay")]
+    clip_norm: Annotated[float | None, field("clip_norm")]
+    train_limit: Annotated[int | None, field("train_limit")]
+    compile: Annotated[str | None, field("compile")]
+    profile: Annotated[bool | None, field("profile", "", "--profile")]
+    eps: Annotated[
+        str | None,
+        field("eps", ", e.g. 8/255; scales the step size too, unless --step-size is given"),
+    ]
+
+
+class Perturbation(TypedDict):
+    """How PGD perturbs an image; the budget is an option of each command."""
+
+    norm: Annotated[str | None, field("norm")]
+    step_size: Annotated[str | None, field("step_size", ", e.g. 2/255")]
+    steps: Annotated[int | None, field("steps")]
+    restarts: Annotated[int | None, field("restarts")]
+    loss: Annotated[str | None, field("loss")]
+
+
+class Execution(TypedDict):
+    """Where a run works, any other field, and what the command prints."""
+
+    device: Device
+    threads: Threads
+    precision: Annotated[str | None, field("precision")]
+    share: Annotated[bool | None, field("share", "", "--share")]
+    sets: Annotated[
+        list[str] | None,
+        field(
+            "set",
+            ", e.g. robust.weight_decay=1e-3, augmentation=cutout, patience=5, eps_warmup=0.1, "
+            "swa_start=0.75, beta=6; repeatable",
+            "--set",
+            metavar="FIELD=VALUE",
+        ),
+    ]
+    detach: Detach
+    as_json: Json
+    home: Home
+
+
+class TrainingOptions(Naming, Training, Perturbation, Execution):
+    """What ``study`` and ``train`` share."""
+
+
+class AttackOptions(Naming, Perturbation, Execution):
+    """What ``attack`` shares with them."""
+
+
+def with_shared_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace ``**shared: Unpack[Options]`` of a command by one parameter for each option.
+
+    Typer reads the new signature. A caller may leave options out: None, or False for a flag whose
+    type is ``bool``.
+    """
+    signature = inspect.signature(command)
+    hints = get_type_hints(command, include_extras=True)
+    *own, last = signature.parameters.values()
+    (options,) = get_args(hints.pop(last.name))
+    shared = get_type_hints(options, include_extras=True)
+    defaults = {name: False if get_args(hint)[0] is bool else None for name, hint in shared.items()}
+
+    @functools.wraps(command)
+    def spelled_out(*arguments: Any, **given: Any) -> None:
+        command(*arguments, **{**defaults, **given})
+
+    parameters = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hint
+        )
+        for name, hint in shared.items()
+    ]
+    spelled_out.__annotations__ = {**hints, **shared}
+    spelled_out.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*own, *parameters]
+    )
+    return spelled_out

@@ -1,13 +1,13 @@
-"""What the commands print: results on stdout, sentences for a person on stderr."""
+"""Output of the commands: results on stdout, sentences for a person on stderr."""
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.segment import Segment, Segments
 
+from runs.result_types import Table
 from runs.store import Run, Store
 from tui.charts.eps_curve import chart_lines, eps_charts
 from tui.render.comparison_table import comparison
@@ -18,34 +18,44 @@ from tui.render.text import clean
 
 
 def say(text: str) -> None:
-    """A line for the person, on stderr."""
+    """Print a line for a person, on stderr."""
     print(clean(text, 2000), file=sys.stderr, flush=True)
 
 
 def open_store(home: Path | None) -> Store:
-    """The home that was named, by option or environment, else the default one."""
+    """The home named by the option, else by the environment, else the default home."""
     return Store(home.expanduser() if home else None)
 
 
 CHART_WIDTH, PIPE_CHART_WIDTH = 120, 80
-"""Cells of a chart: at most, on a terminal; and in a pipe."""
+"""Width of a chart in cells: at most this on a terminal; exactly this in a pipe."""
 
 
-def print_result(run: Run, result: dict[str, Any], *, as_json: bool) -> None:
-    """What came of a run, on stdout: the comparison table, or a training's checkpoints."""
+def print_result(run: Run, *, as_json: bool) -> None:
+    """Print the result of a run: the comparison table, or the checkpoints of a training.
+
+    As JSON: the object of ``result.json`` with the run's id, in one line.
+    """
     if as_json:
-        print(json.dumps({"run": run.id, **result}, ensure_ascii=False), flush=True)
+        result_json = {"run": run.id, **(run.raw_result or {})}
+        print(json.dumps(result_json, ensure_ascii=False), flush=True)
+        return
+    result = run.result
+    if result is None:
         return
     console = stdout_console()
-    if "rows" in result:
-        print_comparison(console, result)
+    if "rows" in result and "threat_model" in result:
+        table: Table = {"threat_model": result["threat_model"], "rows": result["rows"]}
+        if "paired" in result:
+            table["paired"] = result["paired"]
+        print_comparison(console, table)
         console.print(sanity(result.get("sanity", [])))
-    elif result.get("checkpoints"):
-        console.print(kept_checkpoints(result))
+    elif checkpoints := result.get("checkpoints"):
+        console.print(kept_checkpoints(checkpoints))
 
 
-def print_comparison(console: Console, data: dict[str, Any]) -> None:
-    """The comparison table with its footnotes; beneath, where there are several ε, its charts."""
+def print_comparison(console: Console, data: Table) -> None:
+    """Print the comparison table with its footnotes; with several ε also its charts."""
     console.print(comparison(data))
     width = min(console.width, CHART_WIDTH) if console.is_terminal else PIPE_CHART_WIDTH
     for chart in eps_charts(data):
@@ -54,6 +64,6 @@ def print_comparison(console: Console, data: dict[str, Any]) -> None:
 
 
 def stdout_console() -> Console:
-    """Styled on a terminal; in a pipe plain text, wide enough not to be cut."""
+    """A console with styles on a terminal; in a pipe plain text, 140 columns wide."""
     wide = None if sys.stdout.isatty() else 140
     return Console(width=wide, markup=False, highlight=False, emoji=False)

@@ -1,4 +1,4 @@
-"""What an attack run has kept of single images: its pictures, and where each class breaks."""
+"""What an attack run saved of single images: outcomes by class, and example images."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from runs.errors import NotFoundError, UserError
 from runs.examples import Example, Examples
-from runs.outcomes import FILE, Outcomes, per_class
+from runs.outcomes import FILE, ClassOutcome, Outcomes, per_class
 from runs.store import Run, Store
 from tui.commands.output import open_store, say, stdout_console
 from tui.render.captions import (
@@ -30,30 +30,34 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SCALE = 4
-"""Pixels of a written picture for each pixel of an image."""
+"""Side of an image's pixel in the PNG file, in pixels."""
 
 
 def attack_run(store: Store, word: str) -> Run:
-    """The attack run that a word means: itself, a study's, or the latest on a trained run.
+    """The attack run that a word names: an attack run, a study's, or the latest on a train run.
 
     Raises:
-        NotFoundError: there is no such run, or nothing has attacked it.
+        NotFoundError: the run does not exist, or has not been attacked.
     """
     run = store.find(word)
     if run.kind == "attack":
         return run
     if run.kind == "study":
-        found = [child for child in store.children(run) if child.kind == "attack"]
+        attacks = [child for child in store.children(run) if child.kind == "attack"]
     else:
-        found = [
-            other
-            for other in store.runs()
-            if other.kind == "attack"
-            and any(row.get("run") == run.id for row in (other.result or {}).get("rows", []))
+        attacks = [
+            other for other in store.runs() if other.kind == "attack" and _has_row(other, run)
         ]
-    if not found:
+    if not attacks:
         raise NotFoundError(f"{word} has no evaluation yet: run advtui attack on it first")
-    return found[0]
+    return attacks[0]
+
+
+def _has_row(attack: Run, trained: Run) -> bool:
+    result = attack.result
+    return result is not None and any(
+        row.get("run") == trained.id for row in result.get("rows", [])
+    )
 
 
 # Classes
@@ -62,31 +66,31 @@ def attack_run(store: Store, word: str) -> Run:
 def show_classes(
     word: str, home: Path | None, model: str | None, attack: str | None, *, as_json: bool
 ) -> None:
-    """Print where the models of an attack run break, class by class."""
+    """Print the outcomes of an attack run by class; without ``as_json`` of its weakest model."""
     run = attack_run(open_store(home), word)
     outcomes = Outcomes.load(run.path / FILE)
     pairs = [(m, a) for m, a in outcomes.attacked if model in (None, m) and attack in (None, a)]
     if not pairs:
-        told = "; ".join(f"{m}: {a}" for m, a in outcomes.attacked)
-        raise UserError(f"no such model and attack in {run.id}: there are {told}")
+        available = "; ".join(f"{m}: {a}" for m, a in outcomes.attacked)
+        raise UserError(f"no such model and attack in {run.id}: there are {available}")
     if as_json:
         whole = [{"model": m, "attack": a, "classes": per_class(outcomes, m, a)} for m, a in pairs]
         print(json.dumps({"run": run.id, "per_class": whole}, indent=2, ensure_ascii=False))
         return
-    # By itself the last row under the attack that leaves least of it.
-    last = [pair for pair in pairs if pair[0] == pairs[-1][0]]
-    chosen = min(last, key=lambda pair: _left(outcomes, *pair))
+    # The last row of the table, under the attack that leaves the fewest images correct.
+    of_last_row = [pair for pair in pairs if pair[0] == pairs[-1][0]]
+    chosen = min(of_last_row, key=lambda pair: _robust_images(outcomes, *pair))
     console = stdout_console()
     console.print(Text(clean(f"{chosen[0]} under {chosen[1]}, the weakest class first", 200)))
     console.print(_class_table(per_class(outcomes, *chosen)))
 
 
-def _left(outcomes: Outcomes, model: str, attack: str) -> int:
+def _robust_images(outcomes: Outcomes, model: str, attack: str) -> int:
     withstood = outcomes.withstood(model, attack)
     return 0 if withstood is None else int(withstood.sum())
 
 
-def _class_table(found: Sequence[dict[str, Any]]) -> Table:
+def _class_table(classes: Sequence[ClassOutcome]) -> Table:
     table = plain_table(
         ("class", "left"),
         ("images", "right"),
@@ -95,32 +99,32 @@ def _class_table(found: Sequence[dict[str, Any]]) -> Table:
         ("robust %", "right"),
         ("becomes", "left"),
     )
-    seen = [one for one in found if one["n"]]
-    for one in sorted(seen, key=lambda one: (one["robust_accuracy"], one["accuracy"])):
-        becomes = ", ".join(f"{clean(b['class'], 20)} ({b['k']})" for b in one["becomes"][:3])
+    evaluated = [row for row in classes if row["n"]]
+    for row in sorted(evaluated, key=lambda row: (row["robust_accuracy"], row["accuracy"])):
+        becomes = ", ".join(f"{clean(b['class'], 20)} ({b['k']})" for b in row["becomes"][:3])
         table.add_row(
-            Text(clean(one["class"], 24)),
-            str(one["n"]),
-            percent(one["accuracy"]),
-            percent(one["broken_rate"]),
-            percent(one["robust_accuracy"]),
+            Text(clean(row["class"], 24)),
+            str(row["n"]),
+            percent(row["accuracy"]),
+            percent(row["broken_rate"]),
+            percent(row["robust_accuracy"]),
             Text(becomes, style="dim"),
         )
     return table
 
 
-# Pictures
+# Images
 
 
 def show_examples(
     word: str, home: Path | None, model: str | None, count: int, png: Path | None
 ) -> None:
-    """Print adversarial pictures in half-blocks, or write them as a PNG."""
+    """Print adversarial images in half-blocks, or write them to a PNG file."""
     run = attack_run(open_store(home), word)
     examples = Examples(run.path / "examples.npz")
     if model is not None and model not in examples.models:
-        told = ", ".join(examples.models)
-        raise UserError(f"no model {model!r} in {run.id}: there are {told}")
+        available = ", ".join(examples.models)
+        raise UserError(f"no model {model!r} in {run.id}: there are {available}")
     models = [n for n, name in enumerate(examples.models) if model in (None, name)]
     shown = [
         (examples.models[m], examples.example(m, number))
@@ -128,42 +132,39 @@ def show_examples(
         for m in models
     ]
     if not shown:
-        raise NotFoundError(f"{run.id} has kept no pictures")
+        raise NotFoundError(f"{run.id} has saved no images: attack again with --examples 12")
     if png is not None:
-        _picture(shown).save(png)
+        _sheet(shown).save(png)
         say(f"wrote {png}")
         return
     console = stdout_console()
     if console.color_system is None:
-        raise UserError("pictures need a terminal with colours; --png FILE writes them")
+        raise UserError("images need a terminal with colours; --png FILE writes them")
     for name, example in shown:
         _print_example(console, name, example)
 
 
 def _captions(example: Example) -> list[tuple[str, str]]:
-    """The two lines above each of :func:`_pictures_of`."""
+    """The two lines above each of :func:`_images_of`."""
     captions = [clean_caption(example)]
     for attacked in example.attacked:
         captions += [perturbation_caption(attacked), adversarial_caption(attacked)]
     return [(caption.title, caption.detail) for caption in captions]
 
 
-def _pictures_of(example: Example) -> list[Any]:
-    shown = [example.clean]
+def _images_of(example: Example) -> list[Any]:
+    images = [example.clean]
     for attacked in example.attacked:
-        shown += [attacked.perturbation, attacked.image]
-    return shown
+        images += [attacked.perturbation, attacked.image]
+    return images
 
 
 def _print_example(console: Console, model: str, example: Example) -> None:
-    console.print(
-        Text("".join(heading(example, model))),
-        style="bold",
-    )
+    console.print(Text("".join(heading(example, model))), style="bold")
     across = max((console.width + GAP) // (WIDTH + GAP), 1)
     panels: list[Panel] = [
-        ([Text(clean(part, WIDTH)) for part in told], half_blocks(picture))
-        for told, picture in zip(_captions(example), _pictures_of(example), strict=True)
+        ([Text(clean(line, WIDTH)) for line in caption], half_blocks(image))
+        for caption, image in zip(_captions(example), _images_of(example), strict=True)
     ]
     for begin in range(0, len(panels), across):
         for line in beside(panels[begin : begin + across], Style.null()):
@@ -175,22 +176,22 @@ def _print_example(console: Console, model: str, example: Example) -> None:
     console.print()
 
 
-def _picture(shown: Sequence[tuple[str, Example]]) -> "Image":
-    """All examples below each other, each a row of clean, perturbation, adversarial…"""
+def _sheet(shown: Sequence[tuple[str, Example]]) -> "Image":
+    """A row for each example: clean, then perturbation and adversarial image of each attack."""
     from PIL import Image, ImageDraw
 
     side, gap, text = WIDTH * SCALE, 12, 14
-    across = max(len(_pictures_of(example)) for _, example in shown)
+    across = max(len(_images_of(example)) for _, example in shown)
     row = side + 3 * text + 2 * gap
     sheet = Image.new("RGB", (across * (side + gap) + gap, len(shown) * row + gap), "white")
     draw = ImageDraw.Draw(sheet)
     for n, (model, example) in enumerate(shown):
         top = gap + n * row
         draw.text((gap, top), _latin("".join(heading(example, model))), fill="black")
-        parts = zip(_pictures_of(example), _captions(example), strict=True)
-        for column, (pixels, told) in enumerate(parts):
+        parts = zip(_images_of(example), _captions(example), strict=True)
+        for column, (pixels, caption) in enumerate(parts):
             left = gap + column * (side + gap)
-            for line, words in enumerate(told, start=1):
+            for line, words in enumerate(caption, start=1):
                 draw.text((left, top + line * text), _latin(words)[:22], fill="black")
             large = Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST)
             sheet.paste(large, (left, top + 3 * text + 2))
@@ -198,6 +199,6 @@ def _picture(shown: Sequence[tuple[str, Example]]) -> "Image":
 
 
 def _latin(text: str) -> str:
-    """What Pillow's own font can write."""
+    """The text in the characters of Pillow's own font."""
     plain = clean(text, 200).replace("→", "->").replace("×", "x").replace("−", "-")
     return plain.encode("latin-1", "replace").decode("latin-1")

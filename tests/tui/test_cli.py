@@ -1,0 +1,72 @@
+"""The help of the ``advtui`` command."""
+
+import re
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tui.cli import GROUPS, app
+from tui.commands.launch import study, train
+
+
+def help_of(*words: str) -> str:
+    result = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80"})
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_the_help_shows_every_sentence_in_full_within_80_columns() -> None:
+    text = help_of()
+
+    assert "..." not in text.replace("[ARGS]...", "")
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_help_lists_the_commands_in_groups() -> None:
+    sections: dict[str, list[str]] = {}
+    for line in help_of().splitlines():
+        if heading := re.fullmatch(r"(\w+):", line):
+            sections[heading[1]] = []
+        elif sections and (row := re.match(r"  (\w+) +\S", line)):
+            sections[list(sections)[-1]].append(row[1])
+    del sections["Options"]
+
+    assert sections == {
+        "Make": ["study", "train", "attack", "resume"],
+        "Look": ["runs", "show", "watch", "logs", "compare", "classes", "examples"],
+        "Manage": ["stop", "tag", "rm", "doctor"],
+    }
+
+
+def test_every_command_is_in_a_group() -> None:
+    grouped = {function.__name__ for functions in GROUPS.values() for function in functions}
+    registered = {
+        command.callback.__name__ for command in app.registered_commands if command.callback
+    }
+
+    assert registered == grouped
+
+
+@pytest.mark.parametrize("command", ["study", "train", "attack"])
+def test_a_command_that_starts_runs_has_the_shared_options(command: str) -> None:
+    text = help_of(command)
+
+    for option in ("--preset", "--eps", "--step-size", "--device", "--set", "--json", "--home"):
+        assert f"  {option}" in text
+
+
+@pytest.mark.parametrize("command", [study, train])
+def test_a_shared_option_that_is_left_out_is_none_or_false(
+    command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    monkeypatch.setattr(
+        "tui.commands.multi_seed.launch_each", lambda *words, **flags: calls.append((words, flags))
+    )
+    command(preset="demo", epochs=3)
+
+    ((_, seeds, home, tags), flags) = calls[0]
+    assert (seeds, home, tags) == (None, None, None)
+    assert flags == {"detach": False, "as_json": False}

@@ -1,0 +1,117 @@
+"""What ``advtui runs`` and ``advtui show`` print about runs."""
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from runs.snapshot import Snapshot, read_snapshot
+from runs.store import Run, Store
+from tui.commands.follow import failure
+from tui.commands.output import print_result, stdout_console
+from tui.render.progress import event_line, trains_on
+from tui.render.run_table import state_text
+from tui.render.text import clean, duration, speed
+from tui.run_list.row import last_metrics
+
+
+def newest_with_children(store: Store, limit: int | None) -> list[Run]:
+    """The newest ``limit`` runs that a person started, each followed by its children in order."""
+    runs = store.runs()
+    by_parent: dict[str | None, list[Run]] = {}
+    for run in runs:
+        by_parent.setdefault(run.parent, []).append(run)
+    ids = {run.id for run in runs}
+    top = [run for run in runs if run.parent not in ids]
+    return [member for run in top[:limit] for member in (run, *reversed(by_parent.get(run.id, [])))]
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """One run of ``advtui runs --json``."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "kind": run.kind,
+        "mode": run.mode,
+        "state": run.state(),
+        "created": run.created,
+        "parent": run.parent,
+        "role": run.role,
+        "data": run.raw_spec.get("data"),
+        "epochs": run.raw_spec.get("epochs"),
+        "tags": run.meta["tags"],
+        "note": run.meta.get("note"),
+        "metrics": last_metrics(run),
+    }
+
+
+def as_data(store: Store, run: Run) -> dict[str, Any]:
+    """What ``advtui show --json`` prints."""
+    snapshot = read_snapshot(run)
+    return {
+        **summary(run),
+        "path": str(run.path),
+        "spec": run.raw_spec,
+        "checkpoints": {name: str(run.checkpoint(name)) for name in run.checkpoints()},
+        "started": snapshot.started,
+        "notices": snapshot.notices,
+        "result": run.raw_result,
+        "children": [child.id for child in store.children(run)],
+    }
+
+
+def print_run(store: Store, run: Run) -> None:
+    """Print facts, device, notices, children, epochs, result and spec of a run."""
+    console = stdout_console()
+    snapshot = read_snapshot(run)
+    children = store.children(run)
+    _print_facts(console, run)
+    if snapshot.started and (line := event_line(run, snapshot.started)):
+        console.print(Text(clean(line, 500)))
+    _print_notices(console, run, snapshot)
+    for child in children:
+        _print_notices(console, child, read_snapshot(child))
+    for child in children:
+        console.print(Text.assemble("  ", child.id, "  ", state_text(child.state())))
+    for event in snapshot.epochs:
+        console.print(Text(clean(event_line(run, event))))
+    print_result(run, as_json=False)
+    _print_spec(console, run)
+
+
+def _print_facts(console: Console, run: Run) -> None:
+    result = run.result
+    error = failure(run)
+    console.print(Text.assemble((run.id, "bold"), "  ", state_text(run.state())))
+    facts = {
+        "name": run.name,
+        "tags": " ".join(run.meta["tags"]) or None,
+        "note": run.meta.get("note"),
+        "folder": run.path,
+        "took": duration(result["seconds"]) if result and "seconds" in result else None,
+        "speed": speed(result) if result else None,
+        "error": error["message"] if error else None,
+        "study": run.parent,
+        "again": f"advtui {run.kind} --config {run.path / 'spec.json'}",
+    }
+    for key, value in facts.items():
+        if value:
+            console.print(Text.assemble((f"{key:>8}  ", "dim"), clean(value, 500)), soft_wrap=True)
+
+
+def _print_notices(console: Console, run: Run, snapshot: Snapshot) -> None:
+    for event in snapshot.notices:
+        console.print(Text(clean(event_line(run, event), 500)), soft_wrap=True)
+
+
+def _print_spec(console: Console, run: Run) -> None:
+    console.print(Text("spec", style="bold"))
+    for key, value in run.raw_spec.items():
+        if key in ("attack", "validation") and run.kind == "train":
+            words = trains_on(run) if key == "attack" else getattr(run.spec, key).describe()
+        elif key in ("run", "baseline", "robust", "attack", "attacks"):
+            continue
+        else:
+            words = json.dumps(value, ensure_ascii=False)
+        console.print(Text.assemble((f"{key:>16}  ", "dim"), clean(words)), soft_wrap=True)
