@@ -14,7 +14,7 @@ from runs.budgets import format_budget
 from runs.errors import NotFoundError
 from runs.intervals import paired, rate, wilson
 from runs.jsonfiles import replacing
-from runs.result_types import Interval, PairedRows, Row, Table, ThreatModel
+from runs.result_types import Interval, PairedRows, Row, Table, ThreatModel, is_curve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -205,13 +205,12 @@ def _outcomes_of(run_folder: Path) -> Outcomes | None:
 
 def level_names(row: Row, threat_model: ThreatModel) -> list[str]:
     """The names under which a row's outcomes are kept: an attack's name, or one name for each ε."""
-    if not threat_model.get("epsilons"):
-        return list(row["attacks"])
-    return [
-        f"{attack} ε {format_budget(cell['eps'] or 0.0)}"
-        for attack, cells in row["attacks"].items()
-        for cell in cells
-    ]
+    names = []
+    for attack, cells in row["attacks"].items():
+        budgets = [format_budget(cell["eps"] or 0.0) for cell in cells]
+        curve = is_curve(cells, threat_model)
+        names += [f"{attack} ε {eps}" for eps in budgets] if curve else [attack]
+    return names
 
 
 def _same_images(left: Outcomes, right: Outcomes) -> bool:

@@ -20,7 +20,7 @@ from runs.errors import NotFoundError, UserError
 from runs.event_types import Event
 from runs.events import EventReader, last_events
 from runs.jsonfiles import RUN_HEADER, read_json, write_json
-from runs.result_types import Result, parse_result
+from runs.result_types import Failure, Result, parse_result
 
 if TYPE_CHECKING:  # a list of runs needs no validation, and so no pydantic
     from runs.spec import AttackSpec, StudySpec, TrainSpec
@@ -132,6 +132,12 @@ class Run:
         """What came of the run; None while it goes on, or where result.json can't be read."""
         raw = self.raw_result
         return None if raw is None else parse_result(raw)
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the run failed; None where it did not."""
+        result = self.result
+        return result.get("error") if result else None
 
     @property
     def meta(self) -> dict[str, Any]:

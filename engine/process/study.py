@@ -125,10 +125,9 @@ def _follow(child: Run, role: Role, context: RunContext, child_started: Callable
         return
     if state == "interrupted":
         raise StopRequested
-    result = child.result
-    error = result.get("error") if result else None
-    reason = error["message"] if error else "the worker exited without a result"
-    exit_code = error.get("exit_code", EXIT_FAILED) if error else EXIT_FAILED
+    failure = child.failure
+    reason = failure["message"] if failure else "the worker exited without a result"
+    exit_code = failure.get("exit_code", EXIT_FAILED) if failure else EXIT_FAILED
     raise UserError(f"{role} {child.id}: {reason}", exit_code=exit_code)
 
 

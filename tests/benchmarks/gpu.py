@@ -20,6 +20,7 @@ from typing import Any
 from runs.snapshot import read_snapshot
 from runs.store import Run, Store
 
+CHILDREN = ("baseline", "robust", "attack")
 REACH = {  # seconds, on one H100-class GPU in bf16
     "PGD-10 adversarial training, an epoch": 5.0,
     "standard training, an epoch": 1.0,
@@ -46,6 +47,11 @@ def child(store: Store, role: str) -> Run:
     return next(run for run in store.runs() if run.role == role)
 
 
+def result(run: Run) -> Any:
+    """The result of a run that has ended; empty of one that has none."""
+    return run.result or {}
+
+
 def told(what: str, reach: float, found: float, *, less: bool) -> str:
     """A line of a table."""
     met = found <= reach if less else found >= reach
@@ -54,28 +60,28 @@ def told(what: str, reach: float, found: float, *, less: bool) -> str:
 
 def where(run: Run) -> str:
     """The device and the versions that a run was carried out with."""
-    started = read_snapshot(run).started or {}
+    started: Any = read_snapshot(run).started
     versions = ", ".join(f"{name} {version}" for name, version in started["versions"].items())
     return f"{started['device_name']}, {started['precision']}; {versions}"
 
 
 def times(store: Store, preset: str, seconds: float | None) -> list[str]:
     """What took how long, beside what it may take; ``seconds`` of the study, if it ran at once."""
-    baseline, robust = (child(store, role).result or {} for role in ("baseline", "robust"))
-    rows = {row["model"]: row for row in (child(store, "attack").result or {})["rows"]}
+    baseline, robust, attack = (result(child(store, role)) for role in CHILDREN)
+    rows = {row["model"]: row for row in attack["rows"]}
     pgd = rows["Best robust"]["attacks"]["pgd-untargeted"]["seconds"]
     found = (robust["seconds_per_epoch"], baseline["seconds_per_epoch"], pgd)
     lines = [told(*one, less=True) for one in zip(REACH, REACH.values(), found, strict=True)]
     if seconds is not None:
         lines.append(told("study, from command to table", STUDY[preset], seconds, less=True))
-    for result in (baseline, robust):
-        share = f"({100 * result['flop_utilisation']:.0f} % of a matrix product)"
-        rate = f"{result['images_per_second']:,.0f} {share}"
-        lines.append(f"| {result['mode']}: images/s in training steps | | {rate} | |")
+    for training in (baseline, robust):
+        share = f"({100 * training['flop_utilisation']:.0f} % of a matrix product)"
+        rate = f"{training['images_per_second']:,.0f} {share}"
+        lines.append(f"| {training['mode']}: images/s in training steps | | {rate} | |")
     return ["| seconds | reach | found | |", "|---|---|---|---|", *lines]
 
 
-def accuracies(rows: list[dict[str, Any]], preset: str) -> list[str]:
+def accuracies(rows: list[Any], preset: str) -> list[str]:
     """The preset's figures beside what they should reach."""
     lines = ["| % | reach | found | |", "|---|---|---|---|"]
     for row in rows:
@@ -107,7 +113,7 @@ def main() -> None:
     print(f"{asked.preset}, {where(child(store, 'robust'))}, {datetime.date.today()}\n")
     print(advtui("compare", study.id, "--format", "markdown", "--home", str(home)))
     print("\n".join(times(store, asked.preset, seconds)), end="\n\n")
-    rows = (study.result or {})["rows"]
+    rows = result(study)["rows"]
     print("\n".join(accuracies(rows, asked.preset)), end="\n\n", flush=True)
     print(advtui("doctor", "--bench", "--json"))  # last: it may be cut off
 

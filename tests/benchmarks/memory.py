@@ -17,6 +17,7 @@ import torch
 from engine.data.pictures import Pictures
 from engine.evaluation.model_under_attack import ModelUnderAttack
 from engine.models.resnet import resnet18
+from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopSignal
 from runs.events import EventWriter
 from runs.spec import AttackSpec
@@ -47,7 +48,7 @@ def main(count: int, device: torch.device, folder: Path) -> None:
         idle = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
     events, stop = EventWriter(run.events_path), StopSignal(run)
-    attacker = ModelUnderAttack(model, "random", test, spec, None, events, stop)
+    attacker = ModelUnderAttack(model, "random", test, spec, None, RunContext(run, events, stop))
     attacker.clean()
     attacker.attack(spec.attacks[0])
     # Linux counts the peak of resident memory in KiB, macOS in bytes.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopSignal
 from engine.training.trainer import train
 from runs.events import EventWriter
@@ -30,5 +31,6 @@ def at_hand(mode: str) -> Path | None:
 def made(spec: TrainSpec, home: Path) -> Path:
     """The checkpoint of a training on the CPU, in a home of its own."""
     run = Store(home).create(spec)
-    train(run, spec, torch.device("cpu"), EventWriter(run.events_path), StopSignal(run))
+    context = RunContext(run, EventWriter(run.events_path), StopSignal(run))
+    train(context, spec, torch.device("cpu"))
     return run.checkpoint(BEST[spec.mode])

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/parity.py --checkpoint FILE --data DIR [--images 1000] [--autoattack]
 
-Ours goes the way of ``advtui attack``: an attack spec, :func:`engine.evaluation.evaluate.evaluate`, and the
-outcomes that it keeps. DIR holds ``cifar-100-python/``. AutoAttack takes an hour on two CPU cores.
+Ours goes the way of ``advtui attack``: an attack spec,
+:func:`engine.evaluation.evaluate.evaluate`, and the outcomes that it keeps. DIR holds
+``cifar-100-python/``. AutoAttack takes an hour on two CPU cores.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from engine.devices import resolve
 from engine.evaluation.evaluate import evaluate
 from engine.models.checkpoint import load_model
 from engine.models.resnet import PictureClassifier
+from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopSignal
 from libraries import PREPARERS, named
 from runs.attacks import named_attack
@@ -71,7 +73,7 @@ def ours(
             examples=0,
         )
         run = Store(home).create(spec)
-        evaluate(run, spec, device, EventWriter(run.events_path), StopSignal(run))
+        evaluate(RunContext(run, EventWriter(run.events_path), StopSignal(run)), spec, device)
         outcomes = Outcomes.load(run.path / FILE)
     return {name: torch.from_numpy(outcomes.withstood(LABEL, name)) for name in attacks}
 

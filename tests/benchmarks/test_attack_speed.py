@@ -28,6 +28,7 @@ from libraries import MODULES, PREPARERS, needs, ours
 from models import at_hand, made
 from parity import first_images
 from runs.presets import preset
+from runs.spec import TrainSpec
 from runs.threat_model import EVALUATION_PGD, PGD
 from speed import correct, evaluation, full_size, race
 from timing import one_thread, ratios
@@ -98,7 +99,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained
         if data and (file := at_hand(mode)):
             return file, first_images(Path(data), 250), 100, EVALUATION_PGD
         demo = preset("demo")
-        file = made(demo.child(mode), tmp_path_factory.mktemp(mode))
+        training = demo.child("baseline" if mode == "baseline" else "robust")
+        assert isinstance(training, TrainSpec)
+        file = made(training, tmp_path_factory.mktemp(mode))
         spec = demo.attack.attacks[1].pgd
         if mode == "baseline":  # digits withstand longer than pictures at 8/255
             spec = spec.model_copy(update={"eps": 2 * spec.eps, "step_size": 2 * spec.step_size})

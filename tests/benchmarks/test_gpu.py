@@ -6,21 +6,21 @@ from typing import Any, cast
 import pytest
 
 import gpu
-from advtui_process import Command
+from advtui_process import Studied
 from runs.results import attack_cell, row
-from runs.store import Run, Store
+from runs.store import Store
 
 TRAINED = {"seconds_per_epoch": 4.5, "images_per_second": 12_345.6, "flop_utilisation": 0.31}
 
 
-def study() -> tuple[Store, list[dict[str, Any]]]:
+def study() -> tuple[Store, list[Any]]:
     """Children with results, and the rows of the table."""
-    rows = []
+    rows: list[Any] = []
     for model, correct, robust in (("Baseline", 7700, 1), ("Best clean", 5650, 2650)):
         cell = attack_cell(
             eps=8 / 255, n=10_000, correct=correct, successes=correct - robust, robust=robust
         )
-        attacks = {"pgd-untargeted": {**cell, "seconds": 2.25}}
+        attacks: Any = {"pgd-untargeted": {**cell, "seconds": 2.25}}
         rows.append(
             row(model=model, run="r", checkpoint="last", n=10_000, correct=correct, attacks=attacks)
         )
@@ -50,7 +50,7 @@ def test_what_was_found_stands_beside_what_should_be(preset: str) -> None:
     assert len(found) == 2 + 5  # the baseline's robust accuracy is nobody's aim
 
 
-def test_where_it_was_run(studied: tuple[Command, Run, str, str]) -> None:
+def test_where_it_was_run(studied: Studied) -> None:
     command, _, _, _ = studied
     told = gpu.where(gpu.child(Store(command.home), "robust"))
     assert ", fp32; " in told

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -91,7 +92,8 @@ def test_first_full_frame_within_1_6_imports_of_textual(tmp_path: Path) -> None:
         pairs = [(seconds_to(home, "train robust", "? help"), import_seconds()) for _ in range(9)]
         frame, bare = (min(side) for side in zip(*pairs, strict=True))
         print(f"first frame {frame * 1000:.0f} ms, import textual.app {bare * 1000:.0f} ms")
-        return frame / bare
+        ratio: float = frame / bare
+        return ratio
 
     assert in_a_quiet_moment(measure, 1.6) <= 1.6
 
@@ -119,7 +121,7 @@ def test_a_filter_keystroke_on_a_thousand_runs_within_30_ms(tmp_path: Path) -> N
         async with opened(home) as screen:
             shown = screen.app.screen
             assert isinstance(shown, RunListScreen)
-            assert len(screen.app.feed.rows) == 1000
+            assert len(screen.app.state.feed.rows) == 1000
             for text in ("m", "mo", "mode:", "mode:r", "mode:robust", "mode:robust acc>30", "00f"):
                 shown._filter = text
                 began = time.perf_counter()
@@ -143,7 +145,7 @@ def test_a_chart_of_4_times_10_000_points_within_16_ms(tmp_path: Path) -> None:
         Series(
             f"run {k}",
             Curve.of([(float(n), wave(n, k)) for n in range(10_000)]),
-            look=k,
+            colour=k,
             marker="●■▲◆"[k],
         )
         for k in range(4)
@@ -191,10 +193,19 @@ class Training(threading.Thread):
         while not self.over.wait(self.pause):
             n += 1
             elapsed = n * self.pause
-            done = {"done": int(6 * elapsed) % 375, "total": 375, "rate": 6.0, "unit": "batches"}
+            done: dict[str, Any] = {
+                "done": int(6 * elapsed) % 375,
+                "total": 375,
+                "rate": 6.0,
+                "unit": "batches",
+            }
             self.writer.write("progress", task="train", epoch=3, epochs=30, **done)
             if int(elapsed / 2) != int((elapsed - self.pause) / 2):
-                values = {"train_loss": 3.0 - elapsed / 100, "train_accuracy": 0.2, "lr": 0.2}
+                values: dict[str, float | None] = {
+                    "train_loss": 3.0 - elapsed / 100,
+                    "train_accuracy": 0.2,
+                    "lr": 0.2,
+                }
                 step = 1125 + int(6 * elapsed)
                 self.writer.write("metric", epoch=3, step=step, every="step", values=values)
             if int(elapsed / 5) != int((elapsed - self.pause) / 5):

@@ -202,7 +202,7 @@ def learned_from(batches: Batches) -> float:
         optimiser.zero_grad()
         pictures = images.to(memory_format=torch.channels_last)
         loss = torch.nn.functional.cross_entropy(network(pictures), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
     return time.perf_counter() - began
 

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,7 +33,17 @@ def line(kind: str = "log", **fields: object) -> bytes:
     return json.dumps({"v": 1, "t": 1.0, "kind": kind, **fields}).encode() + b"\n"
 
 
-def kinds(events: list[dict[str, object]]) -> list[object]:
+def loose_writer(path: Path) -> Any:
+    """A writer that takes kinds and fields that the types do not know."""
+    return EventWriter(path)
+
+
+def values(events: Sequence[Any], field: str) -> list[Any]:
+    """A field of each event, whatever its kind."""
+    return [event[field] for event in events]
+
+
+def kinds(events: Sequence[Any]) -> list[object]:
     return [event["kind"] for event in events]
 
 
@@ -40,7 +52,7 @@ def kinds(events: list[dict[str, object]]) -> list[object]:
 
 def test_an_event_is_one_line_with_version_time_and_kind(path: Path) -> None:
     before = time.time()
-    writer = EventWriter(path)
+    writer = loose_writer(path)
     returned = writer.write("metric", epoch=1, values={"loss": 0.5})
     writer.close()
 
@@ -55,7 +67,7 @@ def test_an_event_is_one_line_with_version_time_and_kind(path: Path) -> None:
 
 
 def test_what_json_has_no_word_for_becomes_null(path: Path) -> None:
-    writer = EventWriter(path)
+    writer = loose_writer(path)
     writer.write("metric", values={"a": math.nan, "b": [math.inf, 1.5]}, c=-math.inf)
     writer.close()
 
@@ -72,6 +84,7 @@ def test_newlines_in_a_message_do_not_end_the_line(path: Path) -> None:
 
     [event] = EventReader(path).new()
 
+    assert event["kind"] == "log"
     assert event["message"] == message
 
 
@@ -81,7 +94,7 @@ def test_a_writer_appends_to_what_is_there(path: Path) -> None:
         writer.write("started", attempt=number)
         writer.close()
 
-    assert [event["attempt"] for event in EventReader(path).new()] == [0, 1]
+    assert values(EventReader(path).new(), "attempt") == [0, 1]
 
 
 def test_a_torn_line_is_ended_on_reopening(path: Path) -> None:
@@ -107,9 +120,9 @@ def test_whole_lines_are_left_alone_on_reopening(path: Path) -> None:
 def test_life_cycle_events_are_flushed_to_the_disk(
     path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flushed = []
+    flushed: list[int] = []
     monkeypatch.setattr(os, "fsync", flushed.append)
-    writer = EventWriter(path)
+    writer = loose_writer(path)
 
     writer.write("metric")
     assert not flushed
@@ -118,7 +131,7 @@ def test_life_cycle_events_are_flushed_to_the_disk(
 
 
 def test_only_work_counts_as_progress(path: Path) -> None:
-    writer = EventWriter(path)
+    writer = loose_writer(path)
     writer.last_progress = 0.0
     for kind in ("heartbeat", "system", "log"):
         writer.write(kind)
@@ -158,7 +171,7 @@ def test_an_unfinished_last_line_is_held_back_and_then_delivered(path: Path) -> 
     with path.open("ab") as stream:
         stream.write(whole[cut:])
 
-    assert [event["message"] for event in reader.new()] == ["ε = 8/255"]
+    assert values(reader.new(), "message") == ["ε = 8/255"]
 
 
 @pytest.mark.parametrize(
@@ -227,12 +240,13 @@ def test_however_the_bytes_arrive_every_event_comes_once_in_order(
 ) -> None:
     path = tmp_path_factory.mktemp("cuts") / "events.jsonl"
     everything = b"".join(line("metric", epoch=number) for number in range(8))
-    reader, found = EventReader(path), []
+    reader = EventReader(path)
+    found: list[Any] = []
     ends = sorted({min(cut, len(everything)) for cut in cuts} | {len(everything)})
     for start, end in zip([0, *ends], ends, strict=False):
         with path.open("ab") as stream:
             stream.write(everything[start:end])
-        found += [event["epoch"] for event in reader.new()]
+        found += values(reader.new(), "epoch")
 
     assert found == list(range(8))
 
@@ -243,7 +257,7 @@ def test_however_the_bytes_arrive_every_event_comes_once_in_order(
 def test_the_tail_holds_the_last_events_oldest_first(path: Path) -> None:
     path.write_bytes(b"".join(line("metric", epoch=number) for number in range(1000)))
 
-    found = [event["epoch"] for event in last_events(path, tail_bytes=500)]
+    found = values(last_events(path, tail_bytes=500), "epoch")
 
     assert found == list(range(1000 - len(found), 1000))
     assert 5 <= len(found) <= 10  # only what those bytes hold, without the line they cut
@@ -271,7 +285,7 @@ def test_the_tail_finds_the_last_event_however_long_it_is(path: Path) -> None:
 
 def test_a_reader_beside_a_writing_thread_sees_no_gap(path: Path) -> None:
     total = 3_000
-    writer, reader = EventWriter(path), EventReader(path)
+    writer, reader = loose_writer(path), EventReader(path)
 
     def write() -> None:
         for number in range(total):
@@ -282,7 +296,7 @@ def test_a_reader_beside_a_writing_thread_sees_no_gap(path: Path) -> None:
     steps: list[int] = []
     deadline = time.monotonic() + DEADLINE_S
     while len(steps) < total and time.monotonic() < deadline:
-        steps += [event["step"] for event in reader.new()]
+        steps += values(reader.new(), "step")
     thread.join()
     writer.close()
 
@@ -290,7 +304,7 @@ def test_a_reader_beside_a_writing_thread_sees_no_gap(path: Path) -> None:
 
 
 def test_threads_that_share_a_writer_tear_no_line(path: Path) -> None:
-    writer = EventWriter(path)
+    writer = loose_writer(path)
 
     def write(name: int) -> None:
         for number in range(300):
@@ -303,7 +317,7 @@ def test_threads_that_share_a_writer_tear_no_line(path: Path) -> None:
         thread.join()
     writer.close()
 
-    events = EventReader(path).new()
+    events: Sequence[Any] = EventReader(path).new()
 
     assert path.read_bytes().count(b"\n") == len(events) == 1200
     for name in range(4):
@@ -319,15 +333,16 @@ def test_a_killed_writer_leaves_a_file_that_reads_and_goes_on(path: Path) -> Non
     ours = {**os.environ, "PYTHONPATH": str(Path(runs.__file__).parents[1])}
     process = subprocess.Popen([sys.executable, "-c", endless, str(path)], env=ours)
     try:
-        reader, steps = EventReader(path), []
+        reader = EventReader(path)
+        steps: list[Any] = []
         deadline = time.monotonic() + DEADLINE_S
         while len(steps) < 200 and time.monotonic() < deadline:
             assert process.poll() is None
-            steps += [event["step"] for event in reader.new()]
+            steps += values(reader.new(), "step")
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    steps += [event["step"] for event in reader.new()]
+    steps += values(reader.new(), "step")
 
     writer = EventWriter(path)
     writer.write("started", attempt=2)

@@ -76,8 +76,17 @@ def test_the_file_is_on_the_disk_before_it_takes_its_place(
 ) -> None:
     order: list[str] = []
     sync, replace = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: (order.append("fsync"), sync(fd)))
-    monkeypatch.setattr(os, "replace", lambda a, b: (order.append("replace"), replace(a, b)))
+
+    def noted_sync(file: int) -> None:
+        order.append("fsync")
+        sync(file)
+
+    def noted_replace(source: Path, target: Path) -> None:
+        order.append("replace")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_replace)
 
     write_json(tmp_path / "result.json", {})
 

@@ -110,7 +110,7 @@ def test_a_worker_whose_spec_is_wrong_leaves_the_sentence_and_exit_code_2(run: R
     process = start_worker(run)
 
     assert process.wait(DEADLINE_S) == 2
-    result = run.result
+    result: Any = run.result
     assert result is not None
     sentence = "epochs: input should be greater than or equal to 1, not -1"
     assert result["error"] == {"message": sentence, "exit_code": 2}
@@ -119,7 +119,8 @@ def test_a_worker_whose_spec_is_wrong_leaves_the_sentence_and_exit_code_2(run: R
     events = EventReader(run.events_path).new()
     assert events[0]["kind"] == "heartbeat"
     assert [e["message"] for e in events if e["kind"] == "log"] == [sentence]
-    assert (events[-1]["kind"], events[-1]["state"]) == ("ended", "failed")
+    ended: Any = events[-1]
+    assert (ended["kind"], ended["state"]) == ("ended", "failed")
     assert not run.was_started
     recorded = read_json(run.path / "launch.json") or {}
     assert (recorded["pid"], recorded["host"]) == (process.pid, socket.gethostname())
@@ -166,7 +167,7 @@ def test_a_stop_asked_of_an_earlier_attempt_does_not_reach_the_next(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request_stop(run)
-    monkeypatch.setattr(launch.subprocess, "Popen", lambda *_, **__: None)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: None)
 
     start_worker(run)
 

@@ -1,6 +1,7 @@
 """Image by image: per class, paired comparison, and the file they come from."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,9 @@ def test_each_class_has_its_rates_and_what_it_becomes() -> None:
     assert apple["becomes"] == [{"class": "bear", "k": 1}, {"class": "cup", "k": 1}]
     assert bear["becomes"] == [{"class": "apple", "k": 1}]  # the one wrong when clean counts not
     assert (cup["accuracy"], cup["robust_accuracy"]) == (1.0, 0.0)
-    low, high = apple["accuracy_ci95"]
+    interval = apple["accuracy_ci95"]
+    assert interval is not None
+    low, high = interval
     expected = stats.binomtest(3, 4).proportion_ci(method="wilson")
     assert (low, high) == pytest.approx((expected.low, expected.high))
 
@@ -86,7 +89,7 @@ def test_mcnemar_of_many_images_is_neither_zero_nor_slow() -> None:
 def test_the_paired_difference_and_its_interval() -> None:
     one = np.array([True] * 60 + [False] * 40)
     other = np.array([True] * 45 + [False] * 15 + [True] * 5 + [False] * 35)
-    found = paired(one, other)
+    found: Any = paired(one, other)
     assert (found["n"], found["only_one"], found["only_other"]) == (100, 15, 5)
     assert found["difference"] == pytest.approx(0.10)
     # Agresti & Min (2005), with SciPy's own quantile.

@@ -31,7 +31,7 @@ class TestEachPreset:
         data = DATASETS[study.data]
 
         for role in ("baseline", "robust"):
-            child = study.child(role)  # type: ignore[arg-type]
+            child = study.child(role)
             assert isinstance(child, TrainSpec)
             assert child.val_per_class * data.classes + child.batch_size <= data.train_images
 

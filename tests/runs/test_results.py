@@ -8,16 +8,15 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from runs.errors import NotFoundError, UserError
+from runs.intervals import rate, wilson
 from runs.jsonfiles import write_json
 from runs.results import (
     attack_cell,
     compare,
     default_checkpoints,
-    rate,
     row,
     row_label,
     table,
-    wilson,
 )
 from runs.store import Run, Store
 
@@ -59,7 +58,8 @@ def test_a_cell_counts_success_among_the_correct_and_robust_among_all() -> None:
 def test_a_model_that_is_never_right_has_no_success_rate() -> None:
     cell = attack_cell(eps=0.1, n=200, correct=0, successes=0, robust=0)
 
-    assert cell["success_rate"] is cell["success_ci95"] is None
+    assert cell["success_rate"] is None
+    assert cell["success_ci95"] is None
     assert cell["robust_accuracy"] == 0
 
 
@@ -85,14 +85,14 @@ ROBUST, BASELINE = "20261122-184001-robust-0000", "20261122-184002-baseline-0000
 STUDY = "20261122-184000-study-0000"
 
 
-def threat(**changes: Any) -> dict[str, Any]:
+def threat(**changes: Any) -> Any:
     attack = {"name": "pgd-untargeted", "text": "PGD-20", "targets": None, "eps": 8 / 255}
     common = {"data": "CIFAR-100", "split": "test", "n": 100, "seed": 0, "precision": "fp32"}
     return {**common, "attacks": [attack], **changes}
 
 
-def one(run: str, checkpoint: str, correct: int = 50) -> dict[str, Any]:
-    cell = attack_cell(eps=8 / 255, n=100, correct=correct, successes=0, robust=correct)
+def one(run: str, checkpoint: str, correct: int = 50) -> Any:
+    cell: Any = attack_cell(eps=8 / 255, n=100, correct=correct, successes=0, robust=correct)
     return row(
         model=f"{run[-4:]} {checkpoint}",
         run=run,
@@ -108,9 +108,9 @@ def add(
     run_id: str,
     *,
     kind: str = "train",
-    rows: list[dict[str, Any]] | None = None,
+    rows: list[Any] | None = None,
     state: str = "completed",
-    threat_model: dict[str, Any] | None = None,
+    threat_model: Any = None,
     **fields: Any,
 ) -> Run:
     run = Run(store.folder / run_id)
@@ -126,7 +126,7 @@ def add(
     return run
 
 
-def keys(data: dict[str, Any]) -> list[tuple[str, str, int]]:
+def keys(data: Any) -> list[tuple[str, str, int]]:
     return [(r["run"], r["checkpoint"], r["correct_k"]) for r in data["rows"]]
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from advtui_process import result_of
 from runs import seed_formats
 from runs.errors import NotFoundError, UserError
-from runs.intervals import mean_and_std
 from runs.results import first_difference, table
 from runs.seeds import figure, mean_over_seeds
 from runs.store import Store
@@ -19,7 +19,8 @@ from seeded_runs import CORRECT, DEMO, SEEDS, a_row, a_study, end, threat, train
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
 def test_mean_and_std_are_those_of_others(values: list[float]) -> None:
-    mean, std = mean_and_std(values)
+    found = figure(values)
+    mean, std = found["mean"], found["std"]
 
     assert mean == pytest.approx(statistics.mean(values), abs=1e-12)
     assert std == pytest.approx(statistics.stdev(values), abs=1e-12)
@@ -27,8 +28,8 @@ def test_mean_and_std_are_those_of_others(values: list[float]) -> None:
 
 
 def test_one_value_has_no_spread_and_none_no_mean() -> None:
-    assert mean_and_std([0.25]) == (0.25, None)
-    assert mean_and_std([]) == (None, None)
+    assert (figure([0.25])["mean"], figure([0.25])["std"]) == (0.25, None)
+    assert (figure([])["mean"], figure([])["std"]) == (None, None)
 
 
 def test_a_figure_counts_the_seeds_that_have_it() -> None:
@@ -66,14 +67,14 @@ def test_each_row_is_the_mean_over_the_studies_in_the_order_of_the_seeds(store: 
     assert data["seeds"] == data["evaluation_seeds"] == [0, 1, 7]
     assert "seed" not in data["threat_model"]
     assert [r["model"] for r in data["rows"]] == ["Baseline", "Best clean", "Best robust"]
-    clean = data["rows"][1]
+    clean: Any = data["rows"][1]
     assert clean["accuracy"]["values"] == [0.5, 0.6, 0.76]
     assert clean["accuracy"]["mean"] == pytest.approx(0.62)
     assert clean["accuracy"]["std"] == pytest.approx(statistics.stdev([0.5, 0.6, 0.76]))
-    success = clean["attacks"]["pgd-untargeted"]["success_rate"]
+    success = clean["attacks"]["pgd-untargeted"][0]["success_rate"]
     assert success["values"] == [40 / 50, 50 / 60, 66 / 76]
     assert success["mean"] == pytest.approx(statistics.mean([40 / 50, 50 / 60, 66 / 76]))
-    robust = clean["attacks"]["pgd-untargeted"]["robust_accuracy"]
+    robust = clean["attacks"]["pgd-untargeted"][0]["robust_accuracy"]
     assert (robust["mean"], robust["std"]) == (pytest.approx(0.1), pytest.approx(0))
     assert robust["n_seeds"] == 3
 
@@ -162,14 +163,15 @@ def test_a_seed_counts_once(store: Store) -> None:
     one, again = a_study(store, 0), a_study(store, 0)
 
     assert mean_over_seeds(store, [one.id, one.id])["seeds"] == [0]
-    with pytest.raises(UserError, match="are of the same seed 0: a seed counts once"):
+    with pytest.raises(UserError, match="have the same seed 0: a seed counts once"):
         mean_over_seeds(store, [one.id, again.id])
 
 
 def test_every_model_needs_the_same_seeds(store: Store) -> None:
     words = [a_study(store, 0).id, f"{a_study(store, 1).id}:best_clean"]
 
-    with pytest.raises(UserError, match="Best robust has the seeds 0, Baseline 0, 1: every row"):
+    expected = "Best robust has the seeds 0, Baseline has 0, 1: every row"
+    with pytest.raises(UserError, match=expected):
         mean_over_seeds(store, words)
 
 
@@ -187,7 +189,7 @@ def test_seeds_of_training_and_of_evaluation_are_not_mixed(store: Store) -> None
 def test_a_row_whose_training_is_gone_is_refused(store: Store) -> None:
     study = a_study(store, 0)
     store_of_others = Store(store.home / "elsewhere")
-    foreign = end(store_of_others.create(DEMO), **study.result or {})
+    foreign = end(store_of_others.create(DEMO), **result_of(study))
 
-    with pytest.raises(NotFoundError, match="is no training of this home"):
+    with pytest.raises(NotFoundError, match="is not a training of this home"):
         mean_over_seeds(store_of_others, [foreign.id])

@@ -1,5 +1,6 @@
 """Events folded to where a run stands."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,24 @@ from runs.spec import TrainSpec
 from runs.store import Store
 
 
-def fold(*events: dict[str, Any]) -> Snapshot:
+def fold(*events: Any) -> Snapshot:
     snapshot = Snapshot()
     for t, event in enumerate(events):
-        snapshot.apply({"v": 1, "t": float(t), **event})
+        timed: Any = {"v": 1, "t": float(t), **event}
+        snapshot.apply(timed)
     return snapshot
 
 
-def started(attempt: int = 1, step: int | None = None) -> dict[str, Any]:
+def started(attempt: int = 1, step: int | None = None) -> Any:
     resumed_from = None if step is None else {"epoch": 0, "step": step}
     return {"kind": "started", "attempt": attempt, "resumed_from": resumed_from}
 
 
-def metric(step: int, every: str = "epoch", loss: float = 1.0) -> dict[str, Any]:
+def metric(step: int, every: str = "epoch", loss: float = 1.0) -> Any:
     return {"kind": "metric", "epoch": 0, "step": step, "every": every, "values": {"loss": loss}}
 
 
-def checkpoint(name: str, step: int) -> dict[str, Any]:
+def checkpoint(name: str, step: int) -> Any:
     return {
         "kind": "checkpoint",
         "name": name,
@@ -38,11 +40,11 @@ def checkpoint(name: str, step: int) -> dict[str, Any]:
     }
 
 
-def attack(model: str, done: int, **more: Any) -> dict[str, Any]:
+def attack(model: str, done: int, **more: Any) -> Any:
     return {"kind": "attack", "model": model, "attack": "pgd", "done": done, **more}
 
 
-def steps(events: list[dict[str, Any]]) -> list[int]:
+def steps(events: Sequence[Any]) -> list[int]:
     return [event["step"] for event in events]
 
 
@@ -159,9 +161,11 @@ def test_a_new_attempt_has_neither_ended_nor_progressed() -> None:
     assert snapshot.ended is not None
     assert snapshot.progress is not None
 
-    snapshot.apply({"v": 1, "t": 9.0, **started(2, 0)})
+    again: Any = {"v": 1, "t": 9.0, **started(2, 0)}
+    snapshot.apply(again)
 
-    assert snapshot.ended is snapshot.progress is None
+    assert snapshot.ended is None
+    assert snapshot.progress is None
     assert snapshot.started is not None
     assert snapshot.started["attempt"] == 2
 

@@ -47,7 +47,7 @@ def test_the_default_threat_model_is_the_fields_own() -> None:
 
 
 def test_a_budget_is_read_the_way_the_field_writes_it() -> None:
-    assert PGD(eps="8/255", step_size="2/255") == PGD(eps=8 / 255, step_size=2 / 255)  # type: ignore[arg-type]
+    assert PGD(eps="8/255", step_size="2/255") == PGD(eps=8 / 255, step_size=2 / 255)
 
 
 # Ranges
@@ -202,7 +202,7 @@ def test_a_childs_job_fields_are_the_studys_own() -> None:
     )
 
     for role in ("baseline", "robust", "attack"):
-        child = study.child(role)  # type: ignore[arg-type]
+        child = study.child(role)
         assert (child.seed, child.device, child.threads, child.data_dir) == (7, "cpu", 2, "/d")
         assert child.data == "digits"
         assert child.name is None

@@ -416,7 +416,8 @@ def test_a_run_is_deleted_with_its_children_alone(store: Store) -> None:
     study = add(store, 1, suffix="study-0000")
     child = add(store, 2, suffix="baseline-0000", parent=study.id)
     other = add(store, 3)
-    end(study), end(child)
+    end(study)
+    end(child)
 
     store.delete(study)
 

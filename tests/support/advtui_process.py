@@ -6,8 +6,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from runs.store import Run
 
 TINY = (
     *("--preset", "demo", "--threads", "1", "--train-limit", "256"),
@@ -49,6 +52,8 @@ class Command:
 
 
 Finished = subprocess.CompletedProcess[str]
+Studied = tuple[Command, Run, str, str]
+"""A study at its end: the command in its home, the run, stdout, stderr."""
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
@@ -58,3 +63,10 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
         if time.monotonic() > deadline:
             pytest.fail(f"waited {seconds} s in vain")
         time.sleep(0.05)
+
+
+def result_of(run: Run) -> Any:
+    """The result of a run that has one."""
+    result = run.result
+    assert result is not None
+    return result

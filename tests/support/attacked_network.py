@@ -45,7 +45,7 @@ def network(dtype: torch.dtype = torch.float64) -> Net:
         net(torch.rand(64, 3, 8, 8))
         nn.init.normal_(net.norm.weight, 1, 0.2)
         with torch.no_grad():  # no class wins everywhere
-            net.head.bias -= net.eval()(torch.rand(64, 3, 8, 8)).mean(dim=0)
+            net.head.bias.sub_(net.eval()(torch.rand(64, 3, 8, 8)).mean(dim=0))
     net.sizes, net.modes, net.trainable = [], [], []
     return net.eval().to(dtype)
 
@@ -86,7 +86,7 @@ def spec(norm: str, **changes: Any) -> PGD:
 
 def fooled_by(net: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     with torch.no_grad():
-        predicted = net(images).argmax(dim=1)
+        predicted: Tensor = net(images).argmax(dim=1)
     return predicted != labels if targets is None else predicted == targets
 
 

@@ -155,7 +155,7 @@ def attack_event(
 ) -> dict[str, Any]:
     """An attack's progress; with ``done == total`` its end."""
     event = {"t": t, "kind": "attack", "model": model, "attack": attack, "rate": 1840.0}
-    over = {"cell": {}} if done == total else {}
+    over: dict[str, Any] = {"cell": {}} if done == total else {}
     return {**event, "done": done, "total": total, "successes": k, **over}
 
 
@@ -169,7 +169,7 @@ def evaluation(spec: AttackSpec, runs: dict[str, str]) -> dict[str, Any]:
     rows = []
     for label, checkpoint in zip(ROWS, ("best_clean", "best_clean", "best_robust"), strict=True):
         correct, aimed, wrong = figures[label]
-        attacks = {}
+        attacks: dict[str, Any] = {}
         for attack, k in zip(spec.attacks, (aimed, wrong), strict=True):
             attacks[attack.name] = attack_cell(
                 eps=attack.pgd.eps, n=10_000, correct=correct, successes=k, robust=correct - k
@@ -184,7 +184,7 @@ def evaluation(spec: AttackSpec, runs: dict[str, str]) -> dict[str, Any]:
                 attacks=attacks,
             )
         )
-    threat = {
+    threat: Any = {
         "data": "CIFAR-100",
         "n": 10_000,
         "seed": 0,
@@ -319,7 +319,7 @@ def build(path: Path, now: float = NOW) -> dict[str, str]:
         last = next(e for e in reversed(events) if e.get("every") == "epoch")
         best = {e["name"]: e for e in events if e["kind"] == "checkpoint"}
         keys = ("epoch", "step", "monitor", "value")
-        result = {
+        result: dict[str, Any] = {
             "state": "completed",
             "seconds": 290.0 if role == "baseline" else 1810.0,
             "last": {"epoch": last["epoch"], **last["values"]},
@@ -347,7 +347,7 @@ def build(path: Path, now: float = NOW) -> dict[str, str]:
         attack, 2080, "aa04", role="attack", events=events, result=result, **family
     )
     write_examples(path / "runs" / ids["attack"] / "examples.npz")
-    children = [
+    children: list[dict[str, Any]] = [
         {"t": 5.0, "kind": "child", "run": ids[role], "role": role, "state": "completed"}
         for role in ("baseline", "robust", "attack")
     ]

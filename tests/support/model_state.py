@@ -10,6 +10,8 @@ from torch import nn
 
 def snapshot(net: nn.Module) -> dict[str, Any]:
     """Everything about a network, and the global random states."""
+    numpy = np.random.get_state()
+    assert isinstance(numpy, tuple)
     return {
         "modes": {name: module.training for name, module in net.named_modules()},
         "trainable": {name: p.requires_grad for name, p in net.named_parameters()},
@@ -19,7 +21,7 @@ def snapshot(net: nn.Module) -> dict[str, Any]:
         "objects": {name: id(p) for name, p in [*net.named_parameters(), *net.named_buffers()]},
         "state": {name: value.clone() for name, value in net.state_dict().items()},
         "torch": torch.get_rng_state(),
-        "numpy": np.random.get_state()[1].copy(),
+        "numpy": numpy[1].copy(),
         "python": random.getstate(),
     }
 

@@ -45,12 +45,13 @@ async def opened(
         await screen.settle()
         yield screen
     assert not app.faults, app.faults
-    assert foreign or not app.unshown, app.unshown
+    assert foreign or not app.drawing_errors, app.drawing_errors
 
 
 def key_event(key: str) -> events.Key:
     """The event of a key by its name or character."""
     name = _character_to_key(key) if len(key) == 1 and not key.isalnum() else key
+    character: str | None
     try:
         character = unicodedata.lookup(_get_unicode_name_from_key(REPLACED_KEYS.get(name, name)))
     except KeyError:
@@ -67,7 +68,7 @@ class Screen:
 
     async def settle(self) -> None:
         """Let everything that was caused be done."""
-        while not self.app.feed.step(1.0):
+        while not self.app.state.feed.step(1.0):
             pass
         quiet = 0
         while quiet < 2:
@@ -85,7 +86,9 @@ class Screen:
             if "." in key:
                 self.pressed.add(key)
                 key = self.key_of(key)
-            self.app._driver.send_message(key_event(key))
+            driver = self.app._driver
+            assert driver is not None
+            driver.send_message(key_event(key))
             await self.settle()
 
     def key_of(self, binding_id: str) -> str:

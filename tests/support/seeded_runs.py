@@ -4,7 +4,8 @@ from typing import Any
 
 from runs.jsonfiles import write_json
 from runs.presets import preset
-from runs.results import attack_cell, row, table
+from runs.result_types import file_rows
+from runs.results import attack_cell, row
 from runs.spec import StudySpec, TrainSpec
 from runs.store import Run, Store
 
@@ -14,7 +15,7 @@ CORRECT = {0: 50, 1: 60, 7: 76}
 """Images of 100 that each seed's models classify correctly."""
 
 
-def threat(seed: int = 0, **changes: Any) -> dict[str, Any]:
+def threat(seed: int = 0, **changes: Any) -> Any:
     attack = {"name": "pgd-untargeted", "text": "PGD-20", "targets": None, "eps": 8 / 255}
     common = {"data": "CIFAR-100", "split": "test", "n": 100, "precision": "fp32"}
     return {**common, "seed": seed, "attacks": [attack], **changes}
@@ -31,20 +32,18 @@ def end(run: Run, **fields: Any) -> Run:
     return run
 
 
-def a_row(run: Run, checkpoint: str, correct: int, *eps: float) -> dict[str, Any]:
+def a_row(run: Run, checkpoint: str, correct: int, *eps: float) -> Any:
     cells = [
         attack_cell(eps=e, n=100, correct=correct, successes=correct - 10 - n, robust=10 + n)
         for n, e in enumerate(eps or (8 / 255,))
     ]
-    attacks = {"pgd-untargeted": cells if len(cells) > 1 else cells[0]}
+    attacks = {"pgd-untargeted": cells}
     name = f"{run.name}: {checkpoint}"
-    counts = {"n": 100, "correct": correct, "attacks": attacks}
+    counts: dict[str, Any] = {"n": 100, "correct": correct, "attacks": attacks}
     return row(model=name, run=run.id, checkpoint=checkpoint, **counts)
 
 
-def a_study(
-    store: Store, seed: int, evaluation: dict[str, Any] | None = None, **recipe: Any
-) -> Run:
+def a_study(store: Store, seed: int, evaluation: Any = None, **recipe: Any) -> Run:
     """A study's own result, with the trainings that its rows name."""
     spec: StudySpec = DEMO.model_copy(update={"seed": seed})
     study = store.create(spec)
@@ -55,4 +54,5 @@ def a_study(
         a_row(robust, "best_clean", CORRECT[seed]),
         a_row(robust, "best_robust", CORRECT[seed] - 2),
     ]
-    return end(study, **table(evaluation or threat(seed), rows))
+    threat_model = evaluation or threat(seed)
+    return end(study, threat_model=threat_model, rows=file_rows(rows, threat_model))

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from engine.process.run_context import RunContext
 from engine.training.trainer import train
 from runs.events import EventReader, EventWriter
 from runs.overrides import override
@@ -35,7 +36,7 @@ def carried_out(home: Path, spec: TrainSpec, device: str = "cpu") -> tuple[Run, 
     run = Store(home).create(spec)
     events = EventWriter(run.events_path)
     with torch.random.fork_rng(devices=[]):
-        result = train(run, spec, torch.device(device), events, NeverStop())  # type: ignore[arg-type]
+        result = train(RunContext(run, events, NeverStop()), spec, torch.device(device))  # type: ignore[arg-type]
     events.close()
     return run, result
 

@@ -194,7 +194,7 @@ def _never_stronger(rows: Sequence[Row]) -> list[SanityCheck]:
     gaps = [
         targeted["success_rate"] - untargeted["success_rate"]
         for row in rows
-        if {"pgd-targeted", "pgd-untargeted"} <= row["attacks"].keys()
+        if {"pgd-targeted", "pgd-untargeted"} <= row["attacks"].keys() and row.get("correct_k")
         for targeted, untargeted in zip(
             row["attacks"]["pgd-targeted"], row["attacks"]["pgd-untargeted"], strict=True
         )

@@ -2,12 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 from torch import Tensor
 
 from engine.evaluation.model_under_attack import ModelUnderAttack
+from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
 from runs.attacks import AUTOATTACK_STAGES, named_attack
 from runs.errors import UserError
@@ -24,7 +26,9 @@ def attacker(home: Path, batch_size: int = 16) -> tuple[ModelUnderAttack, Path]:
     run = Store(home).create(TrainSpec())
     spec = AttackSpec(seed=5, batch_size=batch_size)
     events = EventWriter(run.events_path)
-    one = ModelUnderAttack(model(), "Best clean", pictures(), spec, None, events, StopSignal(run))
+    one = ModelUnderAttack(
+        model(), "Best clean", pictures(), spec, None, RunContext(run, events, StopSignal(run))
+    )
     one.clean()
     return one, run.events_path
 
@@ -44,7 +48,8 @@ def by_itself(norm: str, batch_size: int = 16) -> Tensor:
             device="cpu",
         ).run_standard_evaluation(whole.images / 255, whole.labels, batch_size=batch_size)
     with torch.no_grad():
-        return net(adversarial).argmax(dim=1) == whole.labels
+        predicted: Tensor = net(adversarial).argmax(dim=1)
+    return predicted == whole.labels
 
 
 @pytest.mark.slow
@@ -100,7 +105,7 @@ def test_a_stop_is_heard_in_the_middle_of_a_stage(home: Path) -> None:
             if self.passes == 5:
                 raise StopRequested
 
-    one._stop = AtTheFifthPass()
+    one._stop = cast(StopSignal, AtTheFifthPass())
     with pytest.raises(StopRequested):
         one.attack(named_attack("autoattack", PGD(eps=2 / 255)))
     assert not one.model._forward_pre_hooks

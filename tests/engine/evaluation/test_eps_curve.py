@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from engine.evaluation.model_under_attack import ModelUnderAttack
+from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopSignal
 from runs.attacks import named_attack
 from runs.errors import UserError
@@ -31,7 +32,9 @@ def curve(home: Path, name: str, epsilons: tuple[float, ...] = EPSILONS) -> tupl
         attacks=(named_attack(name, PGD_5),), epsilons=epsilons, seed=1, batch_size=16
     )
     events = EventWriter(run.events_path)
-    attacker = ModelUnderAttack(model(), "M", pictures(), spec, None, events, StopSignal(run))
+    attacker = ModelUnderAttack(
+        model(), "M", pictures(), spec, None, RunContext(run, events, StopSignal(run))
+    )
     attacker.clean()
     began = time.monotonic()
     told = attacker.attack(spec.attacks[0])

@@ -12,11 +12,12 @@ import torch
 from pytorch_lightning.plugins.io import AsyncCheckpointIO
 
 from engine.models.checkpoint import load_model, read_checkpoint
+from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
 from engine.training.callbacks.checkpointing import checkpoint_io
 from engine.training.recipes import RECIPES
 from engine.training.trainer import train
-from runs.events import Event, EventWriter
+from runs.events import EventWriter
 from runs.overrides import override
 from runs.presets import preset
 from runs.snapshot import read_snapshot
@@ -63,7 +64,7 @@ def carry_out(
     torch.set_num_threads(1)  # what resumes is bit-equal at the same number of threads
     try:
         with torch.random.fork_rng(devices=[]):
-            return train(run, spec, torch.device("cpu"), events, stop)
+            return train(RunContext(run, events, stop), spec, torch.device("cpu"))
     finally:
         torch.set_num_threads(threads)
         events.close()
@@ -128,7 +129,9 @@ def test_every_recipe_goes_with_every_option(
     else:
         fields |= {"eps_warmup": 0.3, "patience": 2}
     run = Store(tmp_path).create(tiny(**fields, **options, train_limit=48))
-    result = carry_out(run, run.spec)
+    spec = run.spec
+    assert isinstance(spec, TrainSpec)
+    result = carry_out(run, spec)
     assert (result["epochs"], result["steps"]) == (2, 6)
     assert all(math.isfinite(value) for value in result["last"].values())
     model, content = load_model(run.checkpoint("last"), classes=10)
@@ -235,8 +238,8 @@ class TerminatedAt(EventWriter):
         super().__init__(path)
         self._wanted: dict[str, Any] | None = {"kind": kind, **fields}
 
-    def write(self, kind: str, **fields: Any) -> Event:
-        event = super().write(kind, **fields)
+    def write(self, kind: Any, **fields: Any) -> Any:
+        event: Any = super().write(kind, **fields)
         if self._wanted and all(event.get(key) == self._wanted[key] for key in self._wanted):
             self._wanted = None
             os.kill(os.getpid(), signal.SIGTERM)

@@ -13,13 +13,15 @@ from torch import Tensor, nn
 from engine.data.datasets import load
 from engine.data.pictures import Pictures, to_float
 from engine.evaluation.model_under_attack import ModelUnderAttack
-from engine.evaluation.sanity.checks import Check, model_checks
+from engine.evaluation.sanity.checks import model_checks
 from engine.evaluation.sanity.panel import sanity_panel
 from engine.evaluation.sanity.probes import IMAGES, Prober, base_attack
 from engine.models.resnet import PictureClassifier
+from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
 from runs.attacks import named_attack
 from runs.events import EventReader, EventWriter
+from runs.result_types import SanityCheck
 from runs.spec import AttackSpec, CheckpointRef, TrainSpec
 from runs.store import Store
 from runs.threat_model import PGD, Attack
@@ -101,7 +103,9 @@ def attacker(
     run = Store(home).create(TrainSpec())
     model = PictureClassifier(net, (0.0,) * 3, (1.0,) * 3).eval()
     events = EventWriter(run.events_path)
-    found = ModelUnderAttack(model, label, digits(), spec, None, events, stop or StopSignal(run))
+    found = ModelUnderAttack(
+        model, label, digits(), spec, None, RunContext(run, events, stop or StopSignal(run))
+    )
     found.clean()
     return found
 
@@ -112,7 +116,7 @@ def checked(
     attack: Attack = ATTACK,
     depth: str = "quick",
     ce_alone: bool = False,
-) -> dict[str, Check]:
+) -> dict[str, SanityCheck]:
     spec = AttackSpec(data="digits", attacks=(attack,), batch_size=64)
     prober = Prober(base_attack(spec), depth, lambda: None)
     probes = [prober.probe(attacker(home, net, spec, f"m{n}")) for n, net in enumerate(nets)]
@@ -120,7 +124,7 @@ def checked(
     return {check["check"]: check for check in checks}
 
 
-def faults(found: dict[str, Check]) -> set[str]:
+def faults(found: dict[str, SanityCheck]) -> set[str]:
     return {name for name, check in found.items() if check["verdict"] == "fail"}
 
 
@@ -271,7 +275,7 @@ def test_the_panel_asks_the_trainings_and_begins_with_the_baseline(home: Path) -
     robust = store.create(TrainSpec(data="digits"))
     writer = EventWriter(robust.events_path)
     for epoch, (pgd, fgsm) in enumerate(((0.3, 0.4), (0.02, 0.8))):
-        values = {"val_robust_accuracy": pgd, "val_fgsm_accuracy": fgsm}
+        values: dict[str, float | None] = {"val_robust_accuracy": pgd, "val_fgsm_accuracy": fgsm}
         writer.write("metric", epoch=epoch, step=epoch, every="epoch", values=values)
     writer.write("checkpoint", name="best_robust", epoch=0, step=0, monitor=None, value=0.3)
     spec = AttackSpec(
@@ -286,7 +290,7 @@ def test_the_panel_asks_the_trainings_and_begins_with_the_baseline(home: Path) -
     run = store.create(spec)
     events = EventWriter(run.events_path)
     models = [attacker(home, trained(), spec, label) for label in ("Best robust", "Baseline")]
-    panel = sanity_panel(run, spec, models, [], [], events, StopSignal(run))
+    panel = sanity_panel(RunContext(run, events, StopSignal(run)), spec, models, [], [])
     found = {check["check"]: check for check in panel}
     assert found["no catastrophic overfitting in training"]["verdict"] == "warn"
     assert found["the last epoch is as robust as the best"]["value"] == pytest.approx(28)

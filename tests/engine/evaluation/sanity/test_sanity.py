@@ -1,5 +1,6 @@
 """The checks that judge an evaluation, from figures alone."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from engine.evaluation.sanity.checks import (
 from engine.evaluation.sanity.probes import Probes
 
 EPS = 8 / 255
-GOOD = {
+GOOD: dict[str, Any] = {
     "model": "m",
     "attack": "pgd-untargeted",
     "eps": EPS,
@@ -35,8 +36,8 @@ def verdicts(*changes: dict[str, Any], rows: tuple[dict[str, Any], ...] = ()) ->
 
 def row(targeted: float, untargeted: float, correct: int = 100) -> dict[str, Any]:
     attacks = {
-        "pgd-targeted": {"success_rate": targeted},
-        "pgd-untargeted": {"success_rate": untargeted},
+        "pgd-targeted": [{"success_rate": targeted}],
+        "pgd-untargeted": [{"success_rate": untargeted}],
     }
     return {"correct_k": correct, "attacks": attacks}
 
@@ -89,7 +90,7 @@ def test_one_bad_attack_among_good_ones_is_enough(
         ((row(0.6, 0.5, correct=0), row(0.1, 0.2)), "pass"),  # rates over nothing say nothing
         ((row(0.6, 0.5, correct=0),), None),
         ((), None),
-        (({"correct_k": 9, "attacks": {"pgd-targeted": {"success_rate": 0.9}}},), None),
+        (({"correct_k": 9, "attacks": {"pgd-targeted": [{"success_rate": 0.9}]}},), None),
     ],
 )
 def test_targeted_must_not_beat_untargeted(
@@ -149,7 +150,8 @@ def judged(*probes: Probes, ce_alone: bool = False, full: bool = True) -> dict[s
 
 
 def one(found: dict[str, Any], start: str) -> dict[str, Any]:
-    (check,) = [check for name, check in found.items() if name.startswith(start)]
+    checks: list[dict[str, Any]] = [found[name] for name in found if name.startswith(start)]
+    (check,) = checks
     return check
 
 
@@ -237,8 +239,8 @@ def test_what_was_not_measured_is_skipped_and_says_why() -> None:
 COLLAPSE, LAST = "no catastrophic overfitting", "the last epoch is as robust"
 
 
-def course(pgd: list[float], fgsm: list[float | None], kept: int = 1) -> dict[str, Any]:
-    checks = training_checks([TrainingHistory("Best robust", kept, pgd, fgsm)])
+def course(pgd: list[float], fgsm: Sequence[float | None], kept: int = 1) -> dict[str, Any]:
+    checks = training_checks([TrainingHistory("Best robust", kept, pgd, list(fgsm))])
     return {check["check"]: check for check in checks}
 
 
