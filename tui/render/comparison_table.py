@@ -1,88 +1,48 @@
 """The comparison table as a Rich table, with its footnotes. Data in, renderables out."""
 
-from typing import Any
-
 from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
-from runs.budgets import format_budget
-from runs.formats import attack_names, cells, column_title, footnotes, percent
-from tui.render.plain_table import Fitting, plain_table
-from tui.render.text import clean
+from runs.footnotes import footnotes
+from runs.formats import percent
+from runs.result_types import Interval, Table
+from tui.render.plain_table import dim_lines
+from tui.render.rate_table import Level, ModelRates, Rate, rate_table
 
 
-def comparison(data: dict[str, Any]) -> RenderableType:
+def comparison(table: Table) -> RenderableType:
     """The comparison table with its footnotes."""
-    return Group(comparison_table(data), comparison_notes(data))
+    return Group(comparison_table(table), comparison_notes(table))
 
 
-def comparison_table(data: dict[str, Any]) -> RenderableType:
-    """The comparison table, each figure over its interval, without its footnotes.
-
-    A column pair an attack where that has room, else, or with several ε, a line each.
-    """
-    several = any(len(cells(v)) > 1 for row in data["rows"] for v in row["attacks"].values())
-    return _long(data) if several else Fitting(_wide(data), _long(data))
-
-
-def comparison_notes(data: dict[str, Any]) -> RenderableType:
-    """What stands under the comparison table: the threat model and the definitions."""
-    return Group(*(Text(clean(note, 1000), style="dim") for note in footnotes(data)))
-
-
-def _wide(data: dict[str, Any]) -> Table:
-    names = attack_names(data)
-    table = plain_table(("model", "left"), ("accuracy\n%", "right"))
-    for name in names:
-        title = clean(column_title(name), 24)
-        table.add_column(Text(f"{title}\nsuccess %"), justify="right")
-        table.add_column(Text(f"{title}\nrobust %"), justify="right")
-    for row in data["rows"]:
-        line: list[RenderableType] = [
-            Text(clean(row["model"], 40)),
-            _figure(row["accuracy"], row["accuracy_ci95"]),
+def comparison_table(table: Table) -> RenderableType:
+    """The comparison table, each rate with its interval, without its footnotes."""
+    return rate_table(
+        [
+            ModelRates(
+                row["model"],
+                _rate(row["accuracy"], row["accuracy_ci95"]),
+                {
+                    name: [
+                        Level(
+                            cell["eps"],
+                            _rate(cell["success_rate"], cell["success_ci95"]),
+                            _rate(cell["robust_accuracy"], cell["robust_ci95"]),
+                        )
+                        for cell in cells
+                    ]
+                    for name, cells in row["attacks"].items()
+                },
+            )
+            for row in table["rows"]
         ]
-        for name in names:
-            found = cells(row["attacks"][name]) if name in row["attacks"] else []
-            for kind, bounds in _KINDS:
-                line.append(_figure(found[0][kind], found[0][bounds]) if found else Text("–"))
-        table.add_row(*line)
-    return table
-
-
-_KINDS = (("success_rate", "success_ci95"), ("robust_accuracy", "robust_ci95"))
-
-
-def _long(data: dict[str, Any]) -> Table:
-    table = plain_table(
-        ("model", "left"), ("attack", "left"), ("success %", "right"), ("robust %", "right")
     )
-    for row in data["rows"]:
-        model = Text(clean(row["model"], 40))
-        table.add_row(
-            model, Text("none", style="dim"), "", _beside(row["accuracy"], row["accuracy_ci95"])
-        )
-        for name in row["attacks"]:
-            found = cells(row["attacks"][name])
-            for cell in found:
-                title = clean(column_title(name), 24)
-                if len(found) > 1:
-                    title += f", ε {format_budget(cell['eps'])}"
-                figures = [_beside(cell[kind], cell[bounds]) for kind, bounds in _KINDS]
-                table.add_row("", Text(title), *figures)
-    return table
 
 
-def _beside(value: float | None, bounds: list[float] | None) -> Text:
-    figure = Text(percent(value))
-    if bounds:
-        figure.append(f"  {f'{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}':>10}", style="dim")
-    return figure
+def comparison_notes(table: Table) -> RenderableType:
+    """The footnotes of the comparison table: the threat model and the definitions."""
+    return Group(*dim_lines(footnotes(table)))
 
 
-def _figure(value: float | None, bounds: list[float] | None) -> Text:
-    figure = Text(percent(value))
-    if bounds:
-        figure.append(f"\n{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}", style="dim")
-    return figure
+def _rate(share: float | None, bounds: Interval | None) -> Rate:
+    interval = f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}" if bounds else ""
+    return Rate(percent(share), interval)

@@ -16,7 +16,7 @@ _CONSOLE = Console(
 
 
 def lines_of(renderable: RenderableType, width: int) -> list[list[Segment]]:
-    """What Rich makes of a renderable at a width."""
+    """A renderable as lines of segments of at most ``width`` cells."""
     options = _CONSOLE.options.update(width=max(width, 1), height=None)
     return _CONSOLE.render_lines(renderable, options, pad=False)
 

@@ -1,24 +1,26 @@
-"""What a run has told, and the last lines of its worker's own output."""
+"""A run's notices, and the last lines of its worker's log."""
 
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from runs.events import Event
+from runs.event_types import LogEvent
 from runs.store import Run
 from tui.render.text import clean
 
 
-def notice_lines(notices: Iterable[Event]) -> list[str]:
-    """``11-22 18:40:05  out of memory: …``, for each ``log`` event, in UTC as the ids of runs are;
-    harmless for a terminal."""
-    return [clean(f"{_clock(one['t'])}  {one.get('message')}", 500) for one in notices]
+def notice_lines(notices: Iterable[LogEvent]) -> list[str]:
+    """``11-22 18:40:05  out of memory: …`` for each ``log`` event; harmless for a terminal.
+
+    Times are in UTC, as in the ids of runs.
+    """
+    return [clean(f"{_clock(notice['t'])}  {notice.get('message')}", 500) for notice in notices]
 
 
 def _clock(t: float) -> str:
     try:
         return datetime.fromtimestamp(t, UTC).strftime("%m-%d %H:%M:%S")
-    except (OverflowError, ValueError, OSError):  # what somebody else wrote
+    except (OverflowError, ValueError, OSError):  # a foreign file may hold any number
         return "?"
 
 

@@ -1,4 +1,6 @@
-"""The common shape of the Rich tables, and a table that fits its width."""
+"""The common shape of the Rich tables and their notes, and a table that fits its width."""
+
+from collections.abc import Iterable
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -6,17 +8,24 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from tui.render.text import clean
+
 
 def plain_table(*columns: tuple[str, str]) -> Table:
-    """An airy table; columns are (title, justify)."""
+    """A table without vertical lines; a column is (title, justify)."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for title, justify in columns:
         table.add_column(Text(title), justify=justify, no_wrap=title != "model")  # type: ignore[arg-type]
     return table
 
 
+def dim_lines(notes: Iterable[str]) -> list[Text]:
+    """The notes under a table."""
+    return [Text(clean(note, 1000), style="dim") for note in notes]
+
+
 class Fitting:
-    """The first renderable where it has room, else the second."""
+    """The first table where it fits the width, else the second."""
 
     def __init__(self, first: Table, second: Table) -> None:
         self._first, self._second = first, second

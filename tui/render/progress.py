@@ -3,20 +3,35 @@
 The headless commands and the screen share it. Knows no terminal.
 """
 
+from typing import NamedTuple
+
 from runs.errors import UserError
-from runs.events import Event
+from runs.event_types import AttackEvent, Event, MetricEvent, ProgressEvent
 from runs.snapshot import Snapshot
 from runs.store import Run
-from tui.render.text import duration, megabytes, percent
+from tui.render.text import clean, duration, megabytes, percent
+
+STARTING = "starting, or waiting for the device"
+STALLED_S = 60
+"""A run without progress for so long is reported as stalled."""
+
+
+class Work(NamedTuple):
+    """A progress bar: its title, what is done of the total, and the text beside it."""
+
+    title: str
+    done: float
+    total: float
+    text: str
 
 
 def label(run: Run) -> str:
-    """What the run is called in a line: its mode, else its kind."""
+    """The run's name in a line: its role, else its mode, else its kind."""
     return run.role or run.mode or run.kind
 
 
-def telling(run: Run, event: Event) -> str | None:
-    """The line for an event that is worth one for ever; None for the others."""
+def event_line(run: Run, event: Event) -> str | None:
+    """The line that reports an event for good; None for an event that has none."""
     match event["kind"]:
         case "started" if "device" in event:
             resumed = event.get("resumed_from")
@@ -38,7 +53,7 @@ def telling(run: Run, event: Event) -> str | None:
     return None
 
 
-def epoch_line(run: Run, event: Event) -> str:
+def epoch_line(run: Run, event: MetricEvent) -> str:
     """``robust  epoch 3/9  loss 3.4124  clean  31.2 %  robust  17.0 %  3 m 45 s``: 80 columns."""
     values = event["values"]
     epochs = run.raw_spec.get("epochs", "?")
@@ -51,61 +66,106 @@ def epoch_line(run: Run, event: Event) -> str:
     )
 
 
-def _downloaded(progress: Event) -> str:
-    return f"{megabytes(progress['done'])} of {megabytes(progress['total'])}"
-
-
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def bars(run: Run, snapshot: Snapshot) -> list[tuple[str, float, float, str]]:
-    """Title, done, total and what stands beside it, for each bar of a run at work."""
-    found: list[tuple[str, float, float, str]] = []
+def bars(run: Run, snapshot: Snapshot) -> list[Work]:
+    """The bars of a run at work: of a training for all epochs and this epoch, else one a task."""
     progress = snapshot.progress
-    if progress and progress["task"] == "download":
-        found.append(("download", progress["done"], progress["total"], _downloaded(progress)))
-    elif progress and isinstance(progress.get("epoch"), int):
-        epochs = int(progress.get("epochs") or 1)
-        share = progress["done"] / max(progress["total"], 1)
-        training = progress["task"] == "train"
-        whole = progress["epoch"] + (share if training else 1)
-        found.append(
-            (
-                f"{label(run)} epoch {progress['epoch'] + 1}/{epochs}",
-                whole,
-                epochs,
-                f"ETA {duration(left_s(progress))}",
-            )
-        )
-        rate = progress.get("rate")
-        speed = f"{rate:.1f} batches/s" if rate else ""
-        found.append((f"  {progress['task']}", progress["done"], progress["total"], speed))
-    for (model, attack), event in snapshot.attacks.items():
-        # Of those still under attack nobody knows: no share is told before the end.
-        told = f"{event['successes']:,} of {event['total']:,}  {event['rate']:.0f} img/s"
-        if "cell" not in event:
-            told += f"  ETA {duration(left_s(event))}"
-        found.append((f"{model} {attack}", event["done"], event["total"], told))
-    if progress and progress["task"] in ("reading", "sanity"):
-        told = f"{progress['done']:,} of {progress['total']:,} {progress.get('unit') or ''}"
-        found.append((progress["task"], progress["done"], progress["total"], told))
-    return found
+    shown: list[Work] = []
+    if progress is not None:
+        shown += _training_bars(run, progress)
+    shown += [_attack_bar(event) for event in snapshot.attacks.values()]
+    if progress is not None and progress["task"] in ("reading", "sanity"):
+        text = f"{progress['done']:,} of {progress['total']:,} {progress.get('unit') or ''}"
+        shown.append(Work(progress["task"], progress["done"], progress["total"], text))
+    return shown
 
 
-def left_s(event: Event) -> float | None:
-    """Seconds to the end of a training, as the worker reckons in its ``progress`` events; to that
-    of one attack, by its speed so far."""
-    left = event.get("eta_s")
+def current_work(run: Run, snapshot: Snapshot) -> Work | None:
+    """The one bar for the current task of a run; None where no task has reported progress."""
+    running = [event for event in snapshot.attacks.values() if "cell" not in event]
+    if run.kind == "attack" and running:
+        event = running[-1]
+        title = clean(f"{event['model']} {event['attack']}", 40)
+        return Work(title, event["done"], event["total"], _attack_pace(event))
+    progress = snapshot.progress
+    if progress is None:
+        return None
+    task = clean(progress["task"], 20)
+    epoch = _epoch_title(run, progress)
+    if epoch is None:
+        return Work(task, progress["done"], progress["total"], "")
+    title = epoch if progress["task"] == "train" else f"{epoch} {task}"
+    text = "  ".join(filter(None, [training_pace(progress), _eta(progress)]))
+    return Work(title, progress["done"], progress["total"], text)
+
+
+def _training_bars(run: Run, progress: ProgressEvent) -> list[Work]:
+    done, total = progress["done"], progress["total"]
+    if progress["task"] == "download":
+        return [Work("download", done, total, download_text(progress))]
+    title = _epoch_title(run, progress)
+    if title is None:
+        return []
+    share = done / max(total, 1) if progress["task"] == "train" else 1
+    epochs = progress.get("epochs") or 1
+    return [
+        Work(title, progress["epoch"] + share, epochs, _eta(progress)),
+        Work(f"  {progress['task']}", done, total, training_pace(progress)),
+    ]
+
+
+def _epoch_title(run: Run, progress: ProgressEvent) -> str | None:
+    """``robust epoch 3/9``; None for a task that is no part of an epoch."""
+    if not isinstance(progress.get("epoch"), int):
+        return None
+    return f"{clean(label(run), 20)} epoch {progress['epoch'] + 1}/{progress.get('epochs') or 1}"
+
+
+def _attack_bar(event: AttackEvent) -> Work:
+    # Success is a count until the attack has ended: images still under attack may yet fall.
+    text = f"{event['successes']:,} of {event['total']:,}  {_attack_pace(event)}"
+    return Work(f"{event['model']} {event['attack']}", event["done"], event["total"], text)
+
+
+def _attack_pace(event: AttackEvent) -> str:
+    speed = f"{event['rate']:,.0f} img/s"
+    return speed if "cell" in event else f"{speed}  {_eta(event)}"
+
+
+def training_pace(progress: ProgressEvent) -> str:
+    """``2.0 batches/s``; empty where the rate is unknown."""
+    rate = progress.get("rate")
+    return f"{rate:.1f} batches/s" if rate else ""
+
+
+def _eta(event: ProgressEvent | AttackEvent) -> str:
+    return f"ETA {duration(left_s(event))}"
+
+
+def download_text(progress: ProgressEvent) -> str:
+    """``37.5 MB of 169.0 MB``."""
+    return f"{megabytes(progress['done'])} of {megabytes(progress['total'])}"
+
+
+def left_s(event: ProgressEvent | AttackEvent) -> float | None:
+    """Seconds to the end, or None where they are unknown.
+
+    Of a training: the worker's own estimate. Of an attack: by its speed so far.
+    """
     if event["kind"] == "attack":
-        to_do, rate = event["total"] - event["done"], event["rate"]
-        left = to_do / rate if rate > 0 else None
+        rate = event["rate"]
+        left = (event["total"] - event["done"]) / rate if rate > 0 else None
+    else:
+        left = event.get("eta_s")
     return left if isinstance(left, int | float) and 0 <= left < 1e9 else None
 
 
 def trains_on(run: Run) -> str | None:
-    """What the adversarial images of a training, or of a study's, are made with."""
-    from runs.spec import AttackSpec, StudySpec  # pydantic: not for every list of runs
+    """The attack on the training batches, of a study on those of its robust run; else None."""
+    from runs.spec import AttackSpec, StudySpec  # imports pydantic: too slow for a list of runs
 
     try:
         spec = run.spec
@@ -117,12 +177,20 @@ def trains_on(run: Run) -> str | None:
 
 
 def waiting(run: Run, snapshot: Snapshot) -> str | None:
-    """Why nothing moves, where nothing does."""
+    """Why a run makes no progress; None where it makes some, or has ended."""
     beat = snapshot.heartbeat
     if not beat or snapshot.ended:
         return None
     if beat.get("phase") == "queued" and snapshot.started is None and run.kind != "study":
-        return f"{label(run)}: starting, or waiting for the device"
-    if beat.get("stalled_s", 0) > 60 and run.kind != "study":
-        return f"{label(run)}: no progress for {duration(beat['stalled_s'])}"
+        return f"{label(run)}: {STARTING}"
+    if reason := stalled(run, snapshot):
+        return f"{label(run)}: {reason}"
     return None
+
+
+def stalled(run: Run, snapshot: Snapshot) -> str | None:
+    """``no progress for 2 m 05 s``; None below a minute, and for a study, which only waits."""
+    seconds = snapshot.heartbeat.get("stalled_s", 0) if snapshot.heartbeat else 0
+    if run.kind == "study" or seconds <= STALLED_S:
+        return None
+    return f"no progress for {duration(seconds)}"

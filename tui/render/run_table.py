@@ -1,40 +1,43 @@
 """Rich tables of runs and of a training's checkpoints. Data in, renderables out."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from runs.formats import percent
+from runs.result_types import KeptCheckpoint
 from tui.render.palette import TERMINAL
 from tui.render.plain_table import plain_table
 from tui.render.text import ago, clean
 from tui.render.text import percent as short_percent
 
 
-def kept_checkpoints(result: dict[str, Any]) -> RenderableType:
-    """What a training has kept: validation figures, hence not those of the comparison."""
+def kept_checkpoints(checkpoints: Mapping[str, KeptCheckpoint]) -> RenderableType:
+    """The checkpoints of a training. Figures are of the validation split, not of the test split."""
     table = plain_table(
         ("checkpoint", "left"), ("epoch", "right"), ("monitored", "left"), ("validation %", "right")
     )
-    for name, kept in result.get("checkpoints", {}).items():
+    for name, kept in checkpoints.items():
+        value = kept.get("value")
         table.add_row(
             clean(name),
             str(kept["epoch"] + 1),
-            clean(kept["monitor"] or ""),
-            percent(kept["value"]) if kept["value"] is not None else "",
+            clean(kept.get("monitor") or ""),
+            "" if value is None else percent(value),
         )
     return table
 
 
 def state_text(state: str) -> Text:
-    """The state with its glyph: colour is never the only sign."""
+    """The state with its glyph: colour is never its only sign."""
     glyph, style = TERMINAL.state(state)
     return Text(f"{glyph} {state}", style=style)
 
 
 def run_list(rows: list[dict[str, Any]]) -> RenderableType:
-    """The runs of a home, children indented under their study."""
+    """The runs of a home; children are indented under their study."""
     table = plain_table(
         ("id", "left"),
         ("state", "left"),

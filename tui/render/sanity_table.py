@@ -1,37 +1,40 @@
 """The sanity panel as a Rich table. Data in, renderables out."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from runs.result_types import SanityCheck, Verdict
 from tui.render.text import clean
 
 
-def sanity(checks: list[dict[str, Any]]) -> RenderableType:
-    """The sanity panel: a line a check with its figure; what to do under those that don't pass."""
+def sanity(checks: Sequence[SanityCheck]) -> RenderableType:
+    """The sanity panel: a line for each check with its figure, and its advice below it."""
     counts = [
-        (sum(check["verdict"] == v for check in checks), word) for v, (word, _) in _SAID.items()
+        (sum(check["verdict"] == verdict for check in checks), word)
+        for verdict, (word, _) in _VERDICTS.items()
     ]
-    told = ", ".join(f"{count} {word}" for count, word in counts if count)
+    summary = ", ".join(f"{count} {word}" for count, word in counts if count)
     table = Table.grid(padding=(0, 2, 0, 0))
     for check in checks:
-        _, style = _SAID[check["verdict"]]
+        _, style = _VERDICTS[check["verdict"]]
         value = check.get("value")
         figure = "" if value is None else f"{value + 0.0:.3g} {check.get('unit') or ''}"
         name = Text(clean(check["check"], 60))
-        if check.get("advice"):
-            whose = f"{check['model']}: " if check.get("model") else ""
-            name.append(f"\n{clean(whose + check['advice'], 300)}", style="dim")
+        if advice := check.get("advice"):
+            model = f"{check['model']}: " if check.get("model") else ""
+            name.append(f"\n{clean(model + advice, 300)}", style="dim")
         verdict = Text("skip" if check["verdict"] == "skipped" else check["verdict"], style=style)
         table.add_row(verdict, Text(clean(figure, 30), style=style), name)
-    return Group(Text(f"sanity: {told or 'no checks'}"), table)
+    return Group(Text(f"sanity: {summary or 'no checks'}"), table)
 
 
-_SAID = {
+_VERDICTS: dict[Verdict, tuple[str, str]] = {
     "pass": ("passed", "dim"),
     "warn": ("warned", "yellow"),
     "fail": ("failed", "bold red"),
     "skipped": ("skipped", "dim"),
 }
+"""The word for a verdict in the summary, and its style."""

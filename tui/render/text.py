@@ -1,4 +1,4 @@
-"""Text from files made harmless for a terminal, and figures made short for a person."""
+"""Makes text from files harmless for a terminal, and figures short for a person."""
 
 import re
 import time
@@ -30,7 +30,7 @@ def duration(seconds: float | None) -> str:
 
 
 def speed(result: Mapping[str, Any]) -> str | None:
-    """How fast a training went: ``5,120 images/s, 28.1 TFLOP/s, …``; None where nobody counted."""
+    """Speed of a training: ``5,120 images/s, 28.1 TFLOP/s, …``; None where it was not counted."""
     keys = ("images_per_second", "flops_per_second", "flop_utilisation")
     images, flops, share = (result.get(key) for key in keys)
     if not (
@@ -46,7 +46,7 @@ def speed(result: Mapping[str, Any]) -> str | None:
 
 
 def ago(moment: float) -> str:
-    """How long ago a unix time was."""
+    """The time since a unix time, as :func:`duration` words it."""
     return duration(time.time() - moment)
 
 
@@ -61,7 +61,7 @@ def megabytes(count: float) -> str:
 
 
 def short_ago(moment: float, now: float) -> str:
-    """How long before ``now`` a unix time was, in one unit: ``7 m``, ``3 h``, ``12 d``."""
+    """The time from a unix time to ``now``, in one unit: ``7 m``, ``3 h``, ``12 d``."""
     seconds = max(0, round(now - moment))
     for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
         if seconds >= size:
@@ -70,7 +70,7 @@ def short_ago(moment: float, now: float) -> str:
 
 
 def home_short(path: object) -> str:
-    """A path with the user's own folder as ``~``."""
+    """A path with ``~`` for the user's home folder."""
     from pathlib import Path
 
     whole, own = str(path), str(Path.home())

@@ -1,6 +1,6 @@
-"""Colours: the themes of the screen, and the palette that a theme gives to what is drawn.
+"""The themes of the screen, and the palette of each theme.
 
-Nothing is said in colour alone; ``advtui-plain`` has none, and reads the same.
+Colour is never the only sign of a meaning: ``advtui-plain`` has no colours and loses nothing.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -71,8 +71,8 @@ def palette_of(app: "App[Any]") -> Palette:
     colours = app.theme_variables
 
     def colour(name: str, instead: str) -> str:
-        found = colours.get(name, instead)
-        return found if found.startswith("#") else instead
+        value = colours.get(name, instead)
+        return value if value.startswith("#") else instead
 
     series: tuple[str, ...]
     if theme.name == PLAIN.name:

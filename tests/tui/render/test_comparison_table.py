@@ -11,7 +11,7 @@ from tui.render.sanity_table import sanity
 def test_a_hostile_model_name_is_shown_and_not_obeyed() -> None:
     hostile = "[/foo][@click=app.quit]x\x1b]0;t\x07"
     cell = attack_cell(eps=0.1, n=10, correct=8, successes=3, robust=5)
-    one = row(model=hostile, run="r", checkpoint="last", n=10, correct=8, attacks={"pgd": cell})
+    one = row(model=hostile, run="r", checkpoint="last", n=10, correct=8, attacks={"pgd": [cell]})
     console = Console(width=140, markup=False, force_terminal=False)
     with console.capture() as shown:
         console.print(comparison(table({"data": "d", "n": 10, "seed": 0, "attacks": []}, [one])))
@@ -28,7 +28,8 @@ def test_no_figure_of_the_table_is_ever_cut(attacks: int, width: int, is_long: b
         f"pgd-attack{n}": attack_cell(eps=0.03, n=1000, correct=1000, successes=900 + n, robust=n)
         for n in range(attacks)
     }
-    one = row(model="Best robust", run="r", checkpoint="last", n=1000, correct=1000, attacks=cells)
+    levels = {name: [cell] for name, cell in cells.items()}
+    one = row(model="Best robust", run="r", checkpoint="last", n=1000, correct=1000, attacks=levels)
     console = Console(width=width)
     with console.capture() as shown:
         console.print(comparison(table({"data": "d", "n": 1000, "seed": 0, "attacks": []}, [one])))
