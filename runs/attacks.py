@@ -1,4 +1,4 @@
-"""Attacks by name, as ``--attack`` takes them: each is a threat model's own member of a family."""
+"""The attacks that ``--attack`` names, each under a given threat model."""
 
 from runs.errors import UserError
 from runs.threat_model import PGD, Attack, standard_attacks
@@ -15,17 +15,19 @@ NAMES = {
     "apgd-targeted": "Auto-PGD, 100 steps, targeted DLR loss, the 9 likeliest wrong classes",
     "autoattack": "the standard AutoAttack, by its authors' own code",
 }
-APGD_STEPS = 100  # AutoAttack's
+APGD_STEPS = 100
+"""Steps of APGD in AutoAttack."""
 LIKELIEST = 9
+"""Wrong classes that targeted APGD aims at in AutoAttack."""
 AUTOATTACK_STAGES = ("apgd-ce", "apgd-t", "fab-t", "square")
-"""AutoAttack's four attacks, in their order, by their authors' names."""
+"""The four attacks of AutoAttack, in order, by their names in its authors' code."""
 
 
 def named_attack(name: str, pgd: PGD) -> Attack:
-    """The attack of a name, under the norm, budget and step size of ``pgd``.
+    """The named attack, with the norm, budget and step size of ``pgd``.
 
     Raises:
-        UserError: there is no attack of that name.
+        UserError: the name is unknown; the message lists the names.
     """
 
     def changed(**changes: object) -> PGD:

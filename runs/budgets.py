@@ -1,7 +1,7 @@
-"""Perturbation budgets the way the field writes them: ``8/255``.
+"""Perturbation budgets as the field writes them: ``8/255``.
 
-A budget is a float in the units of the picture, whose pixels lie in [0, 1]. This module turns
-text into such floats and back; what range a budget may have is the spec's business.
+A budget is a float in the units of an image, whose pixels lie in [0, 1]. This module converts text
+to such floats and back; the spec checks their range.
 """
 
 import math
@@ -29,7 +29,7 @@ def parse_budget(text: str | int | float) -> float:
 
 
 def format_budget(value: float) -> str:
-    """A budget as :func:`parse_budget` reads it back: in 255ths, unless a short decimal is it."""
+    """A budget as text that :func:`parse_budget` reads: in 255ths, or as a short decimal."""
     of_255 = round(value * 255, 1)
     is_short = of_255 != int(of_255) and float(f"{value:.3g}") == value
     if 0 < of_255 <= 255 and not is_short and math.isclose(value * 255, of_255, rel_tol=1e-6):

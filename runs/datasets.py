@@ -1,7 +1,7 @@
-"""The data sets: their classes, their files, and whether those files are there and whole.
+"""The data sets: their classes, their files, and a check that the files are complete.
 
-A data set has a name, or is a folder of class folders, known by its absolute path. Looks at
-files only; loading them is the engine's business. The MD5s are those that torchvision checks
+A data set has a name, or is a folder of class folders, identified by its absolute path. This module
+checks files and loads none; the engine loads them. The MD5 sums are those that torchvision checks
 (``torchvision.datasets.CIFAR10`` and ``CIFAR100``).
 """
 
@@ -15,7 +15,7 @@ from runs.errors import NotFoundError
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """What is known of a data set without opening it."""
+    """Facts about a data set, known without opening its files."""
 
     name: str
     title: str
@@ -23,10 +23,12 @@ class Dataset:
     train_images: int = 0
     test_images: int = 0
     mean: tuple[float, float, float] | None = None
-    """Of each channel, in pixels of [0, 1]; with ``std`` its usual normalisation."""
+    """Per channel, in pixels of [0, 1]; with ``std`` the usual normalisation."""
     std: tuple[float, float, float] | None = None
-    folder: str | None = None  # below the data folder; none: comes with a package
+    folder: str | None = None
+    """Its folder below the data folder; None: it comes with a package."""
     md5: tuple[tuple[str, str], ...] = ()
+    """File name and MD5 sum of each file."""
 
 
 DATASETS = {
@@ -82,10 +84,10 @@ ALTERNATIVES = "name a folder that holds it with --data-dir, or try --preset dem
 
 
 def dataset_of(data: str) -> Dataset:
-    """What is known of a named data set, or of a folder of class folders.
+    """The facts about a named data set, or about a folder of class folders.
 
     Raises:
-        NotFoundError: the folder is not there or holds no class folders.
+        NotFoundError: the folder is absent or holds no class folders.
     """
     if data in DATASETS:
         return DATASETS[data]
@@ -94,12 +96,12 @@ def dataset_of(data: str) -> Dataset:
 
 
 def class_folders(folder: Path) -> list[str]:
-    """Names of a folder's class folders, in the order of the classes: 0, 1, 2, …
+    """Names of a folder's class folders, in the order of the classes 0, 1, 2, …
 
-    Sorted by name; if all names are whole numbers, by number (10 comes after 9).
+    The order is by name; where all names are whole numbers, by number (10 comes after 9).
 
     Raises:
-        NotFoundError: the folder is not there, or holds fewer than two folders.
+        NotFoundError: the folder is absent, or holds fewer than two folders.
     """
     try:
         with os.scandir(folder) as found:
@@ -108,8 +110,7 @@ def class_folders(folder: Path) -> list[str]:
         raise NotFoundError(f"data folder {folder} can't be read: {error.strerror}") from None
     if len(names) < 2:
         raise NotFoundError(
-            f"{folder} is no folder of class folders: each class needs a folder of its own, and "
-            f"it holds {len(names)}"
+            f"{folder} holds {len(names)} class folders: at least two are needed, one for each class"
         )
     return sorted(names, key=int if all(map(_is_number, names)) else None)
 
@@ -119,21 +120,21 @@ def _is_number(name: str) -> bool:
 
 
 def data_folder(home: Path, data_dir: str | None) -> Path:
-    """Where data sets lie: ``--data-dir``, else ``data`` in the home."""
+    """The folder of the data sets: ``--data-dir``, else ``data`` in the home."""
     return Path(data_dir).expanduser() if data_dir else home / "data"
 
 
 def missing_files(name: str, folder: Path) -> list[str]:
-    """Names of the data set's files that are absent from ``folder``."""
+    """Names of the data set's files that ``folder`` lacks."""
     dataset = DATASETS[name]
     return [file for file, _ in dataset.md5 if not (folder / str(dataset.folder) / file).is_file()]
 
 
 def check_data(name: str, home: Path, data_dir: str | None) -> bool:
-    """Whether the data set is there and whole. Without ``--data-dir`` it may be absent: False.
+    """Whether the data set is complete; without ``--data-dir`` it may be absent (False).
 
     Raises:
-        NotFoundError: a folder named by the user lacks the data set, or a file is damaged.
+        NotFoundError: a folder that the user named lacks the data set, or a file is damaged.
     """
     dataset = dataset_of(name)
     if dataset.folder is None:
@@ -144,7 +145,7 @@ def check_data(name: str, home: Path, data_dir: str | None) -> bool:
     missing = missing_files(name, folder)
     if missing and data_dir is not None:
         raise NotFoundError(
-            f"{folder} holds no whole {dataset.title}: {dataset.folder}/{missing[0]} is missing. "
+            f"{folder} does not hold {dataset.title}: {dataset.folder}/{missing[0]} is missing. "
             f"--data-dir names the folder above {dataset.folder}"
         )
     if missing:

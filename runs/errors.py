@@ -1,4 +1,4 @@
-"""Errors that are sentences for a person, with the exit code that a command ends with."""
+"""Errors that are sentences for a person, each with the exit code of the command."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -7,7 +7,7 @@ EXIT_INTERRUPTED = 130
 
 
 class UserError(Exception):
-    """The request can't be carried out as it was put; the message says why and what to do."""
+    """A request that can't be carried out; the message says why, and what to do."""
 
     exit_code = EXIT_USAGE
 

@@ -1,8 +1,8 @@
-"""What happens in a run, one JSON object a line.
+"""``events.jsonl``: what happens in a run, one JSON object per line.
 
-One writer appends, each line in one ``os.write`` under ``O_APPEND``, so that readers see whole
-lines whatever happens to the writer; readers keep a byte offset and hold back an unfinished last
-line. Life-cycle events are flushed to the disk, the others left to the system.
+One writer appends each line with one ``os.write`` under ``O_APPEND``, so that readers see whole
+lines even if the writer is killed. Readers keep a byte offset and hold back an unfinished last
+line. Life-cycle events are flushed to the disk; the system writes the others when it likes.
 """
 
 import json
@@ -105,7 +105,7 @@ class EventWriter:
 
 
 class EventReader:
-    """Reads a growing ``events.jsonl``: each call of :meth:`new` returns what came since."""
+    """Reads a growing ``events.jsonl``: :meth:`new` returns the events since its last call."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -116,8 +116,8 @@ class EventReader:
     def new(self, max_bytes: int = -1) -> list[Event]:
         """Whole events since the last call; torn, foreign and unversioned lines are skipped.
 
-        With ``max_bytes`` about so many bytes at a time: :attr:`has_more` says whether to come
-        back at once.
+        With ``max_bytes`` it reads about this many bytes; :attr:`has_more` says whether more are
+        waiting.
         """
         try:
             with self._path.open("rb") as stream:
@@ -146,7 +146,7 @@ def last_events(
 ) -> list[Event]:
     """The events in about the last ``tail_bytes`` of the file, oldest first.
 
-    Looks further back until one of them passes ``holding``.
+    It reads further back until one of them passes ``holding``.
     """
     try:
         with path.open("rb") as stream:
@@ -162,7 +162,7 @@ def last_events(
 
 
 def epoch_metrics(path: Path) -> list[MetricEvent]:
-    """The ``metric`` events of whole epochs, of all attempts; cheap also for a long file."""
+    """The metrics of whole epochs, of all attempts; fast also for a long file."""
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError:

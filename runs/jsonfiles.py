@@ -1,4 +1,4 @@
-"""Plain JSON files: values that JSON can hold, and files that are never seen half written."""
+"""JSON files: values that JSON can hold, and files that no reader sees half written."""
 
 import json
 import math
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 RUN_HEADER = "run"
-"""Key under which a run's spec.json keeps id, creation time and parent; not part of the spec."""
+"""Key of the id, creation time, parent and role in spec.json; not a field of the spec."""
 
 
 def plain(value: Any) -> Any:
-    """``value`` with NaN and infinities, which JSON has no word for, as None."""
+    """``value`` with None in place of NaN and infinities, which JSON can't hold."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -24,7 +24,7 @@ def plain(value: Any) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write an object; readers see the old file or the new."""
+    """Replace a file by an object; a reader sees the old file or the new one."""
     text = json.dumps(plain(value), indent=2, ensure_ascii=False)
     with replacing(path) as stream:
         stream.write(f"{text}\n".encode())
@@ -32,7 +32,11 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A stream beside ``path`` that is flushed and moved into place; on an error it is dropped."""
+    """A stream whose content replaces ``path`` atomically: the one way to replace a file.
+
+    The content is written to a file beside it, flushed to the disk and renamed. After an error the
+    old file stays.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("wb") as stream:
@@ -45,7 +49,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None where the file is absent, unreadable or holds no object."""
+    """The object of a JSON file; None if the file is absent, unreadable or holds something else."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

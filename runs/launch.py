@@ -31,10 +31,10 @@ STOP_FILE = "stop"
 def begin(
     store: Store, spec: "AnySpec", tags: Sequence[str]
 ) -> tuple[Run, subprocess.Popen[bytes]]:
-    """Check what can be checked without torch, create the run, start its worker.
+    """Check what needs no torch, create the run, and start its worker.
 
     Raises:
-        UserError: the data or the home is not as it must be; nothing is left of the run.
+        UserError: the data is missing or damaged, or the home can't be written; no run remains.
     """
     from runs.datasets import check_data
 
@@ -48,10 +48,10 @@ def create_and_start(
     tags: Sequence[str],
     after: Sequence[Run] = (),
 ) -> tuple[Run, subprocess.Popen[bytes]]:
-    """Create a run and start its worker, which lets the runs of ``after`` go first.
+    """Create a run and start its worker, which waits until the runs of ``after`` have ended.
 
     Raises:
-        UserError: the home is not as it must be; nothing is left of the run.
+        UserError: the home can't be written; no run remains.
     """
     run = store.create(spec)
     try:
@@ -89,7 +89,7 @@ def start_worker(run: Run, after: Sequence[Run] = ()) -> subprocess.Popen[bytes]
 
 
 def record_worker(run: Run) -> None:
-    """Called by a worker: write launch.json, who carries the run out."""
+    """Write launch.json, the identity of this process as the run's worker."""
     scheduler = os.environ.get("SLURM_JOB_ID")
     write_json(
         run.path / "launch.json",
@@ -118,7 +118,7 @@ def _boot_id() -> str:
 
 
 def worker_pid(run: Run) -> int | None:
-    """The worker's pid where it is a live process of this host; None where it isn't."""
+    """The worker's pid if it is a live process of this host, else None."""
     import psutil
 
     launch = read_json(run.path / "launch.json") or {}
@@ -148,8 +148,8 @@ def is_carried_out(run: Run) -> bool:
 def request_stop(run: Run) -> None:
     """Ask the run's worker to stop at its next step; returns at once.
 
-    Leaves a request file, which a worker on any host finds, and signals the worker where it is
-    a process of this host.
+    Writes a request file, which a worker on any host reads, and signals the worker if it is a
+    process of this host.
     """
     (run.path / STOP_FILE).touch()
     if (pid := worker_pid(run)) is not None:

@@ -1,6 +1,6 @@
-"""Locks among processes, held for as long as a file is open (``flock``).
+"""Locks between processes (``flock``), held as long as a file is open.
 
-The system lets go of them when their process dies, however it dies.
+The system releases a lock when its process ends, also after SIGKILL.
 """
 
 import fcntl
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 class FileLock:
-    """An exclusive lock on a file, which is created where it is absent and never removed."""
+    """An exclusive lock on a file. The file is created if it is absent, and never removed."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def try_acquire(self) -> bool:
-        """Take the lock if nobody has it; True if it is now ours."""
+        """Take the lock if it is free; return whether this process now holds it."""
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -24,10 +24,11 @@ class FileLock:
         return True
 
     def acquire(self) -> None:
-        """Wait for the lock."""
+        """Wait until the lock is free, and take it."""
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
     def release(self) -> None:
+        """Release the lock and close its file."""
         os.close(self._fd)
 
     def __enter__(self) -> "FileLock":

@@ -1,9 +1,9 @@
-"""Lay flags over a preset or a config: a few words that reach several fields of a spec.
+"""Apply flags to the spec of a preset or a config. One flag may change several fields.
 
-``eps`` means the whole threat model: in a train run the attack of the training batches and that
-of the validation, in a study both of these and every attack of the evaluation. ``steps`` and the
-like mean the attack that the run is about: in a train run that of the training batches, in an
-attack run or a study those of the evaluation.
+``norm`` and ``eps`` change the whole threat model: in a train run the attack of the training
+batches and that of the validation, in a study also every attack of the evaluation. ``steps``,
+``step_size``, ``restarts`` and ``loss`` change the attack that the run is about: in a train run
+that of the training batches, in an attack run or a study those of the evaluation.
 """
 
 import re
@@ -18,23 +18,24 @@ from runs.threat_model import Attack
 THREAT = ("norm", "eps")
 STEPS = ("step_size", "steps", "restarts")
 OWN = (*STEPS, "loss")
-_OF_STEPS = (*STEPS, "step_schedule", "momentum", "random_start")
+_STEP_FIELDS = (*STEPS, "step_schedule", "momentum", "random_start")
 OF_ROBUST = (
     *("recipe", "beta", "fast_noise", "mixed_clean", "mixed_targeted"),
     *("awp_gamma", "eps_warmup", "patience"),
 )
-"""Fields of a training that in a study are those of its robust one alone."""
+"""Fields of adversarial training: in a study they change the robust training alone."""
 _BOTH_TRAININGS = frozenset(TrainSpec.model_fields) - frozenset(AttackSpec.model_fields)
-_TAKEN = {"standard": "takes no steps", "fast": "takes one step of length ε"}
-_PART_OF = {
+_FIXED_STEPS = {"standard": "takes no steps", "fast": "takes one step of length ε"}
+_NEEDS = {
     "mixed_clean": ("recipe", "mixed"),
     "mixed_targeted": ("recipe", "mixed"),
     "fast_noise": ("recipe", "fast"),
     "cutout_size": ("augmentation", "cutout"),
     "warmup": ("schedule", "onecycle"),
 }
-"""Fields of a training that say something only where another has this value."""
-_L2_DEFAULT_EPS = 128 / 255  # the field's usual L2 budget on CIFAR
+"""Fields of a training that have an effect only where another field has this value."""
+_L2_DEFAULT_EPS = 128 / 255
+"""The usual L2 budget on CIFAR."""
 
 
 @overload
@@ -46,16 +47,16 @@ def override(spec: StudySpec, changes: Mapping[str, Any]) -> StudySpec: ...
 def override(
     spec: TrainSpec | AttackSpec | StudySpec, changes: Mapping[str, Any]
 ) -> TrainSpec | AttackSpec | StudySpec:
-    """A new spec with ``changes`` laid over ``spec``.
+    """A new spec: ``spec`` with ``changes`` applied.
 
-    A key is a field of the spec, a dotted path (``robust.attack.steps``), or one of the words
-    above. In a study a plain training field (``epochs``, ``width``) reaches both trainings, one
-    of adversarial training (``recipe``, ``patience``) the robust one, and a plain evaluation field
-    (``limit``) the attack.
+    A key is a field of the spec, a dotted path (``robust.attack.steps``), or a word of the module's
+    docstring. In a study a field of training (``epochs``, ``width``) changes both trainings, a
+    field of adversarial training (``recipe``, ``patience``) the robust one, and a field of
+    evaluation (``limit``) the attack.
 
     Raises:
-        UserError: an unknown field, a value out of range, or a word that would change nothing,
-            each named in a sentence.
+        UserError: an unknown field, a value out of range, or a field that would change nothing;
+            the message has a sentence for each.
     """
     fields = spec.model_dump(mode="json")
     threat = {key: changes[key] for key in THREAT if key in changes}
@@ -75,7 +76,7 @@ def override(
 
 
 def _refuse_idle(spec: TrainSpec | AttackSpec | StudySpec, changes: Mapping[str, Any]) -> None:
-    """What is said to trainings that go on without it."""
+    """Refuse changes of fields that have no effect on the trainings that they reach."""
     if isinstance(spec, AttackSpec):
         return
     reached: dict[str, tuple[TrainSpec, ...]]
@@ -85,19 +86,19 @@ def _refuse_idle(spec: TrainSpec | AttackSpec | StudySpec, changes: Mapping[str,
         both = (spec.baseline, spec.robust)
         reached = {"": both, "baseline.": both[:1], "robust.": both[1:]}
         attack, own = "robust.attack.", set()
-    own |= {attack + key for key in _OF_STEPS}
+    own |= {attack + key for key in _STEP_FIELDS}
     for prefix, trainings in reached.items():
-        for field, (owner, value) in _PART_OF.items():
+        for field, (owner, value) in _NEEDS.items():
             idle = all(getattr(training, owner) != value for training in trainings)
             if prefix + field in changes and idle:
-                raise UserError(f"{prefix}{field} is part of {owner} {value!r}: choose that too")
+                raise UserError(f"{prefix}{field} needs {owner} {value!r}: set that too")
     recipe = (spec if isinstance(spec, TrainSpec) else spec.robust).recipe
     start = f"{attack}random_start"
     if recipe == "trades" and start in changes:
-        raise UserError(f"{start}: recipe 'trades' begins at Gaussian noise around the image")
-    if recipe in _TAKEN and (idle_words := sorted(own & set(changes))):
-        key, taken = idle_words[0], _TAKEN[recipe]
-        raise UserError(f"{key}: recipe {recipe!r} {taken}; pgd-at takes as many")
+        raise UserError(f"{start}: recipe 'trades' starts at Gaussian noise around the image")
+    if recipe in _FIXED_STEPS and (idle_keys := sorted(own & set(changes))):
+        key, steps = idle_keys[0], _FIXED_STEPS[recipe]
+        raise UserError(f"{key}: recipe {recipe!r} {steps}; recipe 'pgd-at' has this setting")
 
 
 def _paths(spec: TrainSpec | AttackSpec | StudySpec, key: str) -> list[list[str]]:
@@ -150,7 +151,7 @@ def _attacks(fields: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _change_pgd(pgd: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    """``eps`` without ``step_size`` keeps the step's share of ε."""
+    """Change one attack in place; ``eps`` without ``step_size`` keeps the step's share of ε."""
     changes = dict(changes)
     before = pgd["eps"]
     share = pgd["step_size"] / before if before else 0.25

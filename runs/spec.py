@@ -1,8 +1,7 @@
-"""What can be asked for: train, attack, study.
+"""The specs: what a train run, an attack run or a study is asked to do.
 
-Specs are frozen and validated; unknown fields are refused by name; plain JSON keeps them. They
-say *what*, never *how*: no function of this module does any work. Pictures lie in [0, 1] and
-every budget is in those units.
+Specs are frozen and validated; unknown fields are refused by name; they are stored as plain JSON.
+A spec says *what*, never *how*: no function of this module does any work.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +40,7 @@ ROBUST_RECIPES: tuple[str, ...] = get_args(Recipe)[1:]
 """Recipes that go with mode robust; ``standard`` goes with baseline."""
 
 AWP_GAMMA = 0.005
-"""What ``--awp`` sets where a preset has no γ: that of TRADES-AWP in Wu et al.'s code (2020)."""
+"""The γ of ``--awp`` where a preset has none: of TRADES-AWP in the code of Wu et al. (2020)."""
 
 Activation = Literal["relu", "silu"]
 
@@ -56,7 +55,7 @@ def _either(names: Sequence[str]) -> str:
 
 
 class Job(Spec):
-    """What every kind of run can be told."""
+    """The fields of every kind of run."""
 
     name: str | None = Field(None, min_length=1, max_length=200, description=FIELD_HELP["name"])
     device: Device = Field("auto", description=FIELD_HELP["device"])
@@ -118,7 +117,7 @@ class TrainSpec(Job):
 
     @property
     def crafting(self) -> str:
-        """What the images of a training batch are attacked with, in the field's words."""
+        """The attack on the images of a training batch, in the field's words."""
         attack = self.attack
         match self.recipe:
             case "standard":
@@ -182,14 +181,14 @@ class CheckpointRef(Spec):
 
     @property
     def file(self) -> str:
-        """Where it lies, below the home: ``runs/ID/checkpoints/best_clean.ckpt``."""
+        """Its path below the home: ``runs/ID/checkpoints/best_clean.ckpt``."""
         return f"runs/{self.run}/checkpoints/{self.checkpoint}.ckpt"
 
 
 class ModelRef(Spec):
     """A network that advtui did not train, with the label of its row in the table.
 
-    It maps RGB pictures, (N, 3, H, W), to logits, (N, classes).
+    The network maps RGB pictures (N, 3, H, W) to logits (N, classes).
     """
 
     factory: str = Field(
@@ -212,7 +211,7 @@ class ModelRef(Spec):
 
 
 class AttackSpec(Job):
-    """Attack checkpoints, or a user's own networks, on the test split, and count."""
+    """One attack run: attacks on checkpoints, or on a user's own networks, on the test split."""
 
     kind: Literal["attack"] = "attack"
     checkpoints: tuple[CheckpointRef, ...] = Field((), description=FIELD_HELP["checkpoints"])
@@ -255,11 +254,11 @@ class AttackSpec(Job):
 
     @property
     def references(self) -> "tuple[CheckpointRef | ModelRef, ...]":
-        """What is attacked, in the order of the rows."""
+        """The models under attack, in the order of the rows."""
         return (*self.checkpoints, *self.models)
 
     def levels(self, attack: Attack) -> tuple[Attack, ...]:
-        """The attack at each ε, its step the same share of ε."""
+        """The attack at each ε; the step size keeps its share of ε."""
         if not self.epsilons:
             return (attack,)
         share = attack.pgd.step_size / attack.pgd.eps if attack.pgd.eps else 0.25
@@ -276,9 +275,9 @@ class AttackSpec(Job):
 
 
 class StudySpec(Job):
-    """Baseline, robust, attacks, table: three child runs, in order.
+    """A study: three child runs, baseline, robust and attack, in order.
 
-    The job fields of the children (device, threads, data, seed, …) are the study's own.
+    The children take their job fields (device, threads, data, seed, …) from the study.
     """
 
     kind: Literal["study"] = "study"
@@ -295,7 +294,7 @@ class StudySpec(Job):
         return self
 
     def child(self, role: Literal["baseline", "robust", "attack"]) -> TrainSpec | AttackSpec:
-        """The spec of one child, with the study's own job fields."""
+        """The spec of one child, with the study's job fields."""
         own: TrainSpec | AttackSpec = getattr(self, role)
         shared = {field: getattr(self, field) for field in Job.model_fields if field != "name"}
         return own.model_copy(update=shared)

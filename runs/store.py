@@ -1,7 +1,7 @@
-"""The run store: folders below ``HOME/runs``; files are the only truth.
+"""The run store: a folder for each run below ``HOME/runs``. Files are the only state.
 
-Creates, finds, lists and deletes runs, and derives their state from their files. It starts
-nothing and knows nothing of how a run is carried out.
+It creates, finds, lists and deletes runs, and derives their state from their files. It starts
+nothing and does not know how a run is carried out.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ def default_home() -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """One run's folder. Reads its files afresh, except those that are written once."""
+    """One run's folder. Each access reads the file again, except spec.json, which never changes."""
 
     path: Path
 
@@ -68,7 +68,7 @@ class Run:
 
     @cached_property
     def raw_spec(self) -> dict[str, Any]:
-        """spec.json as it stands, {} where it can't be read; cheap, for lists."""
+        """spec.json as it stands; {} if it can't be read. Fast, for lists."""
         return read_json(self.path / "spec.json") or {}
 
     @property
@@ -107,7 +107,7 @@ class Run:
 
     @property
     def role(self) -> str | None:
-        """What a child is to its study: baseline, robust or attack."""
+        """The role of a child in its study: baseline, robust or attack."""
         return self._header.get("role")
 
     @property
@@ -147,11 +147,11 @@ class Run:
         return {**found, "tags": tags if isinstance(tags, list) else []}
 
     def set_meta(self, **fields: Any) -> None:
-        """Replace what a person added: ``tags`` or ``note``."""
+        """Replace ``tags`` or ``note``."""
         write_json(self.path / "meta.json", {**self.meta, **fields})
 
     def state(self, now: float | None = None) -> State:
-        """Derived from result.json, else from the last events."""
+        """The state, derived from result.json, else from the last events."""
         ended = (self.raw_result or {}).get("state")
         if ended in ENDED:
             return ended  # type: ignore[no-any-return]
@@ -163,14 +163,14 @@ class Run:
 
     @property
     def was_started(self) -> bool:
-        """Whether any attempt got past its checks and its queue."""
+        """Whether any attempt has passed its checks and its queue."""
         return any(event["kind"] == "started" for event in EventReader(self.events_path).new())
 
     def checkpoint(self, name: str) -> Path:
         return self.path / "checkpoints" / f"{name}.ckpt"
 
     def checkpoints(self) -> list[str]:
-        """Names of the checkpoints that are there."""
+        """Names of the checkpoints that exist."""
         return [name for name in CHECKPOINTS if self.checkpoint(name).is_file()]
 
 
@@ -228,7 +228,7 @@ class Store:
         return run
 
     def entries(self) -> dict[str, int]:
-        """The ids of all runs, each with the time its folder last changed, in nanoseconds.
+        """The ids of all runs, each with the time of its folder's last change, in nanoseconds.
 
         Raises:
             OSError: the home is absent or can't be read.
@@ -257,10 +257,10 @@ class Store:
         return [child for child in reversed(self.runs()) if child.parent == run.id]
 
     def find(self, word: str) -> Run:
-        """The run that ``word`` names: an id, a unique prefix of one, a name, or ``@1``.
+        """The run that ``word`` names: an id, a unique prefix of an id, a name, or ``@1``.
 
         Raises:
-            NotFoundError: none or several match; the message says which.
+            NotFoundError: no run or several runs match; the message lists them.
         """
         runs = self.runs()
         if match := re.fullmatch(r"@(\d+)", word):
@@ -286,7 +286,7 @@ class Store:
         """Remove a run and its children, or their checkpoints alone.
 
         Raises:
-            UserError: one of them is queued or running, or can't be removed.
+            UserError: a run is queued or running, or can't be removed.
         """
         family = [run, *self.children(run)]
         for member in family:

@@ -24,7 +24,7 @@ TargetRule = Literal["random", "least-likely", "next", "runner-up", "all"]
 
 
 class Spec(BaseModel):
-    """Frozen, keyword-only, and strict about names."""
+    """A frozen, keyword-only model that refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -32,9 +32,9 @@ class Spec(BaseModel):
 class PGD(Spec):
     """Projected gradient descent (Madry et al. 2018, section 2.1) and its family.
 
-    One step of length ε from the image itself is FGSM (Goodfellow et al. 2015); momentum makes it
-    MI-FGSM (Dong et al. 2018). APGD (Croce & Hein 2020) takes norm, budget, steps, restarts and
-    loss from here, and finds its step size and momentum itself.
+    One step of length ε from the image itself is FGSM (Goodfellow et al. 2015); with momentum it
+    is MI-FGSM (Dong et al. 2018). APGD (Croce & Hein 2020) uses norm, budget, steps, restarts and
+    loss, and chooses step size and momentum itself.
     """
 
     norm: Norm = Field("linf", description=FIELD_HELP["norm"])
@@ -65,7 +65,7 @@ class PGD(Spec):
     def describe(self, start: str | None = None, loss: str | None = None) -> str:
         """``PGD-20, L∞, ε = 8/255, step 2/255, 1 restart, random start, cross-entropy``.
 
-        ``start`` and ``loss``: words for those of a recipe that has its own.
+        ``start`` and ``loss`` replace the wording where a recipe has its own.
         """
         cosine = ", falling as a cosine" if self.step_schedule == "cosine" else ""
         momentum = f", momentum {self.momentum:g}" if self.momentum else ""
@@ -92,7 +92,7 @@ class PGD(Spec):
 
 
 class Attack(Spec):
-    """One attack of an evaluation, with a name; targeted or not."""
+    """One attack of an evaluation: its name, method, budget and targets."""
 
     name: str = Field(min_length=1, max_length=60, description=FIELD_HELP["attacks.name"])
     method: Literal["pgd", "apgd", "autoattack"] = Field(
@@ -114,7 +114,7 @@ class Attack(Spec):
         return self
 
     def describe(self) -> str:
-        """What was done, in the field's words; whom it aims at stands in ``targets``."""
+        """The attack in the field's words, without its targets."""
         pgd = self.pgd
         if self.method == "apgd":
             start = "random start" if pgd.random_start else "start at the image"
@@ -134,7 +134,7 @@ class Attack(Spec):
 
 
 def standard_attacks(pgd: PGD) -> tuple[Attack, ...]:
-    """The table's two columns: the same PGD with random targets, and untargeted."""
+    """The two attacks of the table: the same PGD with random targets, and untargeted."""
     return (
         Attack(name="pgd-targeted", pgd=pgd, targets="random"),
         Attack(name="pgd-untargeted", pgd=pgd),

@@ -320,7 +320,7 @@ def test_fields_of_adversarial_training_reach_a_studys_robust_run_alone() -> Non
             {"robust.attack.step_schedule": "cosine"},
             "robust.attack.step_schedule: recipe 'fast'",
         ),
-        (TRAIN, {"recipe": "trades", "attack.random_start": False}, "begins at Gaussian noise"),
+        (TRAIN, {"recipe": "trades", "attack.random_start": False}, "starts at Gaussian noise"),
     ],
 )
 def test_steps_for_a_recipe_that_takes_none_are_refused(
@@ -332,14 +332,14 @@ def test_steps_for_a_recipe_that_takes_none_are_refused(
 @pytest.mark.parametrize(
     ("spec", "changes", "told"),
     [
-        (TRAIN, {"mixed_clean": 0.5}, "mixed_clean is part of recipe 'mixed'"),
-        (TRAIN, {"fast_noise": 1.0}, "fast_noise is part of recipe 'fast'"),
-        (TRAIN, {"schedule": "piecewise", "warmup": 0.1}, "warmup is part of schedule 'onecycle'"),
-        (preset("cpu"), {"cutout_size": 4}, "cutout_size is part of augmentation 'cutout'"),
+        (TRAIN, {"mixed_clean": 0.5}, "mixed_clean needs recipe 'mixed'"),
+        (TRAIN, {"fast_noise": 1.0}, "fast_noise needs recipe 'fast'"),
+        (TRAIN, {"schedule": "piecewise", "warmup": 0.1}, "warmup needs schedule 'onecycle'"),
+        (preset("cpu"), {"cutout_size": 4}, "cutout_size needs augmentation 'cutout'"),
         (
             preset("cpu"),
             {"robust.augmentation": "cutout", "baseline.cutout_size": 4},
-            "baseline.cutout_size is part of",
+            "baseline.cutout_size needs",
         ),
     ],
 )
