@@ -110,7 +110,7 @@ def class_folders(folder: Path) -> list[str]:
         raise NotFoundError(f"data folder {folder} can't be read: {error.strerror}") from None
     if len(names) < 2:
         raise NotFoundError(
-            f"{folder} holds {len(names)} class folders: at least two are needed, one for each class"
+            f"{folder} holds {len(names)} class folders; at least two are needed, one per class"
         )
     return sorted(names, key=int if all(map(_is_number, names)) else None)
 

@@ -6,13 +6,16 @@ import pytest
 
 from class_folders import picture
 from engine.data.image_folder import picture_size, read_folder
+from engine.data.pictures import Pictures
 from runs.datasets import class_folders, dataset_of
 from runs.errors import NotFoundError, UserError
 from runs.spec import AttackSpec, parse_spec
 from tui.user_model_flags import data_set
 
 
-def read(folder: Path, resize: int | None = None, limit: int | None = None):
+def read(
+    folder: Path, resize: int | None = None, limit: int | None = None
+) -> tuple[Pictures, tuple[str, ...]]:
     told: list[tuple[int, int]] = []
     found = read_folder(
         folder, resize=resize, limit=limit, progress=lambda done, total: told.append((done, total))
@@ -62,16 +65,16 @@ def test_pictures_of_several_sizes_want_resize(picture_folder: Path) -> None:
 
 def test_a_damaged_picture_is_told_by_name(picture_folder: Path) -> None:
     (picture_folder / "4" / "2.png").write_bytes(b"no picture")
-    with pytest.raises(UserError, match=r"4/2\.png is no picture that can be read"):
+    with pytest.raises(UserError, match=r"4/2\.png can't be read as an image"):
         read(picture_folder)
 
 
 def test_a_folder_without_class_folders_or_pictures_is_told(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="is no folder of class folders"):
+    with pytest.raises(NotFoundError, match="class folders; at least two are needed"):
         class_folders(tmp_path)
     for label in ("a", "b"):
         (tmp_path / label).mkdir()
-    with pytest.raises(NotFoundError, match="no pictures in the class folders"):
+    with pytest.raises(NotFoundError, match="no images in the class folders"):
         read(tmp_path)
     with pytest.raises(UserError, match="neither cifar100, cifar10, digits nor a folder"):
         data_set(str(tmp_path / "absent"))
