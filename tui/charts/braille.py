@@ -1,7 +1,7 @@
 """Curves as braille: from points to rows of dots. Pure; knows no widget and no colour.
 
-A cell holds 2 × 4 dots. A series is reduced to its extremes in every column of dots, so that the
-cost of drawing does not grow with the number of points on a line and no spike is lost.
+A cell holds 2 × 4 dots. Each column of dots shows the extremes of the points in it: no spike is
+lost, and the cost of drawing lines does not grow with the number of points.
 """
 
 import math
@@ -24,7 +24,7 @@ _LEFT_OF, _RIGHT_OF = _patterns(_LEFT), _patterns(_RIGHT)
 
 @dataclass(frozen=True)
 class Curve:
-    """Points with ascending ``xs``; a None in ``ys`` is a gap that no line crosses."""
+    """Points with ascending ``xs``; no line crosses a gap."""
 
     xs: Sequence[float]
     ys: Sequence[float]
@@ -95,7 +95,7 @@ def draw(curve: Curve, view: View) -> list[int]:
 
 
 def _draw_extremes(curve: Curve, view: View, lit: list[int], first: int, last: int) -> None:
-    """Many points a column: light from the lowest to the highest, and join the columns."""
+    """For many points per column: light the range of each column, and join the columns."""
     xs, ys = curve.xs, curve.ys
     breaks = sorted(gap for gap in curve.gaps if first < gap < last)
     step = (view.x1 - view.x0) / max(view.columns - 1, 1)
@@ -110,7 +110,7 @@ def _draw_extremes(curve: Curve, view: View, lit: list[int], first: int, last: i
         broken = bool(breaks) and bisect_right(breaks, end - 1) > bisect_left(breaks, begin)
         if before >= 0 and not broken:
             entered = view.row(values[0])
-            if before == column - 1:  # each column is lit as far as half of the way
+            if before == column - 1:  # each column is lit up to halfway
                 half = math.floor((left_at + entered) / 2 + 0.5)
                 _vertical(lit, before, min(left_at, half), max(left_at, half), rows)
                 low, high = min(low, half), max(high, half)
@@ -120,9 +120,9 @@ def _draw_extremes(curve: Curve, view: View, lit: list[int], first: int, last: i
         begin, before, left_at = end, column, view.row(values[-1])
 
 
-def _line(lit: list[int], one: tuple[int, int], two: tuple[int, int], rows: int) -> None:
+def _line(lit: list[int], start: tuple[int, int], end: tuple[int, int], rows: int) -> None:
     """A straight line of dots; each column is lit from where the line enters to where it leaves."""
-    (x0, y0), (x1, y1) = one, two
+    (x0, y0), (x1, y1) = start, end
     if x1 == x0:
         _vertical(lit, x0, min(y0, y1), max(y0, y1), rows)
         return
@@ -173,8 +173,8 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     base = 10.0 ** math.floor(math.log10(raw))
     step = next(base * factor for factor in (1, 2, 5, 10) if base * factor >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
-    found = [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
-    return [0.0 if abs(tick) < step / 1e6 else tick for tick in found]
+    multiples = [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [0.0 if abs(tick) < step / 1e6 else tick for tick in multiples]
 
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:
@@ -188,25 +188,25 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def tick_label(value: float) -> str:
-    """A tick in as few characters as tell it apart: ``0.05``, ``25``, ``1.5k``, ``2e-05``."""
+    """A tick's value in at most seven characters: ``0.05``, ``25``, ``1.5k``, ``2e-05``."""
     if value == 0:
         return "0"
     size = abs(value)
     if 1e-3 <= size < 1e6:
-        told = f"{value / 1000:g}k" if size >= 10_000 else f"{value:.6g}"
-        if len(told) <= 7:
-            return told
+        plain = f"{value / 1000:g}k" if size >= 10_000 else f"{value:.6g}"
+        if len(plain) <= 7:
+            return plain
     short = f"{value:.0e}"
     return short if float(short) == value else f"{value:.1e}"
 
 
 def smooth(values: Sequence[float], weight: float) -> list[float]:
-    """An exponential moving average without its start's bias (Kingma & Ba 2015, section 3)."""
+    """An exponential moving average with bias correction (Kingma & Ba 2015, section 3)."""
     if weight <= 0:
         return list(values)
-    average, seen, smoothed = 0.0, 1.0, []
+    average, bias, smoothed = 0.0, 1.0, []
     for value in values:
         average = weight * average + (1 - weight) * value
-        seen *= weight
-        smoothed.append(average / (1 - seen))
+        bias *= weight
+        smoothed.append(average / (1 - bias))
     return smoothed

@@ -1,9 +1,9 @@
-"""Robust accuracy over ε: from a comparison table with several ε to charts, as lines.
+"""Charts of robust accuracy over ε, from a comparison table with several ε.
 
-Pure: knows no app, and of the terminal only a width and a palette.
+Pure: takes a table, a width in cells and a palette. Knows no app and no terminal.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from rich.segment import Segment
 from rich.style import Style
 
 from runs.budgets import format_budget
-from runs.formats import cells, column_title
+from runs.formats import column_title
+from runs.result_types import Cell, Table
 from tui.charts.braille import Curve
 from tui.charts.plot import GUTTER, Cells, Plot, render_plot
 from tui.charts.training_curves import MARKERS, Series
@@ -20,13 +21,15 @@ from tui.render.palette import Palette
 from tui.render.text import clean
 
 HEIGHT = 14
-"""Lines of a chart without its legend: title, eleven of curves (a fifth is two), axis, labels."""
+"""Lines of a chart without its legend: title, eleven lines of curves, axis, labels.
+
+With eleven lines the ticks at 0, 20, …, 100 % are two lines apart."""
 TITLE = "robust accuracy %"
 
 Points = Sequence[tuple[float, float | None]]
 """ε, ascending, in pixels of [0, 1], and robust accuracy in percent."""
 Legend = Sequence[tuple[str, Sequence[Series]]]
-"""What the markers mean: lines, each a word (may be empty) and series."""
+"""The lines of a legend: each has a word, which may be empty, and series."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,13 @@ class _Model:
         return Series(label, Curve.of(self.attacks[attack]), self.number, marker)
 
 
-def eps_charts(data: Mapping[str, Any]) -> list[EpsChart]:
+def eps_charts(table: Table) -> list[EpsChart]:
     """The charts of a comparison table; none where no attack has several ε.
 
-    One for all where there is one model, or up to three under two attacks; else one for each
-    attack, of at most eight models, where each keeps its colour and marker.
+    One chart for one model, and for up to three models under two attacks. Otherwise one chart for
+    each attack and each eight models; a model has the same colour and marker in all of them.
     """
-    models = _models(data)
+    models = _models(table)
     attacks = list(dict.fromkeys(attack for model in models for attack in model.attacks))
     if len(models) == 1:
         return [
@@ -84,7 +87,7 @@ def _of_one_model(model: _Model, attacks: Sequence[str]) -> EpsChart:
 
 
 def _of_two_attacks(models: Sequence[_Model], attacks: Sequence[str]) -> EpsChart:
-    """A shape and a colour for each model, filled under the first attack and else hollow."""
+    """Each model has a shape and a colour; filled for the first attack, hollow for the second."""
     legend = [
         (_title(attack), [m.series(m.label, attack, shift) for m in models if attack in m.attacks])
         for attack, shift in zip(attacks, (0, len(MARKERS) // 2), strict=True)
@@ -107,23 +110,22 @@ def _chart(title: str, legend: Legend) -> EpsChart:
     return EpsChart(plot, legend)
 
 
-def _models(data: Mapping[str, Any]) -> list[_Model]:
-    names = [row["model"] for row in data["rows"]]
-    found: list[_Model] = []
-    for row in data["rows"]:
-        several = {name: cells(value) for name, value in row["attacks"].items()}
-        attacks = {name: _points(levels) for name, levels in several.items() if len(levels) > 1}
+def _models(table: Table) -> list[_Model]:
+    names = [row["model"] for row in table["rows"]]
+    models: list[_Model] = []
+    for row in table["rows"]:
+        attacks = {name: _points(cells) for name, cells in row["attacks"].items() if len(cells) > 1}
         if attacks:
             label = clean(row["model"], 24)
             if names.count(row["model"]) > 1:
-                label += f" {clean(row['run'])[-4:]}"
-            found.append(_Model(label, len(found), attacks))
-    return found
+                label += f" {clean(row.get('run') or '')[-4:]}"
+            models.append(_Model(label, len(models), attacks))
+    return models
 
 
-def _points(levels: Sequence[Mapping[str, Any]]) -> Points:
-    rates = sorted((level["eps"], level["robust_accuracy"]) for level in levels)
-    return [(eps, None if rate is None else 100 * rate) for eps, rate in rates]
+def _points(cells: Sequence[Cell]) -> Points:
+    rates = {cell["eps"]: cell["robust_accuracy"] for cell in cells if cell["eps"] is not None}
+    return [(eps, None if rate is None else 100 * rate) for eps, rate in sorted(rates.items())]
 
 
 def _title(attack: str) -> str:
@@ -139,7 +141,7 @@ def chart_lines(chart: EpsChart, width: int, palette: Palette) -> Cells:
 
 
 def _legend(legend: Legend, width: int, palette: Palette) -> Cells:
-    """``targeted  ● Baseline  ■ Best clean``; entries that have no room go on in the next line."""
+    """``targeted  ● Baseline  ■ Best clean``; entries that do not fit continue in the next line."""
     words = max(cell_len(word) for word, _ in legend)
     start = GUTTER + (words + 2 if words else 0)
     entries = [line for _, lines in legend for line in lines]
@@ -152,7 +154,9 @@ def _legend(legend: Legend, width: int, palette: Palette) -> Cells:
             segments = [Segment(f"{head:<{start}}", Style.parse(palette.dim))]
             for line in part:
                 padding = " " * (column - cell_len(line.label))
-                segments.append(Segment(f"{line.marker} ", Style.parse(palette.look(line.look))))
+                segments.append(
+                    Segment(f"{line.marker} ", Style.parse(palette.series_style(line.colour)))
+                )
                 segments.append(Segment(f"{line.label}{padding}", Style.parse(palette.text)))
             drawn.append(segments)
     return drawn

@@ -1,6 +1,6 @@
 """A chart as lines of styled text: title and legend, braille curves, axes, marks, a crosshair.
 
-Pure: a :class:`Plot` and a size in, segments out.
+Pure: takes a :class:`Plot` and a size in cells, returns segments. Knows no widget and no file.
 """
 
 import math
@@ -27,26 +27,26 @@ Cells = list[list[Segment]]
 
 @dataclass(frozen=True)
 class Plot:
-    """What a chart shows, and how."""
+    """What a chart shows, and how it shows it."""
 
     title: str
     series: Sequence[Series] = ()
     x_label: str = "epoch"
     log: bool = False
     bounds: tuple[float, float] | None = None
-    """Least range of the y axis: (0, 100) for percentages lets no curve leave it."""
+    """Limits of the y axis: with (0, 100) it never extends beyond percentages."""
     y_range: tuple[float, float] | None = None
-    """The y axis whatever the values are; None: as far as they go."""
+    """Fixed range of the y axis; None: from the values."""
     measured: Mapping[float, str] = field(default_factory=dict)
-    """Where a few points were measured, their x with a label: each is a tick and has a marker."""
+    """x of each measured point, with its label: it gets a tick and a marker. For few points."""
     legend: bool = True
-    """Whether the title's line tells the series and their values."""
+    """Whether the title line lists the series and their values."""
     window: tuple[float, float] | None = None
-    """Range of x that is drawn; None: all of it."""
+    """Range of x that is drawn; None: the whole range."""
     cursor: float | None = None
     """x of the crosshair."""
     marks: dict[str, float] = field(default_factory=dict)
-    """best clean, best robust: their x."""
+    """x of the checkpoints, by the names of :data:`BEST_MARKS`."""
     is_current: bool = False
     note: str = ""
     empty: str = "no values yet"
@@ -100,10 +100,10 @@ def _view(plot: Plot, curves: Sequence[Curve], width: int, height: int) -> View:
     lows, highs = [], []
     for curve in curves:
         begin = bisect_left(curve.xs, x0)
-        seen = curve.ys[begin : bisect_left(curve.xs, x1) + 1]
-        if seen:
-            lows.append(min(seen))
-            highs.append(max(seen))
+        visible = curve.ys[begin : bisect_left(curve.xs, x1) + 1]
+        if visible:
+            lows.append(min(visible))
+            highs.append(max(visible))
     low, high = (min(lows), max(highs)) if lows else (0.0, 1.0)
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
     y0, y1 = low - margin, high + margin
@@ -119,7 +119,7 @@ def _view(plot: Plot, curves: Sequence[Curve], width: int, height: int) -> View:
 
 
 def _head(plot: Plot, width: int, palette: Palette) -> list[Segment]:
-    """``▸ loss   ● train 0.312   ■ val 0.402``, at the crosshair where there is one."""
+    """``▸ loss   ● train 0.312   ■ val 0.402``: the values at the crosshair, else the last."""
     pointer = "▸ " if plot.is_current else "  "
     parts = [(pointer, palette.accent), (plot.title, palette.title)]
     if plot.log:
@@ -130,14 +130,14 @@ def _head(plot: Plot, width: int, palette: Palette) -> list[Segment]:
         parts.append((f"  {plot.x_label} {plot.cursor:.10g}", palette.accent))
     if plot.legend:
         room = width - _length(parts)
-        # Rather than cut the last value off; the crosshair is there for its values alone.
+        # A shorter legend keeps every value; with a crosshair the labels may go as well.
         levels = range(3 if plot.cursor is not None else 2)
         legends = [_legend(plot, palette, brevity) for brevity in levels]
         parts += next((legend for legend in legends if _length(legend) <= room), legends[0])
     for name, mark in BEST_MARKS.items():
-        told = [(f"  {mark} ", palette.accent), (name, palette.dim)]
-        if name in plot.marks and _length(parts + told) <= width:
-            parts += told
+        entry = [(f"  {mark} ", palette.accent), (name, palette.dim)]
+        if name in plot.marks and _length(parts + entry) <= width:
+            parts += entry
     return _cut(parts, width)
 
 
@@ -150,7 +150,9 @@ def _legend(plot: Plot, palette: Palette, brevity: int) -> list[tuple[str, str]]
         at = nearest(line.curve, end if plot.cursor is None else plot.cursor)
         value = "–" if at is None else f"{line.curve.ys[at]:.4g}"
         label = (f"{line.label} ", f"{line.label.removeprefix('val ')} ", "")[brevity]
-        parts.append((f"{' ' if brevity else '  '}{line.marker} ", palette.look(line.look)))
+        parts.append(
+            (f"{' ' if brevity else '  '}{line.marker} ", palette.series_style(line.colour))
+        )
         parts.append((label, palette.dim))
         parts.append((value, palette.text))
     return parts
@@ -190,10 +192,10 @@ def _body(plot: Plot, curves: Sequence[Curve], view: View, palette: Palette) -> 
                 if bits:
                     patterns[column] |= bits
                     owners[column] = number
-    glyphs = _markers(plot, curves, view)
+    markers = _markers(plot, curves, view)
     labels = _y_labels(plot, view)
     crossed = _column(view, plot.cursor)
-    styles = [Style.parse(palette.look(line.look)) for line in plot.series]
+    styles = [Style.parse(palette.series_style(line.colour)) for line in plot.series]
     faint, dim = Style.parse(palette.faint), Style.parse(palette.dim)
     accent = Style.parse(palette.accent)
     body = []
@@ -203,19 +205,19 @@ def _body(plot: Plot, curves: Sequence[Curve], view: View, palette: Palette) -> 
         segments = [Segment(f"{label:>{GUTTER - 1}} ", dim)]
         text, style = "", faint
         for column, (bits, number) in enumerate(zip(pattern[row], owner[row], strict=True)):
-            found = glyphs.get((row, column))
-            if found is not None:
-                glyph, look = found[0], styles[found[1]]
+            marker = markers.get((row, column))
+            if marker is not None:
+                glyph, glyph_style = marker[0], styles[marker[1]]
             elif bits:
-                glyph, look = chr(0x2800 + bits), styles[number]
+                glyph, glyph_style = chr(0x2800 + bits), styles[number]
             elif column == crossed:
-                glyph, look = "│", accent
+                glyph, glyph_style = "│", accent
             else:
-                glyph, look = ground, faint
-            if look is not style:
+                glyph, glyph_style = ground, faint
+            if glyph_style is not style:
                 if text:
                     segments.append(Segment(text, style))
-                text, style = "", look
+                text, style = "", glyph_style
             text += glyph
         body.append([*segments, Segment(text, style)])
     return body
@@ -230,27 +232,27 @@ def _column(view: View, x: float | None) -> int:
 def _markers(
     plot: Plot, curves: Sequence[Curve], view: View
 ) -> dict[tuple[int, int], tuple[str, int]]:
-    """Where a line's marker stands.
+    """The marker in each cell (line, column), with the number of its series.
 
-    Of several at one place the last is seen; where the points are few, each in its turn, so that
-    lines which lie on each other are told apart.
+    Where several markers share a cell, the last series wins. At measured points the series take
+    turns from point to point, so that lines which lie on each other stay distinguishable.
     """
-    found: dict[tuple[int, int], list[tuple[str, int]]] = {}
+    markers: dict[tuple[int, int], list[tuple[str, int]]] = {}
     for number, (line, curve) in enumerate(zip(plot.series, curves, strict=True)):
         for at in _marked(plot, curve, view, number):
             row, column = view.row(curve.ys[at]), view.column(curve.xs[at])
             if view.x0 <= curve.xs[at] <= view.x1 and 0 <= row < view.rows:
                 place = view.height - 1 - row // 4, column // 2
-                found.setdefault(place, []).append((line.marker, number))
+                markers.setdefault(place, []).append((line.marker, number))
     ranks = {_column(view, x): n for n, x in enumerate(plot.measured)}
     return {
-        place: there[ranks[place[1]] % len(there)] if place[1] in ranks else there[-1]
-        for place, there in found.items()
+        place: here[ranks[place[1]] % len(here)] if place[1] in ranks else here[-1]
+        for place, here in markers.items()
     }
 
 
 def _marked(plot: Plot, curve: Curve, view: View, number: int) -> Iterator[int]:
-    """Which points have a marker: all where they are few, else here and there and the last."""
+    """Indices of the points with a marker: all if measured, else evenly spread and the last."""
     if plot.measured or not curve.xs:
         yield from range(len(curve.xs))
         return
@@ -270,15 +272,15 @@ def _y_labels(plot: Plot, view: View) -> dict[int, str]:
     for value in values:
         row = view.height - 1 - view.row(value) // 4
         if 0 <= row < view.height:
-            told = 10**value if plot.log else value
-            labels[row] = tick_label(float(f"{told:.6g}"))
+            shown = 10**value if plot.log else value
+            labels[row] = tick_label(float(f"{shown:.6g}"))
     return labels
 
 
 def _x_labels(plot: Plot, view: View) -> Iterator[tuple[float, str]]:
-    """Ticks and their labels; where they leave no room for all, the first to come are written."""
+    """Ticks and their labels, in the order of their priority where not all labels fit."""
     if plot.measured:
-        # The ends are told, and from the right, as budgets double and crowd at the left.
+        # Both ends first, then from the right: budgets double, so that they crowd at the left.
         first, *others = sorted(plot.measured)
         order = [*others[-1:], first, *reversed(others[:-1])]
         yield from ((x, plot.measured[x]) for x in order)

@@ -1,4 +1,4 @@
-"""What the charts show of a run: which series, from which events, against which x. Pure."""
+"""The series of a training's charts: which values of which events, over epochs or steps. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from runs.snapshot import Snapshot
 from tui.charts.braille import Curve, smooth
 
 MARKERS = "●■▲◆○□△◇"
-"""Series that share a chart differ by these, and not in colour alone."""
+"""Series that share a chart differ by marker, not by colour alone."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Series:
 
     label: str
     curve: Curve
-    look: int
-    """Its colour."""
+    colour: int
+    """Index of its style: see :meth:`tui.render.palette.Palette.series_style`."""
     marker: str
 
 
@@ -33,16 +33,16 @@ class Metric:
 
 @dataclass(frozen=True)
 class TrainingCurves:
-    """A training whose curves are shown: what it is called, and the colour that it keeps."""
+    """A training whose curves are shown: its label in the legend, its colour and its events."""
 
     label: str
-    look: int
+    colour: int
     snapshot: Snapshot
 
 
 @dataclass(frozen=True)
 class ChartKind:
-    """A chart: title, lines, and whether its values are shares told in percent."""
+    """A chart: title, lines, and whether it shows shares in percent."""
 
     name: str
     title: str
@@ -68,36 +68,37 @@ CHARTS = (
 )
 
 SMOOTHING = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)
-"""Weights of the moving average that ``+`` and ``-`` go through."""
+"""Weights of the moving average that ``+`` and ``-`` step through."""
 
 
 def series_of(
-    courses: Sequence[TrainingCurves], chart: ChartKind, *, by_step: bool, smoothing: float = 0.0
+    trainings: Sequence[TrainingCurves], chart: ChartKind, *, by_step: bool, smoothing: float = 0.0
 ) -> list[Series]:
     """The chart's lines; lines without a point are left out.
 
-    By epoch: the means of whole epochs. By step: the values at steps, and each epoch's where a
-    line has no others. A single run shows all its lines, each in a colour of its own; several
-    show their validation alone, each run in its colour.
+    By epoch: the means of whole epochs. By step: the values at steps, else those of whole epochs.
+    A single training shows all its lines, each in a colour of its own. Several trainings show
+    their validation lines only, each training in its own colour.
     """
-    alone = len(courses) == 1
+    alone = len(trainings) == 1
     metrics = [metric for metric in chart.metrics if alone or metric.is_shared]
-    found = []
-    for course in courses:
+    series = []
+    for training in trainings:
         for number, metric in enumerate(metrics):
-            points = _points(course.snapshot, metric.key, by_step=by_step)
+            points = _points(training.snapshot, metric.key, by_step=by_step)
             scale = 100.0 if chart.in_percent else 1.0
             curve = Curve.of([(x, None if y is None else scale * y) for x, y in points])
             if not curve.xs:
                 continue
             smoothed = Curve(curve.xs, smooth(curve.ys, smoothing), curve.gaps)
             if alone:
-                look, marker, label = number, MARKERS[number], metric.label
+                colour, marker, label = number, MARKERS[number], metric.label
             else:
-                look, label = course.look, f"{course.label} {metric.label.removeprefix('val ')}"
-                marker = MARKERS[(course.look + 4 * number) % len(MARKERS)]
-            found.append(Series(label, smoothed, look, marker))
-    return found
+                colour = training.colour
+                label = f"{training.label} {metric.label.removeprefix('val ')}"
+                marker = MARKERS[(colour + 4 * number) % len(MARKERS)]
+            series.append(Series(label, smoothed, colour, marker))
+    return series
 
 
 def _points(snapshot: Snapshot, key: str, *, by_step: bool) -> Sequence[tuple[float, float | None]]:
@@ -117,9 +118,9 @@ def _points(snapshot: Snapshot, key: str, *, by_step: bool) -> Sequence[tuple[fl
 
 
 def best_epochs(snapshot: Snapshot, *, by_step: bool) -> dict[str, float]:
-    """Where best_clean and best_robust stand on the x axis."""
-    found = {}
-    for name, kept in snapshot.checkpoints.items():
-        if name.startswith("best_"):
-            found[name.replace("_", " ")] = float(kept["step"] if by_step else kept["epoch"] + 1)
-    return found
+    """x of the checkpoints best_clean and best_robust, by their names with a blank."""
+    return {
+        name.replace("_", " "): float(event["step"] if by_step else event["epoch"] + 1)
+        for name, event in snapshot.checkpoints.items()
+        if name.startswith("best_")
+    }

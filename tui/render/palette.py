@@ -1,4 +1,4 @@
-"""The styles of what is drawn, by what they mean. Knows no theme and no Textual."""
+"""Styles by their meaning, and the glyph of each state of a run. Knows no theme and no Textual."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ STATES = {
     "interrupted": ("‖", "warn"),
     "lost": ("?", "bad"),
 }
-"""A state's glyph, and the palette's word for its colour."""
+"""The glyph of each state, and the field of :class:`Palette` that holds its style."""
 
 
 @dataclass(frozen=True)
 class Palette:
-    """Rich styles by what they mean."""
+    """Rich styles by their meaning."""
 
     text: str
     dim: str
@@ -29,13 +29,13 @@ class Palette:
     series: tuple[str, ...]
 
     def state(self, state: str) -> tuple[str, str]:
-        """Glyph and style of a run's state."""
-        glyph, word = STATES.get(state, STATES["lost"])
-        return glyph, str(getattr(self, word))
+        """Glyph and style of a run's state; those of ``lost`` for an unknown state."""
+        glyph, field = STATES.get(state, STATES["lost"])
+        return glyph, str(getattr(self, field))
 
-    def look(self, number: int) -> str:
-        """The style of a series."""
-        return self.series[number % len(self.series)]
+    def series_style(self, colour: int) -> str:
+        """The style of a series; ``colour`` counts the series from 0 and wraps around."""
+        return self.series[colour % len(self.series)]
 
 
 TERMINAL = Palette(
@@ -50,4 +50,4 @@ TERMINAL = Palette(
     bar="cyan",
     series=("cyan", "yellow", "green", "magenta", "red", "blue", "bright_cyan", "bright_yellow"),
 )
-"""The terminal's own colours, which suit its background: for what a command prints."""
+"""The terminal's own colours, for the output of commands: they suit its background."""

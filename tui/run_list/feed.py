@@ -1,8 +1,7 @@
-"""What changes in a home and in a run, brought to whoever asks, a little at a time.
+"""Follows the changes of a home and of a run, in slices of a few milliseconds.
 
-Everything here is called from the screen's own loop and returns within milliseconds: a pass over
-a home with thousands of runs, or over a long file of events, is cut into slices. No threads, no
-Textual.
+The screen's own loop calls everything here. A pass over a home with thousands of runs, or over a
+long file of events, is cut into slices. Has no thread and knows no widget.
 """
 
 import time
@@ -10,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runs.events import Event, EventReader
+from runs.event_types import Event
+from runs.events import EventReader
 from runs.snapshot import Snapshot
 from runs.store import LIVE, Run, Store
 from tui.run_list.row import Row, read_row
@@ -38,7 +38,7 @@ class HomeFeed:
         self._pass: Iterator[None] | None = None
 
     def step(self, budget_s: float = 0.01) -> bool:
-        """Go on with the pass for about ``budget_s``; True when it has come to its end."""
+        """Continue the pass for about ``budget_s`` seconds; True when the pass has ended."""
         until = time.perf_counter() + budget_s
         if self._pass is None:
             self._pass = self._one_pass()
@@ -49,17 +49,17 @@ class HomeFeed:
         return True
 
     def take_change(self) -> bool:
-        """Whether any row has changed since this was last asked."""
+        """Whether any row has changed since the last call."""
         changed, self._changed = self._changed, False
         return changed
 
     def take_ended(self) -> list[Row]:
-        """The runs that were at work and have ended since this was last asked."""
+        """The runs that have ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
 
     def forget(self, run_id: str) -> None:
-        """Read this run again in the next pass, whatever its files say."""
+        """Read this run again in the next pass, even if its files have not changed."""
         self._stamps.pop(run_id, None)
 
     def _one_pass(self) -> Iterator[None]:
@@ -96,7 +96,7 @@ class HomeFeed:
             return
         try:
             row = self._row(run, known)
-        except Exception as error:  # one foreign file must not hide the other runs
+        except Exception as error:  # the other runs stay visible
             row = Row(run_id, error=f"can't be read: {error!r}")
         self._stamps[run_id] = (folder_changed, 0 if row.is_live else _mtime(run.events_path))
         if row != known:
@@ -138,7 +138,7 @@ class Member:
 
 
 class RunFeed:
-    """A run's events, and those of its children, folded into where each of them stands."""
+    """The events of a run and of its children, applied to a snapshot of each."""
 
     def __init__(self, run: Run, store: Store | None = None) -> None:
         self.run = run
@@ -154,15 +154,15 @@ class RunFeed:
             self.members[run.id] = Member(run, EventReader(run.events_path))
 
     def read(self, max_bytes: int = -1) -> list[tuple[Run, Event]]:
-        """What came since the last call, each member's events in their order."""
-        came: list[tuple[Run, Event]] = []
+        """The events since the last call, those of each member in their order."""
+        events: list[tuple[Run, Event]] = []
         for member in list(self.members.values()):
             for event in member.reader.new(max_bytes):
                 member.snapshot.apply(event)
-                came.append((member.run, event))
-                if event["kind"] == "child":  # a child may be another study's, taken again
+                events.append((member.run, event))
+                if event["kind"] == "child":  # it may be a reused run of another study
                     self._add(Run(self.run.path.parent / Path(event["run"]).name))
-        return came
+        return events
 
     @property
     def has_more(self) -> bool:
@@ -171,18 +171,18 @@ class RunFeed:
 
     @property
     def trainings(self) -> list[Member]:
-        """The run itself, or the study's trainings, in the order in which they came."""
+        """The run itself, or the study's trainings in the order of their start."""
         return [member for member in self.members.values() if member.run.kind == "train"]
 
     @property
     def attack(self) -> Member | None:
         """The run itself, or the study's last attack run."""
-        found = [member for member in self.members.values() if member.run.kind == "attack"]
-        return found[-1] if found else None
+        attacks = [member for member in self.members.values() if member.run.kind == "attack"]
+        return attacks[-1] if attacks else None
 
     @property
     def at_work(self) -> Member:
-        """Whose bars move: the last member that has started and not ended, else the run."""
+        """The last member that has started and not ended, else the run itself."""
         for member in reversed(self.members.values()):
             if member.snapshot.started and member.snapshot.ended is None:
                 return member
@@ -194,13 +194,13 @@ class RunFeed:
 
 
 class TrainingSnapshots:
-    """Where trainings stand, each read on from where it was last read."""
+    """Snapshots of trainings; each call reads the new events only."""
 
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
 
     def snapshot(self, run: Run) -> Snapshot:
-        """The run's events so far, folded."""
+        """The snapshot of a run after all its events so far."""
         if run.id not in self._members:
             self._members[run.id] = Member(run, EventReader(run.events_path))
         member = self._members[run.id]

@@ -10,9 +10,8 @@ from typing import Any
 from tui.run_list.row import Row
 
 # Folding and sorting
+
 Key = Callable[[Row], Any]
-
-
 COLUMNS: dict[str, Key] = {
     "age": lambda row: -row.created,
     "name": lambda row: row.title.lower(),
@@ -24,7 +23,7 @@ COLUMNS: dict[str, Key] = {
     "robust": lambda row: -(row.robust if row.robust is not None else -1.0),
     "took": lambda row: -(row.seconds or 0.0),
 }
-"""What the list can be sorted by; the natural order of each puts the most interesting first."""
+"""The sort keys of the list; newest, largest and most robust come first."""
 
 
 def arrange(
@@ -34,9 +33,9 @@ def arrange(
     reverse: bool = False,
     unfolded: Callable[[Row], bool] = lambda _: True,
 ) -> list[tuple[Row, int]]:
-    """Rows in the list's order with their depth: what runs first, children under their study.
+    """The rows in the list's order with their depth: live runs first, children under their study.
 
-    A study that is at work counts as running; a child whose study is gone stands for itself.
+    A child whose study is deleted stands at the top level.
     """
     every = {row.id: row for row in rows}
     children: dict[str, list[Row]] = {}
@@ -46,7 +45,7 @@ def arrange(
             children.setdefault(row.parent or "", []).append(row)
         else:
             top.append(row)
-    top.sort(key=lambda row: row.id)  # ties stand still
+    top.sort(key=lambda row: row.id)  # ties keep the order of ids
     top.sort(key=COLUMNS[by], reverse=reverse)
     top.sort(key=lambda row: not row.is_live)
     arranged: list[tuple[Row, int]] = []
@@ -59,7 +58,7 @@ def arrange(
 
 
 def _with_family(study: Row, family: Sequence[Row]) -> Row:
-    """A study at work shows what its child at work does."""
+    """The row of a live study with the progress of its live child."""
     for child in family:
         if study.is_live and child.is_live and child.progress:
             return replace(study, progress=f"{child.title} {child.progress}", done=None)
@@ -67,14 +66,13 @@ def _with_family(study: Row, family: Sequence[Row]) -> Row:
 
 
 # Filtering
-Test = Callable[[Row], bool]
 
+Test = Callable[[Row], bool]
 
 _FIGURES: dict[str, Key] = {
     "acc": lambda row: None if row.clean is None else 100 * row.clean,
     "robust": lambda row: None if row.robust is None else 100 * row.robust,
 }
-
 
 _WORDS: dict[str, Callable[[Row], Iterable[str]]] = {
     "mode": lambda row: [row.mode],
@@ -86,7 +84,6 @@ _WORDS: dict[str, Callable[[Row], Iterable[str]]] = {
     "tag": lambda row: row.tags,
 }
 
-
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": lambda a, b: a >= b,
     "<=": lambda a, b: a <= b,
@@ -97,11 +94,11 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 
 def parse_filter(text: str) -> Test:
-    """The test that a filter's text stands for; all its terms must hold.
+    """The test of a filter's text; all its terms must hold.
 
-    ``word`` is looked for in id, name, kind, mode, data, state, tags and note; ``mode:robust``,
+    ``word`` is searched in id, name, kind, mode, data, state, tags and note; ``mode:robust``,
     ``state:``, ``kind:``, ``data:``, ``name:``, ``id:``, ``tag:`` in that field alone;
-    ``acc>50``, ``robust<=20`` compare percentages; a leading ``-`` turns a term round.
+    ``acc>50``, ``robust<=20`` compare percentages; a leading ``-`` negates a term.
     """
     tests = [_term(term) for term in text.split()]
     return lambda row: all(test(row) for test in tests)
@@ -112,8 +109,8 @@ def _term(term: str) -> Test:
         test = _term(term[1:])
         return lambda row: not test(row)
     for sign, compare in _COMPARE.items():  # two-character signs come first
-        field, found, bound = term.partition(sign)
-        if found and field in _FIGURES:
+        field, separator, bound = term.partition(sign)
+        if separator and field in _FIGURES:
             return _bound(_FIGURES[field], compare, bound)
     field, colon, wanted = term.partition(":")
     if colon and field in _WORDS:
@@ -126,7 +123,7 @@ def _term(term: str) -> Test:
 def _bound(figure: Key, compare: Callable[[float, float], bool], text: str) -> Test:
     try:
         bound = float(text)
-    except ValueError:  # still being typed
+    except ValueError:  # the user is still typing
         return lambda _: True
 
     def test(row: Row) -> bool:
@@ -142,10 +139,10 @@ def _haystack(row: Row) -> str:
 
 
 def matching(rows: Sequence[Row], text: str) -> list[Row]:
-    """The rows that match; a child brings its study along, a study its children."""
+    """The matching rows, with the study of each child and the children of each study."""
     test = parse_filter(text)
     if not text.strip():
         return list(rows)
-    found = {row.id for row in rows if test(row)}
-    parents = {row.parent for row in rows if row.id in found}
-    return [row for row in rows if row.id in found or row.id in parents or row.parent in found]
+    matches = {row.id for row in rows if test(row)}
+    parents = {row.parent for row in rows if row.id in matches}
+    return [row for row in rows if row.id in matches or row.id in parents or row.parent in matches]

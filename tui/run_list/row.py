@@ -1,15 +1,17 @@
-"""A row of the run list: what a list shows of one run, read from its files.
+"""A row of the run list: what the list shows of one run, read from its files.
 
-What can't be read is told in the row: one foreign folder must not hide the others.
+An error in reading a run becomes the row's error, so that the other runs stay visible.
 """
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeGuard
 
+from runs.event_types import Event, MetricEvent
 from runs.events import last_events
+from runs.result_types import Result
 from runs.snapshot import Snapshot
 from runs.store import LIVE, Run
 from tui.render.text import clean
@@ -17,7 +19,7 @@ from tui.render.text import clean
 
 @dataclass(frozen=True)
 class Row:
-    """What a list shows of one run; shares lie in [0, 1], times are unix seconds."""
+    """What the list shows of one run; shares lie in [0, 1], times are unix seconds."""
 
     id: str
     name: str = ""
@@ -46,7 +48,7 @@ class Row:
 
     @property
     def title(self) -> str:
-        """The run's own name, else what it is."""
+        """The run's name, else its role, mode or kind."""
         return self.name or self.role or self.mode or self.kind
 
     @property
@@ -56,9 +58,10 @@ class Row:
 
 
 def read_row(run: Run, snapshot: Snapshot | None = None, now: float | None = None) -> Row:
-    """The row of a run, from its files; ``snapshot`` spares reading a live run's events.
+    """The row of a run, from its files.
 
-    What can't be read is told in the row: a foreign folder must not hide the others.
+    With a ``snapshot`` the events of a live run are not read again. Never raises: an error in
+    reading becomes the row's error.
     """
     try:
         return _row(run, snapshot, time.time() if now is None else now)
@@ -67,7 +70,7 @@ def read_row(run: Run, snapshot: Snapshot | None = None, now: float | None = Non
 
 
 def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
-    spec, result, meta = run.raw_spec, run.result or {}, run.meta
+    spec, result, meta = run.raw_spec, run.result, run.meta
     state = run.state(now)
     clean_share, robust, on_test = _figures(run, result, snapshot)
     progress, done = _progress(run, result, snapshot)
@@ -81,7 +84,7 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
         data=clean(PurePath(str(spec.get("data") or "")).name, 20),  # a folder by its own name
         state=state,
         created=run.created,
-        seconds=now - run.created if state in LIVE else number(result.get("seconds")),
+        seconds=now - run.created if state in LIVE else _seconds(result),
         progress=clean(progress, 40),
         done=number(done),
         clean=number(clean_share),
@@ -94,14 +97,14 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
 
 
 def number(value: Any) -> float | None:
-    """A finite number as a float; None for whatever else a file may hold."""
+    """A finite number as a float; None for any other value of a file."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
         return None
     return float(value)
 
 
 def dicts(value: Any) -> list[dict[str, Any]]:
-    """The objects of what should be a list of them."""
+    """The objects in a list of a file; [] where the file holds no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -109,7 +112,8 @@ def last_metrics(run: Run) -> dict[str, Any]:
     """The values of a training's last whole epoch, with ``epoch``; {} where there is none."""
     if run.kind != "train":
         return {}
-    if last := (run.result or {}).get("last"):
+    result = run.result
+    if result is not None and (last := result.get("last")):
         return dict(last)
     for event in reversed(last_events(run.events_path, holding=_is_epoch)):
         if _is_epoch(event):
@@ -117,40 +121,34 @@ def last_metrics(run: Run) -> dict[str, Any]:
     return {}
 
 
-def _is_epoch(event: Mapping[str, Any]) -> bool:
-    return (
-        event["kind"] == "metric"
-        and event.get("every") == "epoch"
-        and isinstance(event.get("epoch"), int)
-        and isinstance(event.get("values"), dict)
-    )
+def _is_epoch(event: Event) -> TypeGuard[MetricEvent]:
+    return event["kind"] == "metric" and event.get("every") == "epoch"
 
 
 def _figures(
-    run: Run, result: Mapping[str, Any], snapshot: Snapshot | None
+    run: Run, result: Result | None, snapshot: Snapshot | None
 ) -> tuple[float | None, float | None, bool]:
-    """Clean and robust accuracy: of the table's last row, else of the last validation."""
-    rows = result.get("rows")
-    if isinstance(rows, list) and rows:
-        cells = [
-            cell
-            for value in rows[-1].get("attacks", {}).values()
-            for cell in (value if isinstance(value, list) else [value])
-        ]
-        found = [number(cell.get("robust_accuracy")) for cell in cells]
-        robust = [share for share in found if share is not None]
-        return rows[-1].get("accuracy"), min(robust, default=None), True
-    if snapshot is not None and not result:
-        last = snapshot.epochs[-1].get("values", {}) if snapshot.epochs else {}
+    """Clean and robust accuracy: of the table's last row, else of the last validation.
+
+    The third value is True for a table: its figures are of the test split.
+    """
+    if result is not None and (rows := result.get("rows")):
+        cells = [cell for cells in rows[-1]["attacks"].values() for cell in cells]
+        shares = [number(cell["robust_accuracy"]) for cell in cells]
+        robust = min((share for share in shares if share is not None), default=None)
+        return rows[-1]["accuracy"], robust, True
+    last: Mapping[str, float | None]
+    if snapshot is not None and result is None:
+        last = snapshot.epochs[-1]["values"] if snapshot.epochs else {}
     else:
         last = last_metrics(run)
     return last.get("val_accuracy"), last.get("val_robust_accuracy"), False
 
 
 def _progress(
-    run: Run, result: Mapping[str, Any], snapshot: Snapshot | None
+    run: Run, result: Result | None, snapshot: Snapshot | None
 ) -> tuple[str, float | None]:
-    if result.get("state") == "completed":
+    if result is not None and result["state"] == "completed":
         epochs = run.raw_spec.get("epochs")
         return (f"{epochs}/{epochs}" if run.kind == "train" else "done"), 1.0
     if run.kind == "train":
@@ -167,16 +165,16 @@ def _progress(
 
 
 def training_share(snapshot: Snapshot) -> float:
-    """Share of a training that is done, by its last progress event; in [0, 1]."""
+    """Done share of a training in [0, 1], by its last progress event."""
     progress = snapshot.progress
-    if not progress or not progress.get("epochs"):
+    if progress is None or "epoch" not in progress or not (epochs := progress.get("epochs")):
         return 0.0
     within = progress["done"] / max(progress["total"], 1) if progress["task"] == "train" else 1.0
-    return min(1.0, float((progress["epoch"] + within) / progress["epochs"]))
+    return min(1.0, (progress["epoch"] + within) / epochs)
 
 
 def attack_share(run: Run, snapshot: Snapshot) -> float:
-    """Share of an attack run that is done, every model × attack counting alike; in [0, 1]."""
+    """Done share of an attack run in [0, 1]; each model × attack has the same weight."""
     spec = run.raw_spec
     labels = row_labels(spec)
     attacks = dicts(spec.get("attacks"))
@@ -189,13 +187,13 @@ def attack_share(run: Run, snapshot: Snapshot) -> float:
 
 
 def row_labels(spec: Mapping[str, Any]) -> list[str]:
-    """Labels of what an attack run attacks, from spec.json as it stands."""
+    """Labels of the models of an attack run, from spec.json without validation."""
     references = (*dicts(spec.get("checkpoints")), *dicts(spec.get("models")))
-    return [str(one.get("label")) for one in references]
+    return [str(reference.get("label")) for reference in references]
 
 
 def _pair_share(snapshot: Snapshot, label: str, attack: Mapping[str, Any], levels: int) -> float:
-    """By its own event, else by those of its parts: an ε of a curve, a stage of AutoAttack."""
+    """Done share of one model × attack, by its event or those of its ε and AutoAttack stages."""
     name = str(attack.get("name"))
     own = snapshot.attacks.get((label, name))
     if own is not None:
@@ -213,6 +211,10 @@ def _pair_share(snapshot: Snapshot, label: str, attack: Mapping[str, Any], level
     return float(sum(parts)) / max(expected, len(parts))
 
 
-def _error(result: Mapping[str, Any]) -> str:
-    error = result.get("error")
-    return clean(error.get("message", ""), 2000) if isinstance(error, dict) else ""
+def _seconds(result: Result | None) -> float | None:
+    return None if result is None else number(result.get("seconds"))
+
+
+def _error(result: Result | None) -> str:
+    error = None if result is None else result.get("error")
+    return clean(error["message"], 2000) if error else ""

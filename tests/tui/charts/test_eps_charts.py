@@ -3,7 +3,7 @@
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pytest
 
@@ -11,20 +11,20 @@ from advtui_process import Command
 from fixed_home import EPSILONS, ROWS, add_eps_curve, build, eps_evaluation
 from real_terminal import Terminal
 from runs.formats import FORMATS
+from runs.result_types import Table
 from screen_driver import SIZES, Screen, covers, opened
 from tui.charts.eps_curve import HEIGHT, EpsChart, chart_lines, eps_charts
 from tui.charts.plot import GUTTER
 from tui.charts.training_curves import MARKERS
 from tui.render.palette import TERMINAL
-from tui.screens.compare import CompareScreen
 
 ROWS_OF_CURVES = HEIGHT - 3
 Rates = dict[float, float | None]
 
 
-def table(models: dict[str, dict[str, Rates]]) -> dict[str, Any]:
+def table(models: dict[str, dict[str, Rates]]) -> Table:
     """As much of a comparison table as a chart reads; a rate of None is one of no images."""
-    return {
+    fields = {
         "rows": [
             {
                 "model": model,
@@ -37,6 +37,12 @@ def table(models: dict[str, dict[str, Rates]]) -> dict[str, Any]:
             for n, (model, attacks) in enumerate(models.items())
         ]
     }
+    return cast(Table, fields)
+
+
+def evaluation() -> Table:
+    """The fixed home's attack run with several ε."""
+    return cast(Table, eps_evaluation(dict.fromkeys(ROWS, "run")))
 
 
 def drawn(chart: EpsChart, width: int = 80) -> list[str]:
@@ -55,7 +61,7 @@ def place(eps: float, rate: float, most: float, least: float, width: int) -> tup
 
 @pytest.mark.parametrize("width", [48, 80, 120])
 def test_the_points_stand_where_the_data_say(width: int) -> None:
-    data = eps_evaluation(dict.fromkeys(ROWS, "run"))
+    data = evaluation()
     (chart,) = eps_charts(data)
     lines = drawn(chart, width)
     markers = iter(line.marker for line in chart.plot.series)
@@ -64,7 +70,10 @@ def test_the_points_stand_where_the_data_say(width: int) -> None:
         for row in data["rows"]:
             marker = next(markers)
             for cell in row["attacks"][attack]:
-                at = place(cell["eps"], cell["robust_accuracy"], EPSILONS[-1], 0.0, width)
+                eps, rate = cell["eps"], cell["robust_accuracy"]
+                assert eps is not None
+                assert rate is not None
+                at = place(eps, rate, EPSILONS[-1], 0.0, width)
                 wanted.setdefault(at, set()).add(marker)
     seen = {
         (n, column): glyph
@@ -78,17 +87,17 @@ def test_the_points_stand_where_the_data_say(width: int) -> None:
 
 
 def test_the_legend_tells_model_by_shape_and_attack_by_filling() -> None:
-    (chart,) = eps_charts(eps_evaluation(dict.fromkeys(ROWS, "run")))
+    (chart,) = eps_charts(evaluation())
     targeted, untargeted = drawn(chart)[HEIGHT:]
     assert " ".join(targeted.split()) == "Targeted ● Baseline ■ Best clean ▲ Best robust"
     assert " ".join(untargeted.split()) == "Untargeted ○ Baseline □ Best clean △ Best robust"
-    looks = [line.look for line in chart.plot.series]
-    assert looks == [0, 1, 2, 0, 1, 2]
+    colours = [line.colour for line in chart.plot.series]
+    assert colours == [0, 1, 2, 0, 1, 2]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_the_axes_are_told_the_fields_way_at_true_positions(width: int) -> None:
-    (chart,) = eps_charts(eps_evaluation(dict.fromkeys(ROWS, "run")))
+    (chart,) = eps_charts(evaluation())
     lines = drawn(chart, width)
     rule, labels = lines[HEIGHT - 2], lines[HEIGHT - 1]
     told = labels[GUTTER:].split()
@@ -146,10 +155,8 @@ def test_models_of_one_name_are_told_by_their_run() -> None:
 
 def test_without_several_epsilons_there_is_no_chart() -> None:
     assert eps_charts(table({"A": {"fgsm": {8 / 255: 0.2}}})) == []
-    assert eps_charts({"rows": []}) == []
-    single = table({"A": {}})
-    single["rows"][0]["attacks"] = {"fgsm": {"eps": 8 / 255, "robust_accuracy": 0.2}}
-    assert eps_charts(single) == []
+    assert eps_charts(table({})) == []
+    assert eps_charts(table({"A": {}})) == []
 
 
 @pytest.mark.parametrize(
@@ -239,7 +246,7 @@ async def test_the_chart_stands_beside_the_table_or_beneath(
     async with opened(home, size) as screen:
         for page in ("run.page-table", "compare.table"):
             if page == "compare.table":
-                screen.app.push_screen(CompareScreen([curve]))
+                screen.app.open_comparison([curve])
             else:
                 screen.app.open_run(curve)
             await screen.settle()

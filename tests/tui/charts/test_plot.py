@@ -1,6 +1,7 @@
 """A chart as text: axes, legend, marks, crosshair, and inputs that break other libraries."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,8 +19,10 @@ PALETTE = Palette(
 )
 
 
-def series(points: list[tuple[float, float | None]], label: str = "train", look: int = 0) -> Series:
-    return Series(label, Curve.of(points), look, "●■▲"[look])
+def series(
+    points: Sequence[tuple[float, float | None]], label: str = "train", colour: int = 0
+) -> Series:
+    return Series(label, Curve.of(points), colour, "●■▲"[colour])
 
 
 def drawn(plot: Plot, width: int = 80, height: int = 16) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from fixed_home import NOW, build
 from runs.events import EventWriter
@@ -36,9 +37,12 @@ def test_nothing_new_is_no_change_and_reads_no_ended_run_again(home: Path, monke
     feed.take_change()
     read: list[str] = []
     original = feed._row
-    monkeypatch.setattr(
-        feed, "_row", lambda run, known: (read.append(run.id), original(run, known))[1]
-    )
+
+    def noted(run: Run, known: Any) -> Any:
+        read.append(run.id)
+        return original(run, known)
+
+    monkeypatch.setattr(feed, "_row", noted)
     whole_pass(feed)
     assert not feed.take_change()
     assert set(read) == {ids["running"], ids["attacking"], ids["queued"]}
