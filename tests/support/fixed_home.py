@@ -146,7 +146,12 @@ def _system(t: float) -> dict[str, Any]:
         "temperature_c": 61,
         "power_w": 612.0,
     }
-    host = {"cpu_percent": 14.0, "memory_used": 21e9, "memory_total": 135e9, "worker_memory": 3e9}
+    host = {
+        "cpu_percent": 14.0,
+        "memory_used": 21_000_000_000,
+        "memory_total": 135_000_000_000,
+        "worker_memory": 3_000_000_000,
+    }
     return {"t": t, "kind": "system", **host, "gpus": [gpu]}
 
 
@@ -155,7 +160,7 @@ def attack_event(
 ) -> dict[str, Any]:
     """An attack's progress; with ``done == total`` its end."""
     event = {"t": t, "kind": "attack", "model": model, "attack": attack, "rate": 1840.0}
-    over: dict[str, Any] = {"cell": {}} if done == total else {}
+    over: dict[str, Any] = {"cell": {"levels": []}} if done == total else {}
     return {**event, "done": done, "total": total, "successes": k, **over}
 
 

@@ -1,5 +1,6 @@
 """The app around all screens: help, keys, settings, themes, notices, faults."""
 
+import asyncio
 import json
 import runpy
 from pathlib import Path
@@ -21,6 +22,7 @@ from tui.settings import Settings
 from tui.widgets.form import Choice
 from tui.widgets.run_list import RunList
 from tui.widgets.scroll_page import ScrollPage
+from tui.widgets.tab_line import TabLine
 
 
 @covers("app.help", "help.down", "help.up", "help.close")
@@ -107,8 +109,6 @@ async def test_settings_that_cannot_be_used_are_told(fixed: Home) -> None:
 
 @pytest.mark.parametrize("theme", ["advtui-dark", "advtui-light", "advtui-plain", "ansi-dark"])
 def test_every_theme_draws_every_screen(fixed: Home, theme: str) -> None:
-    import asyncio
-
     async def look() -> None:
         async with opened(fixed.path, settings=Settings(theme=theme)) as screen:
             await into(screen, fixed, "study")
@@ -149,10 +149,31 @@ async def test_a_run_that_ends_elsewhere_is_told(fixed: Home) -> None:
     async with opened(fixed.path) as screen:
         result = {"state": "failed", "seconds": 3.0, "error": {"message": "no luck"}}
         (fixed.run("running").path / "result.json").write_text(json.dumps(result))
-        screen.app._look_through_home()
+        screen.app._follow_home()
         await screen.settle()
-        screen.app._look_through_home()
+        screen.app._follow_home()
         assert "mixed at 4 (bb01) failed: no luck" in screen.notices
+
+
+@pytest.mark.parametrize("what", ["run", "comparison"])
+def test_a_click_on_a_tab_chooses_its_page(fixed: Home, what: str) -> None:
+    async def click() -> None:
+        async with opened(fixed.path) as screen:
+            ids = fixed.ids
+            if what == "run":
+                await into(screen, fixed, "study")
+            else:
+                screen.app.open_comparison([ids["study"], ids["robust"]])
+                await screen.settle()
+            tabs = screen.app.screen.query_one(TabLine)
+            for page, name in enumerate(tabs.names):
+                x = tabs.text.index(name) + len(name) - 1
+                await screen.pilot.click(TabLine, offset=(x, 0))
+                await screen.settle()
+                assert tabs.page == page
+                assert screen.app.screen.query_one(f"#{name}").display
+
+    asyncio.run(click())
 
 
 @in_loop

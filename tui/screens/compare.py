@@ -1,7 +1,7 @@
-"""Runs and checkpoints side by side: their table, their curves, and where their specs differ."""
+"""The comparison of runs and checkpoints: table, curves, and the fields in which specs differ."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -9,47 +9,50 @@ from textual.widget import Widget
 
 from runs import seed_formats
 from runs.errors import UserError
+from runs.result_types import Cell, Row, Table
 from runs.results import compare, split_checkpoint
-from runs.seeds import mean_over_seeds
+from runs.seeds import MeanTable, mean_over_seeds
 from runs.store import Run
-from tui.charts.training_curves import TrainingCurves
 from tui.render.lines import Line, lines_of, wrapped
 from tui.render.seed_table import mean_comparison
 from tui.render.text import clean
 from tui.run_list.row import dicts
 from tui.screens.panes import pages
-from tui.screens.panes.curves import CurvesPane, colours, course_label
+from tui.screens.panes.curves import CurvesPane, training_curves
 from tui.screens.panes.table import comparison_lines
 from tui.screens.run_actions import RunActions
+from tui.shared_state import SharedState
 from tui.widgets.line_view import LineView
 from tui.widgets.scroll_page import ScrollPage
+from tui.widgets.tab_line import TabLine
 
 PAGES = ("table", "curves", "specs")
 CURVES_EVERY_TICKS = 20
 
 
-def _printed(model: str, accuracy: float, targeted: float, untargeted: float) -> dict[str, Any]:
-    def cell(success: float) -> dict[str, Any]:
-        return {
+def _printed_row(model: str, accuracy: float, targeted: float, untargeted: float) -> Row:
+    def cells(success: float) -> list[Cell]:
+        cell: Cell = {
             "eps": None,
             "success_rate": success,
             "success_ci95": None,
             "robust_accuracy": None,
             "robust_ci95": None,
         }
+        return [cell]
 
     return {
         "model": model,
         "accuracy": accuracy,
         "accuracy_ci95": None,
-        "attacks": {"pgd-targeted": cell(targeted), "pgd-untargeted": cell(untargeted)},
+        "attacks": {"pgd-targeted": cells(targeted), "pgd-untargeted": cells(untargeted)},
     }
 
 
 POSTER = (
-    _printed("poster: Baseline", 0.6857, 0.7614, 0.7545),
-    _printed("poster: Best clean", 0.4733, 0.1750, 0.6088),
-    _printed("poster: Best robust", 0.4536, 0.2192, 0.5544),
+    _printed_row("poster: Baseline", 0.6857, 0.7614, 0.7545),
+    _printed_row("poster: Best clean", 0.4733, 0.1750, 0.6088),
+    _printed_row("poster: Best robust", 0.4536, 0.2192, 0.5544),
 )
 """Figures as printed on the poster that this study reproduces."""
 POSTER_NOTE = (
@@ -58,7 +61,7 @@ POSTER_NOTE = (
 
 
 class CompareScreen(RunActions):
-    """A comparison of the runs that ``words`` name, as ``advtui compare`` takes them."""
+    """A comparison of runs and checkpoints, named as ``advtui compare`` takes them."""
 
     HELP_TITLE = "Compare"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,9 +74,9 @@ class CompareScreen(RunActions):
         Binding("w", "words", "choose runs", id="compare.words"),
     ]
 
-    def __init__(self, words: Sequence[str]) -> None:
-        super().__init__()
-        self._words = list(words)
+    def __init__(self, state: SharedState, names: Sequence[str]) -> None:
+        super().__init__(state)
+        self._names = list(names)
         self._poster = False
         self._page = 0
         self._ticks = 0
@@ -81,26 +84,26 @@ class CompareScreen(RunActions):
         self._missing: set[str] = set()
 
     def body(self) -> Iterable[Widget]:
-        yield LineView(self._tab_line, id="words")
+        yield TabLine(PAGES)
         yield ScrollPage(self._table, id="table")
         yield CurvesPane(id="curves", classes="page")
         yield ScrollPage(self._specs, id="specs")
 
     def head(self) -> tuple[Text, Text]:
-        count = len(self._words)
+        count = len(self._names)
         left = Text("Compare", f"bold {self.palette.accent}")
-        left.append(f"  {clean(', '.join(self._words), 300)}", self.palette.dim)
+        left.append(f"  {clean(', '.join(self._names), 300)}", self.palette.dim)
         return left, Text("1 run" if count == 1 else f"{count} runs", self.palette.dim)
 
     def export_words(self) -> list[str]:
-        return self._words
+        return self._names
 
     def on_mount(self) -> None:
         self._choose(0)
 
     def home_changed(self) -> None:
-        states = [(row.id, row.state) for row in self.house.feed.rows.values()]
-        if states != self._states:  # a table costs a look at every run
+        states = [(row.id, row.state) for row in self.state.feed.rows.values()]
+        if states != self._states:  # a new table reads the files of every run
             self._states = states
             if PAGES[self._page] == "table":
                 self.query_one("#table", LineView).redraw()
@@ -117,39 +120,28 @@ class CompareScreen(RunActions):
 
     # Pages
 
-    def _tab_line(self, _: int) -> list[Line]:
-        line = Text(" ")
-        for number, name in enumerate(PAGES):
-            chosen = number == self._page
-            line.append(f"{number + 1} ", self.palette.dim)
-            line.append(
-                name, f"bold underline {self.palette.accent}" if chosen else self.palette.dim
-            )
-            line.append("   ")
-        return [line]
-
     def _table(self, width: int) -> Iterable[Line]:
         mean = self._mean()
         try:
-            data = compare(self.house.store, self._words)
+            table = compare(self.state.store, self._names)
         except UserError as error:
             if mean is None:
                 yield from wrapped(Text(clean(error, 600), self.palette.warn), width)
         else:
-            yield from self._comparison(data, width)
+            yield from self._comparison(table, width)
         if mean is not None:
             yield from lines_of(mean_comparison(mean), width)
 
-    def _mean(self) -> dict[str, Any] | None:
-        """The table over seeds; None where the runs are not several seeds of one recipe."""
+    def _mean(self) -> MeanTable | None:
+        """The table over seeds; None unless the runs are several seeds of one recipe."""
         try:
-            data = mean_over_seeds(self.house.store, self._words)
+            mean = mean_over_seeds(self.state.store, self._names)
         except UserError:
             return None
-        return data if len(data["seeds"]) > 1 else None
+        return mean if len(mean["seeds"]) > 1 else None
 
     def export_text(self, words: list[str], format_: str) -> str:
-        """The comparison; of runs that only a mean can hold, that."""
+        """The comparison; the mean over seeds where the runs have no common comparison."""
         try:
             return super().export_text(words, format_)
         except UserError:
@@ -157,49 +149,50 @@ class CompareScreen(RunActions):
                 raise
             return seed_formats.FORMATS[format_](mean)
 
-    def _comparison(self, data: dict[str, Any], width: int) -> Iterable[Line]:
+    def _comparison(self, table: Table, width: int) -> Iterable[Line]:
         if self._poster:
-            names = {name for row in data["rows"] for name in row["attacks"]}
-            data["rows"] += [
-                {**row, "attacks": {k: v for k, v in row["attacks"].items() if k in names}}
-                for row in POSTER
-            ]
-        yield from comparison_lines(data, width, self.palette)
+            attacks = {name for row in table["rows"] for name in row["attacks"]}
+            for row in POSTER:
+                cells = {name: row["attacks"][name] for name in row["attacks"] if name in attacks}
+                table["rows"].append({**row, "attacks": cells})
+        yield from comparison_lines(table, width, self.palette)
         if self._poster:
             yield from wrapped(Text(POSTER_NOTE, self.palette.dim), width)
 
     def _runs(self) -> list[Run]:
-        """The runs that are named, without those that are no more."""
-        found = []
-        for word in self._words:
+        """The named runs that still exist; one notice for each that does not."""
+        runs = {}
+        for name in self._names:
             try:
-                found.append(self.house.store.find(split_checkpoint(word)[0]))
+                run = self.state.store.find(split_checkpoint(name)[0])
             except UserError as error:
-                if word not in self._missing:  # told once
-                    self._missing.add(word)
-                    self.house.tell(str(error), "warning")
-        return list({run.id: run for run in found}.values())
+                if name not in self._missing:
+                    self._missing.add(name)
+                    self.tell(str(error), "warning")
+            else:
+                runs[run.id] = run
+        return list(runs.values())
 
-    def _attacked(self, run: Run) -> list[str]:
-        """The ids of the trainings that an attack run attacks."""
-        spec = run.raw_spec.get("checkpoints")
-        named = [str(one.get("run")) for one in dicts(spec)]
-        return [one for one in dict.fromkeys(named) if one in self.house.feed.rows]
+    def _trainings(self, run: Run) -> list[Run]:
+        """The run itself, a study's trainings, or those whose checkpoints an attack run attacks."""
+        match run.kind:
+            case "train":
+                return [run]
+            case "study":
+                return [child for child in self.state.store.children(run) if child.kind == "train"]
+            case "attack":
+                references = dicts(run.raw_spec.get("checkpoints"))
+                ids = dict.fromkeys(str(reference.get("run")) for reference in references)
+                return [self.state.run(run_id) for run_id in ids if run_id in self.state.feed.rows]
+            case _:
+                return []
 
     def _show_curves(self) -> None:
-        courses = []
-        for run in self._runs():
-            trained = [run] if run.kind == "train" else []
-            if run.kind == "study":
-                trained = [c for c in self.house.store.children(run) if c.kind == "train"]
-            if run.kind == "attack":
-                trained = [self.house.run_of(one) for one in self._attacked(run)]
-            for one in trained:
-                look = colours(self.house.looks, [one.id])[one.id]
-                label = course_label(str(one.name or ""), str(one.mode or ""), one.id)
-                courses.append(TrainingCurves(label, look, self.house.courses.snapshot(one)))
-        unique = {course.look: course for course in courses}
-        self.query_one(CurvesPane).show(list(unique.values()), "none of these runs is a training")
+        trainings = {
+            training.id: training for run in self._runs() for training in self._trainings(run)
+        }
+        curves = [training_curves(self.state, training) for training in trainings.values()]
+        self.query_one(CurvesPane).show(curves, "none of these runs is a training")
 
     def _specs(self, width: int) -> Iterable[Line]:
         runs = self._runs()
@@ -223,13 +216,16 @@ class CompareScreen(RunActions):
 
     # Keys
 
+    def on_tab_line_clicked(self, message: TabLine.Clicked) -> None:
+        self._choose(message.page)
+
     def _choose(self, page: int) -> None:
         self._page = page
         for name in PAGES:
             self.query_one(f"#{name}").set_class(name == PAGES[page], "-shown")
         shown = self.query_one(f"#{PAGES[page]}")
         shown.focus()
-        self.query_one("#words", LineView).redraw()
+        self.query_one(TabLine).page = page
         if PAGES[page] == "curves":
             self.call_after_refresh(self._show_curves)
         elif isinstance(shown, LineView):
@@ -250,11 +246,11 @@ class CompareScreen(RunActions):
 
         def written(text: str | None) -> None:
             if text is not None and text.split():
-                self._words = text.split()
+                self._names = text.split()
                 self.redraw_frame()
                 self._choose(self._page)
 
-        self.house.push_screen(
-            Write("Runs or checkpoints", " ".join(self._words), "such as @1  3f9a:best_robust"),
+        self.app.push_screen(
+            Write("Runs or checkpoints", " ".join(self._names), "such as @1  3f9a:best_robust"),
             written,
         )

@@ -1,6 +1,6 @@
-"""What opens above a screen: a question, a line to write, a choice, the help."""
+"""Boxes above a screen: a question with keys as answers, a line of input, the help."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, TypeVar
 
 from rich.text import Text
@@ -30,13 +30,13 @@ class Dialog(ErrorBoundary, ModalScreen[T | None]):
 
 
 class Choose(Dialog[str]):
-    """A question, and keys that answer it; the result is the chosen key."""
+    """A question with a key for each answer; the result is the chosen key."""
 
     def __init__(self, question: str, answers: Sequence[tuple[str, str]]) -> None:
         super().__init__()
         self._question, self._answers = question, answers
-        for key, told in answers:
-            self._bindings.bind(key, f"answer({key!r})", told)
+        for key, answer in answers:
+            self._bindings.bind(key, f"answer({key!r})", answer)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
@@ -46,21 +46,20 @@ class Choose(Dialog[str]):
         palette = palette_of(self.app)
         lines = wrapped(Text(self._question, palette.text), width)
         lines.append(Text())
-        for key, told in [*self._answers, ("escape", "cancel")]:
-            shown = {"escape": "esc"}.get(key, key)
-            lines.append(Text.assemble((f"{shown:>5}  ", palette.accent), (told, palette.text)))
+        for key, answer in [*self._answers, ("esc", "cancel")]:
+            lines.append(Text.assemble((f"{key:>5}  ", palette.accent), (answer, palette.text)))
         return lines
 
     def on_resize(self) -> None:
-        paper = self.query_one(LineView)
-        paper.styles.height = len(self._lines(max(min(self.size.width, 76) - 6, 20)))
+        view = self.query_one(LineView)
+        view.styles.height = len(self._lines(max(min(self.size.width, 76) - 6, 20)))
 
     def action_answer(self, key: str) -> None:
         self.dismiss(key)
 
 
 class Write(Dialog[str]):
-    """A line to write; enter gives it."""
+    """A line of input; enter returns it."""
 
     def __init__(self, title: str, value: str = "", hint: str = "") -> None:
         super().__init__()
@@ -79,7 +78,7 @@ class Write(Dialog[str]):
 
 
 class Help(Dialog[None]):
-    """All keys of the screen beneath, as they are bound now."""
+    """The keys of the screen beneath, as they are bound now."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,q", "cancel", "close", show=False, id="help.close"),
@@ -87,10 +86,10 @@ class Help(Dialog[None]):
         Binding("up,k", "scroll(-1)", "up", show=False, id="help.up"),
     ]
 
-    def __init__(self, title: str, groups: Callable[[], Sequence[tuple[str, str, str]]]) -> None:
+    def __init__(self, title: str, keys: Sequence[tuple[str, str, str]]) -> None:
+        """``keys`` holds keys, their description and the id of their binding."""
         super().__init__()
-        self._title = title
-        self._groups = groups()
+        self._title, self._keys = title, keys
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box tall"):
@@ -99,11 +98,11 @@ class Help(Dialog[None]):
     def _lines(self, width: int) -> list[Text]:
         palette = palette_of(self.app)
         lines = [Text(self._title, palette.title), Text()]
-        for keys, told, binding_id in self._groups:
+        for keys, description, binding_id in self._keys:
             lines.append(
                 Text.assemble(
                     (f"{keys:>18}  ", palette.accent),
-                    (f"{told:<{max(width - 44, 20)}}", palette.text),
+                    (f"{description:<{max(width - 44, 20)}}", palette.text),
                     (f" {binding_id}", palette.faint if width < 60 else palette.dim),
                 )
             )

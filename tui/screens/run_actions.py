@@ -1,4 +1,4 @@
-"""What can be done with a run, from the list and from its own screen alike."""
+"""The actions on a run: stop, resume, tag, note, delete, export. Shared by several screens."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +21,7 @@ EXPORTS = (
 
 
 class RunActions(AppScreen):
-    """A screen on which one run is meant: the one under the cursor, or the one shown."""
+    """A screen whose keys act on one run: the one under the cursor, or the one shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "export", "export", id="run.export"),
@@ -42,21 +42,21 @@ class RunActions(AppScreen):
 
     @property
     def row(self) -> Row | None:
-        """The run that is meant."""
+        """The run that the keys act on."""
         return None
 
     @property
     def _run(self) -> Run | None:
-        return self.house.run_of(self.row.id) if self.row else None
+        return self.state.run(self.row.id) if self.row else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """What needs a run is no key where there is none."""
+        """Without a run the keys that need one are off."""
         if action in ("stop", "resume", "tag", "note", "delete"):
             return self.row is not None
         return True
 
     def _changed(self, run: Run) -> None:
-        self.house.feed.forget(run.id)
+        self.state.feed.forget(run.id)
 
     def action_stop(self) -> None:
         from tui.screens.dialogs import Choose
@@ -65,7 +65,7 @@ class RunActions(AppScreen):
         if run is None:
             return
         if (state := run.state()) not in LIVE:
-            self.house.tell(f"{run.id} is {state}: there is nothing to stop", "warning")
+            self.tell(f"{run.id} is {state}: there is nothing to stop", "warning")
             return
 
         def answered(answer: str | None) -> None:
@@ -73,12 +73,12 @@ class RunActions(AppScreen):
                 try:
                     request_stop(run)
                 except OSError as error:
-                    self.house.tell(f"{run.id} can't be stopped: {error.strerror}", "error")
+                    self.tell(f"{run.id} can't be stopped: {error.strerror}", "error")
                 else:
-                    self.house.tell(f"asked {run.id} to stop: it saves first")
+                    self.tell(f"asked {run.id} to stop: it saves first")
 
         question = f"Stop {run.id}? It saves a checkpoint first; R goes on with it later."
-        self.house.push_screen(Choose(question, [("y", "stop it")]), answered)
+        self.app.push_screen(Choose(question, [("y", "stop it")]), answered)
 
     def action_resume(self) -> None:
         run = self._run
@@ -86,18 +86,18 @@ class RunActions(AppScreen):
             return
         state = run.state()
         if state == "completed":
-            self.house.tell(f"{run.id} is completed: there is nothing to resume", "warning")
+            self.tell(f"{run.id} is completed: there is nothing to resume", "warning")
             return
         try:
             if state in LIVE and is_carried_out(run):
-                self.house.tell(f"{run.id} is {state} already", "warning")
+                self.tell(f"{run.id} is {state} already", "warning")
                 return
-            self.house.adopt(start_worker(run))
+            self.state.adopt(start_worker(run))
         except OSError as error:
-            self.house.tell(f"{run.id} can't be resumed: {error.strerror}", "error")
+            self.tell(f"{run.id} can't be resumed: {error.strerror}", "error")
             return
         self._changed(run)
-        self.house.tell(f"resuming {run.id}")
+        self.tell(f"resuming {run.id}")
 
     def action_tag(self) -> None:
         from tui.screens.dialogs import Write
@@ -111,7 +111,7 @@ class RunActions(AppScreen):
                 self._set_meta(run, tags=list(dict.fromkeys(text.replace("#", " ").split())))
 
         tags = " ".join(clean(tag, 200) for tag in run.meta["tags"])
-        self.house.push_screen(
+        self.app.push_screen(
             Write("Tags", tags, "words, separated by blanks; the filter finds tag:…"), written
         )
 
@@ -127,13 +127,13 @@ class RunActions(AppScreen):
                 self._set_meta(run, note=text.strip())
 
         note = clean(run.meta.get("note") or "", 10_000)
-        self.house.push_screen(Write("Note", note, "what is to be remembered of it"), written)
+        self.app.push_screen(Write("Note", note, "what is to be remembered of it"), written)
 
     def _set_meta(self, run: Run, **fields: object) -> None:
         try:
             run.set_meta(**fields)
         except OSError as error:
-            self.house.tell(f"{run.path} can't be written: {error.strerror}", "error")
+            self.tell(f"{run.path} can't be written: {error.strerror}", "error")
         self._changed(run)
 
     def action_delete(self) -> None:
@@ -142,39 +142,40 @@ class RunActions(AppScreen):
         run = self._run
         if run is None:
             return
-        family = [run, *self.house.store.children(run)]
+        family = [run, *self.state.store.children(run)]
         for member in family:
             if (state := member.state()) in LIVE:
-                self.house.tell(f"{member.id} is {state}: stop it first", "warning")
+                self.tell(f"{member.id} is {state}: stop it first", "warning")
                 return
-        kept = sum(_size(member.path / "checkpoints") for member in family)
+        checkpoint_bytes = sum(_size(member.path / "checkpoints") for member in family)
         answers = [("y", "delete the whole run" + (" with its children" if family[1:] else ""))]
-        if kept:
-            answers.append(("k", f"delete its checkpoints alone ({megabytes(kept)})"))
+        if checkpoint_bytes:
+            size = megabytes(checkpoint_bytes)
+            answers.append(("k", f"delete its checkpoints alone ({size})"))
 
         def answered(answer: str | None) -> None:
             if answer is not None:
                 self._delete(run, checkpoints_only=answer == "k")
 
-        self.house.push_screen(Choose(f"Delete {run.id}?", answers), answered)
+        self.app.push_screen(Choose(f"Delete {run.id}?", answers), answered)
 
     def _delete(self, run: Run, *, checkpoints_only: bool) -> None:
         try:
-            self.house.store.delete(run, checkpoints_only=checkpoints_only)
+            self.state.store.delete(run, checkpoints_only=checkpoints_only)
         except UserError as error:
-            self.house.tell(str(error), "error")
+            self.tell(str(error), "error")
             return
-        what = "the checkpoints of " if checkpoints_only else ""
-        self.house.tell(f"deleted {what}{run.id}")
+        part = "the checkpoints of " if checkpoints_only else ""
+        self.tell(f"deleted {part}{run.id}")
         self._changed(run)
         if not checkpoints_only:
             self.after_delete()
 
     def after_delete(self) -> None:
-        """The run that was meant is gone."""
+        """Called when the run of the screen was deleted."""
 
     def export_words(self) -> list[str]:
-        """The runs, as ``compare`` takes them, whose table an export holds."""
+        """The runs of an exported table, named as ``advtui compare`` takes them."""
         return [self.row.id] if self.row else []
 
     def action_export(self) -> None:
@@ -189,38 +190,38 @@ class RunActions(AppScreen):
                 if key == answer:
                     self._export(words, format_, suffix)
 
-        answers = [(key, told) for key, told, _, _ in EXPORTS]
-        self.house.push_screen(
+        answers = [(key, format_name) for key, format_name, _, _ in EXPORTS]
+        self.app.push_screen(
             Choose("Export the comparison table: to a file, and copied.", answers), answered
         )
 
     def export_text(self, words: list[str], format_: str) -> str:
-        """The table of the runs, as it is exported.
+        """The comparison table of the runs in an export format.
 
         Raises:
-            UserError: they can't stand in one table.
+            UserError: the runs have no common table.
         """
         from runs.formats import FORMATS
         from runs.results import compare
 
-        return FORMATS[format_](compare(self.house.store, words))
+        return FORMATS[format_](compare(self.state.store, words))
 
     def _export(self, words: list[str], format_: str, suffix: str) -> None:
         try:
             text = self.export_text(words, format_)
         except UserError as error:
-            self.house.tell(str(error), "warning")
+            self.tell(str(error), "warning")
             return
         name = f"advtui-{'-'.join(word.split(':')[0][-4:] for word in words)[:60]}.{suffix}"
-        self.house.copy_to_clipboard(text)
-        for folder in (Path.cwd(), self.house.store.home):
+        self.app.copy_to_clipboard(text)
+        for folder in (Path.cwd(), self.state.store.home):
             try:
                 (folder / name).write_text(text, encoding="utf-8", errors="replace")
             except OSError:
                 continue
-            self.house.tell(f"copied, and written to {folder / name}")
+            self.tell(f"copied, and written to {folder / name}")
             return
-        self.house.tell("copied; no folder could be written", "warning")
+        self.tell("copied; no folder could be written", "warning")
 
 
 def _size(folder: Path) -> int:

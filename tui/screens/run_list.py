@@ -1,4 +1,4 @@
-"""Home: every run, live; find, mark, open, tag, delete, export them."""
+"""The list of all runs in the home: filter, order, mark, open, compare."""
 
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
@@ -11,19 +11,20 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from runs.store import LIVE
+from tui.messages import OpenComparison, OpenNewRun, OpenRun
 from tui.render.text import clean, home_short
 from tui.run_list.filter import COLUMNS, arrange, matching
 from tui.run_list.row import Row
 from tui.screens.panes.preview import preview
 from tui.screens.run_actions import RunActions
+from tui.shared_state import SharedState
 from tui.widgets.line_view import LineView
 from tui.widgets.run_list import RunList
 
 WIDE, VERY_WIDE = 116, 170
-"""Widths from which the preview stands beside the list."""
-
-
+"""Widths in cells from which a narrow or a wide preview stands beside the list."""
 AGES_EVERY_TICKS = 20
+"""While nothing runs, ages are drawn again at this interval."""
 
 
 class RunListScreen(RunActions):
@@ -43,15 +44,15 @@ class RunListScreen(RunActions):
         Binding("u", "unmark", "unmark all", show=False, id="runs.unmark"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, state: SharedState) -> None:
+        super().__init__(state)
         self._order = "age"
         self._turned = False
         self._filter = ""
         self._matches = True
         self._ticks = 0
         self._folded: dict[str, bool] = {}
-        """Studies that a person folded or unfolded."""
+        """Studies that the user has folded or unfolded."""
 
     def body(self) -> Iterable[Widget]:
         filter_line = Input(
@@ -72,20 +73,20 @@ class RunListScreen(RunActions):
 
     def head(self) -> tuple[Text, Text]:
         palette = self.palette
-        rows = self.house.feed.rows.values()
+        rows = self.state.feed.rows.values()
         live = sum(row.is_live and row.kind != "study" for row in rows)
         right = Text(f"{len(rows)} runs" if len(rows) != 1 else "1 run", palette.dim)
         if live:
             right.append(f"  ● {live} at work", palette.accent)
         if self._order != "age" or self._turned:
             right.append(f"  by {self._order} {'↑' if self._turned else '↓'}", palette.dim)
-        if self.house.marked:
-            right.append(f"  * {len(self.house.marked)} marked", palette.accent)
+        if self.state.marked:
+            right.append(f"  * {len(self.state.marked)} marked", palette.accent)
         left = Text.assemble(("advtui", f"bold {palette.accent}"), "  ")
-        if self.house.feed.problem:
-            left.append(clean(self.house.feed.problem), palette.bad)
+        if self.state.feed.problem:
+            left.append(clean(self.state.feed.problem), palette.bad)
             return left, right
-        left.append(clean(home_short(self.house.store.home), 200), palette.dim)
+        left.append(clean(home_short(self.state.store.home), 200), palette.dim)
         if not self._matches:
             left.append("  no run matches: the last list stays", palette.warn)
         elif self._filter:
@@ -108,7 +109,7 @@ class RunListScreen(RunActions):
 
     def tick(self) -> None:
         self._ticks += 1
-        live = any(row.is_live for row in self.house.feed.rows.values())
+        live = any(row.is_live for row in self.state.feed.rows.values())
         if live or self._ticks % AGES_EVERY_TICKS == 0:
             self._show()
 
@@ -121,17 +122,17 @@ class RunListScreen(RunActions):
 
     def _show(self) -> None:
         """Filter, fold and sort the rows, and show them."""
-        house = self.house
-        rows: Sequence[Row] = list(house.feed.rows.values())
-        house.marked &= house.feed.rows.keys()
+        state = self.state
+        rows: Sequence[Row] = list(state.feed.rows.values())
+        state.marked &= state.feed.rows.keys()
         self.set_class(not rows, "-empty")
-        found = matching(rows, self._filter)
-        self._matches = bool(found) or not rows
+        matches = matching(rows, self._filter)
+        self._matches = bool(matches) or not rows
         if self._matches:
-            parents = {row.parent for row in found}
-            folds = {row.id: self._is_folded(row) for row in found if row.id in parents}
+            parents = {row.parent for row in matches}
+            folds = {row.id: self._is_folded(row) for row in matches if row.id in parents}
             arranged = arrange(
-                found,
+                matches,
                 by=self._order,
                 reverse=self._turned,
                 unfolded=lambda row: not folds.get(row.id, False),
@@ -139,9 +140,9 @@ class RunListScreen(RunActions):
             self.runlist.show(
                 arranged,
                 folds=folds,
-                marked=frozenset(house.marked),
+                marked=frozenset(state.marked),
                 sorted_by=(self._order, self._turned),
-                now=house.clock(),
+                now=state.clock(),
             )
         if not rows:
             self.query_one("#empty", LineView).redraw()
@@ -149,23 +150,23 @@ class RunListScreen(RunActions):
         self._redraw_preview()
 
     def _is_folded(self, study: Row) -> bool:
-        """Folded unless it is at work, or a filter looks into it, or a person said otherwise."""
+        """As the user has chosen; else folded unless the study runs or a filter is set."""
         return self._folded.get(study.id, not study.is_live and not self._filter)
 
     def _redraw_preview(self) -> None:
-        paper = self.query_one("#preview", LineView)
-        if paper.display:
-            paper.redraw()
+        view = self.query_one("#preview", LineView)
+        if view.display:
+            view.redraw()
 
     def _preview(self, width: int) -> Iterable[Text]:
         row = self.row
-        return preview(self.house, row, width) if row else ()
+        return preview(self.state, row, width, self.palette) if row else ()
 
     def _empty(self, _: int) -> Iterable[Text]:
         palette = self.palette
         yield Text()
-        if self.house.feed.problem:
-            yield Text(f"  {clean(self.house.feed.problem)}", palette.bad)
+        if self.state.feed.problem:
+            yield Text(f"  {clean(self.state.feed.problem)}", palette.bad)
             return
         yield Text("  No runs yet.", palette.title)
         yield Text()
@@ -216,34 +217,30 @@ class RunListScreen(RunActions):
 
     def action_mark(self) -> None:
         if self.row is not None:
-            self.house.marked ^= {self.row.id}
+            self.state.marked ^= {self.row.id}
             self.runlist.action_move(1)
             self._show()
 
     def action_unmark(self) -> None:
-        self.house.marked.clear()
+        self.state.marked.clear()
         self._show()
 
     def action_open(self) -> None:
         if self.row is not None:
-            self.house.open_run(self.row.id)
+            self.app.post_message(OpenRun(self.row.id))
 
     def action_new(self) -> None:
-        from tui.screens.new_run import NewRunScreen
-
-        attacked = list(self.house.marked)
-        if not attacked and self.row is not None and self.row.state not in LIVE:
-            attacked = [self.row.id]
-        self.house.push_screen(NewRunScreen(attacked))
+        run_ids = list(self.state.marked)
+        if not run_ids and self.row is not None and self.row.state not in LIVE:
+            run_ids = [self.row.id]
+        self.app.post_message(OpenNewRun(run_ids))
 
     def action_compare(self) -> None:
-        from tui.screens.compare import CompareScreen
-
-        words = [row_id for row_id in self.house.feed.rows if row_id in self.house.marked]
-        if not words and self.row is not None:
-            words = [self.row.id]
-        if words:
-            self.house.push_screen(CompareScreen(words))
+        run_ids = [row_id for row_id in self.state.feed.rows if row_id in self.state.marked]
+        if not run_ids and self.row is not None:
+            run_ids = [self.row.id]
+        if run_ids:
+            self.app.post_message(OpenComparison(run_ids))
 
     def on_run_list_moved(self) -> None:
         self._redraw_preview()

@@ -1,4 +1,4 @@
-"""A chart on the screen: thin, over :mod:`tui.charts.plot`."""
+"""A widget that shows a chart of :mod:`tui.charts.plot`."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ class Chart(LineView):
 
     @property
     def plot(self) -> Plot:
-        """What it shows; setting it draws it."""
+        """The plot that is shown; setting it draws it."""
         return self._plot
 
     @plot.setter

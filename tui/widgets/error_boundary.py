@@ -1,4 +1,4 @@
-"""An error in the screen's own code becomes a notice: the screen goes on."""
+"""Errors in message handlers reach the app, which shows them; the screen goes on."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,9 @@ else:
 
 
 class ErrorBoundary(_Base):
-    """Mixed into apps, screens and widgets, before Textual's class.
+    """Mixin for apps, screens and widgets; it stands before Textual's class.
 
-    Without it an exception in a handler ends the loop of whatever handled it.
+    Without it an exception in a handler ends the message loop of that app, screen or widget.
     """
 
     async def _dispatch_message(self, message: Message) -> Any:

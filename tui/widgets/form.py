@@ -1,4 +1,4 @@
-"""Lines of a form: a label, a value to write or to choose, and what there is to say of it."""
+"""The lines of a form: a label, a value to write or to choose, and a help text."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -17,7 +17,7 @@ from tui.widgets.line_view import LineView
 
 
 class Choice(ErrorBoundary, Widget, can_focus=True):
-    """One of a few words: ``‹ robust ›``; an empty word stands for the preset's own."""
+    """A choice of words: ``‹ robust ›``; the empty word stands for the default."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,l,space", "turn(1)", "next choice", id="form.next-choice"),
@@ -38,14 +38,14 @@ class Choice(ErrorBoundary, Widget, can_focus=True):
         return self._value
 
     def set_options(self, options: Sequence[str]) -> None:
-        """Other words from now on; the value stays where it is still one of them."""
+        """Replace the words; the value stays if it is among them."""
         if list(options) != self._options:
             self._options = list(options)
             self._value = self._value if self._value in options else self._options[0]
             self.refresh()
 
     def set_default(self, default: str) -> None:
-        """What the empty word stands for."""
+        """Set the text that is shown for the empty word."""
         if default != self._default:
             self._default = default
             self.refresh()
@@ -53,8 +53,8 @@ class Choice(ErrorBoundary, Widget, can_focus=True):
     def render(self) -> Text:
         palette = palette_of(self.app)
         arrows = palette.accent if self.has_focus else palette.dim
-        shown = (self._value, palette.text) if self._value else (self._default, palette.dim)
-        return Text.assemble(("‹ ", arrows), shown, (" ›", arrows))
+        value = (self._value, palette.text) if self._value else (self._default, palette.dim)
+        return Text.assemble(("‹ ", arrows), value, (" ›", arrows))
 
     def action_turn(self, by: int) -> None:
         at = self._options.index(self._value)
@@ -74,14 +74,14 @@ class Field(ErrorBoundary, Widget):
         self,
         key: str,
         label: str,
-        told: str,
+        hint: str,
         *,
         options: Sequence[str] | None = None,
         value: str = "",
     ) -> None:
         super().__init__(id=f"field-{key}")
         self.key = key
-        self._label, self._told = label, told
+        self._label, self._hint = label, hint
         self.entry: Choice | Input
         if options is None:
             self.entry = Input(value, compact=True, select_on_focus=False)
@@ -91,20 +91,20 @@ class Field(ErrorBoundary, Widget):
     def compose(self) -> ComposeResult:
         label = LineView(lambda _: [Text(self._label, palette_of(self.app).dim)])
         label.add_class("label")
-        told = LineView(lambda _: [Text(self._told, palette_of(self.app).dim)])
-        told.add_class("told")
-        label.can_focus = told.can_focus = False
+        hint = LineView(lambda _: [Text(self._hint, palette_of(self.app).dim)])
+        hint.add_class("hint")
+        label.can_focus = hint.can_focus = False
         yield label
         yield self.entry
-        yield told
+        yield hint
 
     @property
     def value(self) -> str:
-        """What was written or chosen; empty for the preset's own."""
+        """The written or chosen text; empty for the default."""
         return self.entry.value.strip()
 
     def set_default(self, default: str) -> None:
-        """What stands where nothing was written or chosen."""
+        """Set the text that is shown for an empty value."""
         if isinstance(self.entry, Choice):
             self.entry.set_default(default)
         elif self.entry.placeholder != default:

@@ -1,11 +1,11 @@
-"""Lines of text that redraw only where they changed: over SSH every byte counts."""
+"""Lines of text of which only the changed ones are sent again: over SSH every byte counts."""
 
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from rich.style import Style
 from rich.text import Text
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -14,15 +14,22 @@ from tui.render.text import clean
 from tui.widgets.error_boundary import ErrorBoundary
 
 Source = Callable[[int], Iterable[Line]]
-"""From a width in cells to lines; called again when the width or the theme changes."""
+"""Returns the lines for a width in cells; called again when the width or the theme changes."""
 
 
 class LineView(ErrorBoundary, ScrollView, can_focus=False):
-    """Lines, drawn from a source; scrolls where there are more of them than room."""
+    """Lines, drawn from a source; scrolls where they exceed its height."""
 
     DEFAULT_CSS = """
     LineView { scrollbar-size-vertical: 1; overflow-x: hidden; }
     """
+
+    class DrawingFailed(Message):
+        """The source has raised an error, as a file that no worker wrote may cause."""
+
+        def __init__(self, error: Exception) -> None:
+            super().__init__()
+            self.error = error
 
     def __init__(self, source: Source = lambda _: (), *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -31,12 +38,12 @@ class LineView(ErrorBoundary, ScrollView, can_focus=False):
         self._width = -1
 
     def show(self, source: Source) -> None:
-        """Draw from another source from now on."""
+        """Draw from another source."""
         self._source = source
         self.redraw()
 
     def redraw(self) -> None:
-        """Ask the source again, and refresh the lines that differ."""
+        """Call the source again, and refresh the lines that differ."""
         if self.scrollable_content_region.width <= 0:
             return
         before, width = self._strips, self._width
@@ -44,7 +51,7 @@ class LineView(ErrorBoundary, ScrollView, can_focus=False):
         strips = self._strips
         height = self.styles.height
         asked = len(strips) > self.size.height or (height is not None and height.is_auto)
-        # Where all of it has room there is nothing to scroll, and no second layout for it.
+        # Where all lines fit there is nothing to scroll; no size then avoids a second layout.
         self.virtual_size = Size(self._width, len(strips)) if asked else Size(0, 0)
         if len(before) != len(strips) or width != self._width:
             self.refresh()
@@ -65,14 +72,13 @@ class LineView(ErrorBoundary, ScrollView, can_focus=False):
             self._strips = self._strips_at(self._width - 1)  # the scrollbar's room
 
     def _strips_at(self, width: int) -> list[Strip]:
-        """The source's lines; where a foreign file breaks it, a line that says so."""
+        """The source's lines; after an error in it, a line with that error."""
         strips = []
         try:
             for line in self._source(width):
                 strips.append(_strip(line))
         except Exception as error:
-            unshown: deque[Exception] = getattr(self.app, "unshown", deque())
-            unshown.append(error)
+            self.app.post_message(self.DrawingFailed(error))
             strips.append(_strip(Text(clean(f"can't be shown: {error!r}", width))))
         return strips
 
@@ -87,7 +93,7 @@ class LineView(ErrorBoundary, ScrollView, can_focus=False):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         if self._width < 0 < self.scrollable_content_region.width:
-            self._read()  # the first frame comes before the first resize, and is complete
+            self._read()  # before the first resize event, so that the first frame is complete
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:

@@ -1,4 +1,4 @@
-"""The list of runs: only what is seen is drawn, and of that only what has changed."""
+"""The list of runs. Draws the visible rows only, and sends only the lines that have changed."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -53,13 +53,13 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
     ]
 
     class Moved(Message):
-        """The cursor stands on another run, or on none."""
+        """The cursor has moved to another run, or to none."""
 
     class Opened(Message):
         """A run was clicked twice."""
 
     class Folded(Message):
-        """A study is to be folded or unfolded."""
+        """The user asks to fold or unfold a study."""
 
         def __init__(self, row: Row, folded: bool) -> None:
             super().__init__()
@@ -94,8 +94,8 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         Args:
             folds: the studies that have children, and whether they are folded.
             marked: ids of the marked runs.
-            sorted_by: column, and whether it is turned round.
-            now: unix seconds; ages are told from it.
+            sorted_by: column, and whether the order is reversed.
+            now: unix seconds, from which ages are counted.
         """
         before = self.current
         self._rows, self._folds, self._marked = rows, folds, marked
@@ -123,7 +123,7 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         self._strips = [self._draw_line(y) for y in range(self.size.height)]
 
     def _redraw(self) -> None:
-        """Draw what is seen, and send to the terminal the lines that differ."""
+        """Draw the visible lines, and refresh those that differ."""
         before = self._strips
         self._draw()
         if len(before) != len(self._strips):
@@ -156,11 +156,11 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         if not self._strips:
-            self._draw()  # the first frame comes before the first resize, and is complete
+            self._draw()  # before the first resize event, so that the first frame is complete
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        """The line at ``y`` cells below the top; the first is the head and stays."""
+        """The line at ``y`` cells below the top; the first is the head, which does not scroll."""
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
 
     def _draw_line(self, y: int) -> Strip:
@@ -179,8 +179,8 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(width).apply_style(base)
 
     def _cursor_colour(self) -> str:
-        found = self.app.theme_variables.get("panel", "")
-        return found if found.startswith("#") else "#303030"  # ANSI themes name no colour
+        colour = self.app.theme_variables.get("panel", "")
+        return colour if colour.startswith("#") else "#303030"  # an ANSI theme has no hex colour
 
     def _columns(self, width: int) -> list[tuple[str, str, int, bool]]:
         shown = [column for column in _COLUMNS if width >= column[3]]
@@ -192,9 +192,9 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         segments = [Segment(" " * LEAD)]
         for key, title, size, right in self._columns(width):
             by, turned = self._sorted
-            told = f"{title} {'↑' if turned else '↓'}" if key == by else title
+            text = f"{title} {'↑' if turned else '↓'}" if key == by else title
             style = Style.parse(palette.accent if key == by else palette.dim)
-            segments.append(Segment(_fit(told, size, right), style))
+            segments.append(Segment(_fit(text, size, right), style))
         return segments
 
     def _line(self, n: int, width: int, palette: Palette) -> list[Segment]:
@@ -202,7 +202,7 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         glyph, colour = palette.state(row.state)
         folded = self._folds.get(row.id)
         fold = " " if folded is None else ("▸" if folded else "▾")
-        text, dim = Style.parse(palette.text), Style.parse(palette.dim)
+        normal, dim = Style.parse(palette.text), Style.parse(palette.dim)
         accent = Style.parse(palette.accent)
         segments = [
             Segment("▌" if n == self._at else " ", accent),
@@ -210,17 +210,17 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
             Segment(f"{fold} ", dim),
             Segment(f"{glyph} ", Style.parse(colour)),
         ]
-        figures = text if row.on_test else dim
+        figures = normal if row.on_test else dim
         for key, _, size, right in self._columns(width):
-            told, style = self._told(row, key), dim
+            text, style = self._cell(row, key), dim
             if key == "name":
-                told, style = "  " * depth + told, text
+                text, style = "  " * depth + text, normal
             elif key in ("clean", "robust"):
                 style = figures
-            segments.append(Segment(_fit(told, size, right), style))
+            segments.append(Segment(_fit(text, size, right), style))
         return segments
 
-    def _told(self, row: Row, key: str) -> str:
+    def _cell(self, row: Row, key: str) -> str:
         match key:
             case "name":
                 return clean(row.title + "".join(f" #{tag}" for tag in row.tags), 200)
@@ -270,7 +270,7 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         if row is None:
             return
         if folded and row.id not in self._folds:  # from a child: fold its study
-            parent = next((one for one, _ in self._rows if one.id == row.parent), None)
+            parent = next((other for other, _ in self._rows if other.id == row.parent), None)
             if parent is None:
                 return
             row = parent

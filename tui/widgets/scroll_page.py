@@ -10,7 +10,7 @@ from tui.widgets.line_view import LineView
 
 
 class ScrollPage(LineView, can_focus=True):
-    """A page that scrolls by itself."""
+    """A page of lines with scroll keys of its own."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "scroll(1)", "down", show=False, id="page.down"),

@@ -7,7 +7,6 @@ import pytest
 from textual.widgets import Input
 
 from screen_driver import Home, Screen, covers, in_loop, opened
-from tui.screens.compare import CompareScreen
 
 
 @covers(
@@ -17,7 +16,7 @@ from tui.screens.compare import CompareScreen
 async def test_compare(fixed: Home) -> Screen:
     async with opened(fixed.path) as screen:
         words = [fixed.ids["study"], fixed.ids["baseline"]]
-        screen.app.push_screen(CompareScreen(words))
+        screen.app.open_comparison(words)
         await screen.settle()
         assert screen.text.count("Best robust") == 1
         await screen.press("compare.poster")
@@ -41,7 +40,7 @@ async def test_compare_checkpoints_and_export_them(
 ) -> Screen:
     monkeypatch.chdir(tmp_path)
     async with opened(fixed.path) as screen:
-        screen.app.push_screen(CompareScreen([fixed.ids["study"]]))
+        screen.app.open_comparison([fixed.ids["study"]])
         await screen.settle()
         word = f"{fixed.ids['robust']}:best_robust"
         await screen.press("compare.words")
@@ -65,7 +64,7 @@ async def test_runs_that_differ_in_their_seed_alone_are_shown_as_a_mean(
     monkeypatch.chdir(tmp_path)
     words = [fixed.ids["attack"], second_seed(fixed)]
     async with opened(fixed.path) as screen:
-        screen.app.push_screen(CompareScreen(words))
+        screen.app.open_comparison(words)
         await screen.settle()
         assert "61.80 ± 0.14" in screen.text  # 61.9 and 61.7
         assert "over 2 seeds: 0, 5" in screen.text
@@ -73,7 +72,7 @@ async def test_runs_that_differ_in_their_seed_alone_are_shown_as_a_mean(
         await screen.press("x", "m")
         (written,) = tmp_path.glob("advtui-*.md")
         assert "61.80 ± 0.14" in written.read_text()
-        screen.app.push_screen(CompareScreen([fixed.ids["study"]]))
+        screen.app.open_comparison([fixed.ids["study"]])
         await screen.settle()
         assert "±" not in screen.text  # a single seed has no mean
 
@@ -100,7 +99,7 @@ def second_seed(fixed: Home) -> str:
 @in_loop
 async def test_specs_show_only_what_differs(fixed: Home) -> None:
     async with opened(fixed.path) as screen:
-        screen.app.push_screen(CompareScreen([fixed.ids["robust"], fixed.ids["failed"]]))
+        screen.app.open_comparison([fixed.ids["robust"], fixed.ids["failed"]])
         await screen.settle()
         await screen.press("3")
         lines = [line.split() for line in screen.text.splitlines()[3:-1] if line.strip()]

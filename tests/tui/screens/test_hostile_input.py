@@ -15,7 +15,6 @@ from runs.presets import preset
 from runs.spec import TrainSpec
 from runs.store import Run
 from screen_driver import SIZES, Screen, in_loop, opened
-from tui.screens.compare import CompareScreen
 
 HOSTILE = (
     "[/foo]",
@@ -133,7 +132,7 @@ async def test_foreign_events(home: Path, what: str) -> None:
         run.events_path.write_bytes(events.replace(b"NOW", now))
     async with opened(home, (80, 24), foreign=True) as screen:
         for run in foreign:
-            assert run.id in screen.app.feed.rows
+            assert run.id in screen.app.state.feed.rows
             await through_every_page(screen, run.id)
             assert not screen.app.faults, run.events_path.read_bytes()
 
@@ -166,11 +165,11 @@ async def test_foreign_files(home: Path, what: str) -> None:
     for run, (name, content) in zip(foreign, FOREIGN_FILES, strict=True):
         (run.path / name).write_text(json.dumps(content))
     async with opened(home, (200, 60), foreign=True) as screen:
-        for _ in screen.app.feed.rows:  # their previews as well
+        for _ in screen.app.state.feed.rows:  # their previews as well
             await screen.press("j")
         for run, case in zip(foreign, FOREIGN_FILES, strict=True):
             await through_every_page(screen, run.id)
-            screen.app.push_screen(CompareScreen([run.id, ids["study"]]))
+            screen.app.open_comparison([run.id, ids["study"]])
             await screen.settle()
             await screen.press("2", "3", "1", "escape")
             assert not screen.app.faults, case
@@ -204,7 +203,7 @@ async def test_a_home_that_disappears_and_returns(home: Path) -> None:
         assert "is gone" in screen.text
         home.with_name("away").rename(home)
         await screen.settle()
-        screen.app._look_through_home()
+        screen.app._follow_home()
         await screen.settle()
         assert "is gone" not in screen.text.splitlines()[0]
 
@@ -248,9 +247,9 @@ async def test_two_screens_on_one_home(home: Path) -> None:
             await other.press("D", "y")
             assert ids["failed"] not in [path.name for path in (home / "runs").iterdir()]
         await one.settle()
-        one.app._look_through_home()
+        one.app._follow_home()
         await one.settle()
-        assert ids["failed"] not in one.app.feed.rows
+        assert ids["failed"] not in one.app.state.feed.rows
 
 
 @pytest.mark.parametrize("what", ["list", "running", "study", "attack", "new", "compare", "help"])
@@ -264,7 +263,7 @@ def test_resized_to_nothing_and_back(home: Path, what: str) -> None:
             elif what == "new":
                 await screen.press("n")
             elif what == "compare":
-                screen.app.push_screen(CompareScreen([ids["study"], ids["robust"]]))
+                screen.app.open_comparison([ids["study"], ids["robust"]])
             elif what == "help":
                 await screen.press("question_mark")
             await screen.settle()

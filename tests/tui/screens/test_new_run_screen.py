@@ -3,12 +3,20 @@
 from typing import Any
 
 import pytest
+from textual.widgets import Input
 
 from runs.spec import StudySpec
 from runs.store import Run, Store
 from screen_driver import Home, Screen, covers, in_loop, opened
 from tui.screens.new_run import NewRunScreen
 from tui.widgets.form import Choice
+
+
+def line(form: NewRunScreen, key: str) -> Input:
+    """The field of the form that one writes in."""
+    entry = form._field(key).entry
+    assert isinstance(entry, Input)
+    return entry
 
 
 @covers("form.next-choice", "form.choice-before", "new.next-field", "new.field-before")
@@ -25,10 +33,10 @@ async def test_the_form_shows_the_command(fixed: Home) -> Screen:
         assert form._field("preset").entry.has_focus
         await screen.press("new.field-before")
         assert form._field("what").entry.has_focus
-        form._field("name").entry.value = "two words"
-        form._field("eps").entry.value = "4/255"
+        line(form, "name").value = "two words"
+        line(form, "eps").value = "4/255"
         await screen.settle()
-        assert "advtui study --preset demo --name 'two words' --eps 4/255" in screen.text
+        assert "advtui study --preset cpu --name 'two words' --eps 4/255" in screen.text
     return screen
 
 
@@ -42,22 +50,22 @@ async def test_the_form_takes_every_field_of_a_spec(fixed: Home) -> None:
             choice = form._field(key).entry
             assert isinstance(choice, Choice)
             choice.set_options([value])
-        form._field("sets").entry.value = "patience=5 augmentation=cutout 'robust.attack.loss=dlr"
+        line(form, "sets").value = "patience=5 augmentation=cutout 'robust.attack.loss=dlr"
         await screen.settle()
-        form._field("sets").entry.value += "'"
+        line(form, "sets").value += "'"
         await screen.settle()
         told = (
             "advtui study --preset strong --awp --activation relu --set patience=5 --set "
             "augmentation=cutout --set robust.attack.loss=dlr"
         )
         assert told in " ".join(line.strip() for line in screen.text.splitlines())
-        asked = form._spec_of(form.request())
+        asked = form.request().spec(screen.app.state.store)
         assert isinstance(asked, StudySpec)
         assert (asked.robust.patience, asked.robust.awp_gamma) == (5, 0.01)  # the preset's own γ
         assert (asked.baseline.patience, asked.baseline.awp_gamma) == (None, 0)
         assert asked.baseline.augmentation == asked.robust.augmentation == "cutout"
         assert (asked.robust.attack.loss, asked.robust.activation) == ("dlr", "relu")
-        form._field("sets").entry.value = "patients=5"
+        line(form, "sets").value = "patients=5"
         await screen.settle()
         assert "unknown field 'patients'; did you mean 'patience'?" in screen.text
 
@@ -74,12 +82,12 @@ async def test_the_form_speaks_the_sentences_of_the_command_line(fixed: Home) ->
             ("epochs", "-3", "epochs"),
             ("device", "gpu", "auto, cpu, cuda, cuda:N"),
         ):
-            form._field(key).entry.value = value
+            line(form, key).value = value
             await screen.settle()
             assert sentence in " ".join(screen.text.split()), (key, value)
             await screen.press("ctrl+s")
             assert screen.name == "NewRunScreen"
-            form._field(key).entry.value = ""
+            line(form, key).value = ""
 
 
 @pytest.mark.parametrize(
@@ -104,8 +112,7 @@ def test_the_command_asks_for_the_same_spec(
     import shlex
 
     from tui import cli
-    from tui.commands import follow as session
-    from tui.commands import multi_seed as seeds
+    from tui.commands import follow, multi_seed
 
     asked: list[Any] = []
     specs: list[Any] = []
@@ -127,8 +134,8 @@ def test_the_command_asks_for_the_same_spec(
             assert form.request().command() == command
 
     asyncio.run(fill())
-    for module in (session, seeds):  # an attack goes through the one, the others through both
-        monkeypatch.setattr(module, "launch", lambda spec, *_, **__: asked.append(spec))
+    for module in (follow, multi_seed):  # an attack goes through the one, the others through both
+        monkeypatch.setattr(module, "start_and_follow", lambda spec, *_, **__: asked.append(spec))
     cli.app(shlex.split(command)[1:], standalone_mode=False)
     assert asked == specs
 
@@ -148,7 +155,7 @@ async def test_start_lands_on_the_run(fixed: Home, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("runs.launch.begin", begin)
     async with opened(fixed.path) as screen:
         await screen.press("n", "new.copy")
-        assert screen.app.clipboard == "advtui study --preset demo"
+        assert screen.app.clipboard == "advtui study --preset cpu"
         await screen.press("new.start")
         await screen.pilot.pause(0.2)
         await screen.settle()
@@ -165,12 +172,12 @@ async def test_an_attack_on_marked_runs(fixed: Home) -> None:
     for name in ("best_clean", "best_robust", "last"):
         (kept / f"{name}.ckpt").touch()
     async with opened(fixed.path) as screen:
-        screen.app.marked = {fixed.ids["robust"]}
+        screen.app.state.marked = {fixed.ids["robust"]}
         await screen.press("n", "right", "right")
         form = screen.app.screen
         assert isinstance(form, NewRunScreen)
         assert f"advtui attack {fixed.ids['robust']}" in " ".join(screen.text.split())
         assert "Best clean, Best robust: PGD-20" in screen.text
-        form._field("models").entry.value = "nothing"
+        line(form, "models").value = "nothing"
         await screen.settle()
         assert "no run 'nothing'" in screen.text

@@ -85,7 +85,7 @@ async def test_delete_asks_and_refuses_what_runs(fixed: Home) -> Screen:
         await screen.press("run.delete", "y")
         assert not fixed.run("failed").path.exists()
         await screen.settle()
-        assert fixed.ids["failed"] not in screen.app.feed.rows
+        assert fixed.ids["failed"] not in screen.app.state.feed.rows
         await at(screen, fixed, "study")
         await screen.press("run.delete", "y")
         assert not fixed.run("robust").path.exists()

@@ -1,5 +1,7 @@
 """A run's own screen: its pages, what comes in meanwhile, its examples."""
 
+from typing import Any
+
 from screen_driver import Home, Screen, covers, in_loop, into, opened
 from tui.screens.new_run import NewRunScreen
 from tui.screens.panes.examples import ExamplesPane
@@ -85,7 +87,12 @@ async def test_what_comes_in_while_one_watches(fixed: Home) -> None:
     async with opened(fixed.path) as screen:
         await into(screen, fixed, "attacking")
         writer = EventWriter(fixed.run("attacking").events_path)
-        fields = {"model": "Best clean", "attack": "pgd-targeted", "total": 3560, "rate": 900.0}
+        fields: dict[str, Any] = {
+            "model": "Best clean",
+            "attack": "pgd-targeted",
+            "total": 3560,
+            "rate": 900.0,
+        }
         writer.write("attack", done=2000, successes=20, **fields)
         writer.close()
         screen.app._tick()
@@ -110,7 +117,7 @@ async def test_overlay_marked_runs(fixed: Home) -> Screen:
         await into(screen, fixed, "running")
         await screen.press("run.overlay")
         assert "mark runs" in screen.notices
-        screen.app.marked = {fixed.ids["study"]}
+        screen.app.state.marked = {fixed.ids["study"]}
         await screen.press("run.overlay")
         assert "baseline aa02" in screen.text
         assert "robust aa03" in screen.text

@@ -99,10 +99,10 @@ async def test_mark_and_compare(fixed: Home) -> Screen:
     async with opened(fixed.path) as screen:
         await at(screen, fixed, "study")
         await screen.press("runs.mark")
-        assert screen.app.marked == {fixed.ids["study"]}
+        assert screen.app.state.marked == {fixed.ids["study"]}
         assert "1 marked" in screen.text
         await screen.press("runs.unmark")
-        assert not screen.app.marked
+        assert not screen.app.state.marked
         await at(screen, fixed, "study")
         await screen.press("runs.mark", "runs.compare")
         assert screen.name == "CompareScreen"

@@ -1,6 +1,6 @@
-"""The curves of one training or several: three charts that share an x axis and a crosshair."""
+"""The curves of trainings: three charts that share an x axis and a crosshair."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.widget import Widget
 
+from runs.store import Run
 from tui.charts.plot import Plot, x_range
 from tui.charts.training_curves import (
     CHARTS,
@@ -19,12 +20,13 @@ from tui.charts.training_curves import (
     series_of,
 )
 from tui.render.text import clean
+from tui.shared_state import SharedState
 from tui.widgets.chart import Chart
 from tui.widgets.error_boundary import ErrorBoundary
 
 
 class CurvesPane(ErrorBoundary, Widget, can_focus=True):
-    """Loss, accuracy and learning rate; on a small screen one of them at a time."""
+    """Loss, accuracy and learning rate; a small screen shows one chart at a time."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "chart", "next chart", id="curves.chart"),
@@ -44,7 +46,7 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._courses: Sequence[TrainingCurves] = ()
+        self._trainings: Sequence[TrainingCurves] = ()
         self._series: dict[str, list[Series]] = {}
         self._current = 0
         self._log: set[str] = set()
@@ -60,41 +62,42 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
         for kind in CHARTS:
             yield Chart(id=f"chart-{kind.name}")
 
-    def show(self, courses: Sequence[TrainingCurves], empty: str = "no values yet") -> None:
-        """Show these trainings, as far as they have come."""
-        self._courses, self._empty = courses, empty
+    def show(self, trainings: Sequence[TrainingCurves], empty: str = "no values yet") -> None:
+        """Show the values of these trainings so far; ``empty`` is shown without values."""
+        self._trainings, self._empty = trainings, empty
         self._collect()
 
     @property
     def by_step(self) -> bool:
-        """Whether x counts steps: as chosen, else until there are two whole epochs."""
+        """Whether x counts steps: as the user chose, else until a training has two whole epochs."""
         if self._by_step is not None:
             return self._by_step
-        return bool(self._courses) and all(len(c.snapshot.epochs) < 2 for c in self._courses)
+        counts = [len(training.snapshot.epochs) for training in self._trainings]
+        return bool(counts) and max(counts) < 2
 
     def _collect(self) -> None:
         weight = SMOOTHING[self._smoothing]
-        if self.by_step != self._was_by_step:  # another axis: a place on the old one means nothing
+        if self.by_step != self._was_by_step:  # positions on the other axis have no meaning here
             self._was_by_step = self.by_step
             self._window = self._cursor = None
         self._series = {
-            kind.name: series_of(self._courses, kind, by_step=self.by_step, smoothing=weight)
+            kind.name: series_of(self._trainings, kind, by_step=self.by_step, smoothing=weight)
             for kind in CHARTS
         }
         self.draw()
 
     def draw(self) -> None:
-        """Draw the charts that are shown."""
+        """Draw the visible charts."""
         for number, kind in enumerate(CHARTS):
             chart = self.query_one(f"#chart-{kind.name}", Chart)
             if chart.display:
                 chart.plot = self._plot(kind, number)
-        self.refresh_bindings()  # whether escape clears something
+        self.refresh_bindings()  # escape works only where it clears something
 
     def _plot(self, kind: ChartKind, number: int) -> Plot:
         marks = {}
-        if len(self._courses) == 1:
-            marks = best_epochs(self._courses[0].snapshot, by_step=self.by_step)
+        if len(self._trainings) == 1:
+            marks = best_epochs(self._trainings[0].snapshot, by_step=self.by_step)
         weight = SMOOTHING[self._smoothing]
         return Plot(
             title=kind.title,
@@ -131,8 +134,8 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
     # Keys
 
     def _xs(self) -> list[float]:
-        found = {x for lines in self._series.values() for line in lines for x in line.curve.xs}
-        return sorted(found)
+        series = [line for lines in self._series.values() for line in lines]
+        return sorted({x for line in series for x in line.curve.xs})
 
     def _range(self) -> tuple[float, float]:
         return x_range([line for lines in self._series.values() for line in lines])
@@ -202,19 +205,21 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
         self.draw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Escape is the screen's own where there is nothing to clear."""
+        """Where there is nothing to clear, escape reaches the screen."""
         if action == "clear":
             return self._window is not None or self._cursor is not None
         return True
 
 
-def course_label(name: str, mode: str, run_id: str) -> str:
-    """What a run is called in a legend: its name or mode, and the end of its id."""
-    return f"{clean(name or mode or 'run', 24)} {run_id[-4:]}"
+def training_curves(state: SharedState, run: Run) -> TrainingCurves:
+    """A training's values so far; its label is its name or mode, and the end of its id."""
+    label = f"{clean(run.name or run.mode or 'run', 24)} {run.id[-4:]}"
+    return TrainingCurves(label, state.colour(run.id), state.snapshots.snapshot(run))
 
 
-def colours(looks: dict[str, int], ids: Iterable[str]) -> dict[str, int]:
-    """Give each run a colour that it keeps; ``looks`` is added to and returned."""
-    for run_id in ids:
-        looks.setdefault(run_id, len(looks))
-    return looks
+def marked_trainings(state: SharedState) -> list[str]:
+    """Ids of the marked trainings and of the trainings of marked studies."""
+    rows = state.feed.rows.values()
+    marked = [row for row in rows if row.id in state.marked]
+    marked += [row for row in rows if row.parent in state.marked]
+    return list(dict.fromkeys(row.id for row in marked if row.kind == "train"))

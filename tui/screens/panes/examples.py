@@ -1,4 +1,4 @@
-"""The pictures of an attack run: clean, perturbation, adversarial; targeted beside untargeted."""
+"""The pictures of an attack run: clean image, perturbation, adversarial image."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,12 @@ from textual.binding import Binding, BindingType
 
 from runs.errors import NotFoundError
 from runs.examples import Attacked, Example, Examples
+from tui.render.captions import (
+    adversarial_caption,
+    clean_caption,
+    heading,
+    perturbation_caption,
+)
 from tui.render.half_blocks import GAP, WIDTH, Panel, beside, half_blocks
 from tui.render.lines import Line, wrapped
 from tui.render.text import clean
@@ -17,7 +23,7 @@ from tui.widgets.line_view import LineView
 
 
 class ExamplesPane(LineView, can_focus=True):
-    """One test image at a time, as a model sees it."""
+    """One test image at a time, under one model: clean and under each attack."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,l", "picture(1)", "next picture", id="examples.next"),
@@ -37,7 +43,7 @@ class ExamplesPane(LineView, can_focus=True):
         self._number = self._model = self._view = 0
 
     def open(self, path: Path | None) -> None:
-        """Show the pictures in this file; reads it again only when it has changed."""
+        """Show the pictures of this file; read it again only if it has changed."""
         try:
             stamp = path.stat().st_mtime_ns if path else 0
         except OSError:
@@ -61,60 +67,59 @@ class ExamplesPane(LineView, can_focus=True):
         model = self._model % len(examples.models)
         number = self._number % examples.count
         example = examples.example(model, number)
+        image, label, under, name = heading(example, examples.models[model])
         yield Text.assemble(
             (f"{number + 1}/{examples.count}", palette.accent),
-            (f"  test image {example.index}, a ", palette.dim),
-            (clean(example.label, 40), palette.title),
-            (" as seen by ", palette.dim),
-            (clean(examples.models[model], 40), palette.title),
+            (f"  {image}", palette.dim),
+            (label, palette.title),
+            (under, palette.dim),
+            (name, palette.title),
         )
         for row in self._arranged(example, width):
             yield from beside(row, self.rich_style)
 
     def _arranged(self, example: Example, width: int) -> list[list[Panel]]:
-        own = self._clean(example)
-        attacked = [self._attacked(one) for one in example.attacked]
-        deltas = [self._delta(one) for one in example.attacked]
+        """The rows of panels of the chosen view; the width decides which views there are."""
+        original = self._clean(example)
+        attacked = [self._adversarial(picture) for picture in example.attacked]
+        deltas = [self._perturbation(picture) for picture in example.attacked]
         views: list[list[list[Panel]]] = []
         across = (width + GAP) // (WIDTH + GAP)
         if across >= 1 + 2 * len(attacked):
             pairs = [panel for pair in zip(deltas, attacked, strict=True) for panel in pair]
-            views.append([[own, *pairs]])
+            views.append([[original, *pairs]])
         elif across >= 1 + len(attacked):
-            views.append([[own, *attacked], [_nothing(), *deltas]])
-            views.append([[own, *deltas]])
+            views.append([[original, *attacked], [_NO_PANEL, *deltas]])
+            views.append([[original, *deltas]])
         elif across >= 2:
             views += [[list(pair)] for pair in zip(attacked[::2], attacked[1::2], strict=False)]
-            views += [[[own, one]] for one in attacked]
-            views += [[[delta, one]] for delta, one in zip(deltas, attacked, strict=True)]
+            views += [[[original, panel]] for panel in attacked]
+            views += [[list(pair)] for pair in zip(deltas, attacked, strict=True)]
         else:
-            views += [[[panel]] for panel in (own, *attacked, *deltas)]
+            views += [[[panel]] for panel in (original, *attacked, *deltas)]
         return views[self._view % len(views)] if views else []
 
     def _clean(self, example: Example) -> Panel:
         palette = palette_of(self.app)
-        right = example.prediction == example.label
-        told = f"→ {example.prediction} {100 * example.confidence:.0f} %"
+        caption = clean_caption(example)
+        is_correct = example.prediction == example.label
         return [
-            Text("clean", palette.title),
-            Text(clean(told, WIDTH), palette.text if right else palette.bad),
+            Text(caption.title, palette.title),
+            Text(caption.detail, palette.text if is_correct else palette.bad),
         ], half_blocks(example.clean)
 
-    def _attacked(self, one: Attacked) -> Panel:
+    def _adversarial(self, attacked: Attacked) -> Panel:
         palette = palette_of(self.app)
-        aim = f"{one.attack} → {one.target}" if one.target else one.attack
-        sign = "fooled" if one.fooled else "holds"
-        told = clean(f"→ {one.prediction}", WIDTH - 13)
-        told += f" {100 * one.confidence:.0f} % {sign}"
+        caption = adversarial_caption(attacked)
         return [
-            Text(clean(aim, WIDTH), palette.title),
-            Text(told, palette.bad if one.fooled else palette.good),
-        ], half_blocks(one.image)
+            Text(caption.title, palette.title),
+            Text(caption.detail, palette.bad if attacked.fooled else palette.good),
+        ], half_blocks(attacked.image)
 
-    def _delta(self, one: Attacked) -> Panel:
-        palette = palette_of(self.app)
-        told = f"{one.attack} − clean, × {one.amplified:.0f}"
-        return [Text(clean(told, WIDTH), palette.dim)], half_blocks(one.perturbation)
+    def _perturbation(self, attacked: Attacked) -> Panel:
+        caption = perturbation_caption(attacked)
+        line = Text(f"{caption.title}, {caption.detail}", palette_of(self.app).dim)
+        return [line], half_blocks(attacked.perturbation)
 
     def action_picture(self, by: int) -> None:
         self._number += by
@@ -129,5 +134,4 @@ class ExamplesPane(LineView, can_focus=True):
         self.redraw()
 
 
-def _nothing() -> Panel:
-    return [], []
+_NO_PANEL: Panel = ([], [])

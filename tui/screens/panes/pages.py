@@ -1,4 +1,4 @@
-"""The pages of a run, as lines: attacks, system, log, spec. Data in, text out."""
+"""The text pages of a run, as lines: attacks, system, log, spec. Knows no widget."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,11 +6,12 @@ from typing import Any
 
 from rich.text import Text
 
+from runs.event_types import StartedEvent
 from runs.store import Run
 from tui.render.lines import wrapped
 from tui.render.log_lines import log_tail, notice_lines
 from tui.render.palette import Palette
-from tui.render.progress import left_s, trains_on
+from tui.render.progress import STARTING, current_work, left_s, stalled, trains_on
 from tui.render.text import clean, duration, percent, short_ago, speed
 from tui.run_list.feed import Member, RunFeed
 from tui.run_list.row import dicts, row_labels
@@ -20,13 +21,13 @@ LOG_LINES = 200
 
 
 def bar(share: float, width: int, palette: Palette) -> list[tuple[str, str]]:
-    """A bar that reads without colour: what is done is thick."""
+    """A progress bar that needs no colour: the done share is a thick line."""
     full = round(min(max(share, 0.0), 1.0) * width)
     return [("━" * full, palette.bar), ("╌" * (width - full), palette.faint)]
 
 
 def now_line(feed: RunFeed, state: str, error: str, width: int, palette: Palette) -> Text:
-    """The one line that says what the run is doing."""
+    """One line with the state of the run, its progress and its remaining time."""
     glyph, colour = palette.state(state)
     line = Text.assemble((f" {glyph} {state}", colour))
     if error:
@@ -36,49 +37,23 @@ def now_line(feed: RunFeed, state: str, error: str, width: int, palette: Palette
         return line
     member = feed.at_work
     snapshot = member.snapshot
-    title, share, told = _work(member)
-    if title:
-        room = max(min(40, width - line.cell_len - len(title) - len(told) - 14), 6)
-        line.append(f"  {title} ", palette.text)
+    work = current_work(member.run, snapshot)
+    if work is not None:
+        share = work.done / max(work.total, 1)
+        room = max(min(40, width - line.cell_len - len(work.title) - len(work.text) - 14), 6)
+        line.append(f"  {work.title} ", palette.text)
         line.append(Text.assemble(*bar(share, room, palette)))
         line.append(f" {100 * share:.0f} %  ", palette.text)
-        line.append(told, palette.dim)
+        line.append(work.text, palette.dim)
     elif state == "queued" or snapshot.started is None:
-        line.append("  starting, or waiting for the device", palette.dim)
-    stalled = (snapshot.heartbeat or {}).get("stalled_s")
-    if isinstance(stalled, int | float) and stalled > 60 and member.run.kind != "study":
-        line.append(f"  no progress for {duration(stalled)}", palette.warn)
+        line.append(f"  {STARTING}", palette.dim)
+    if reason := stalled(member.run, snapshot):
+        line.append(f"  {reason}", palette.warn)
     return line
 
 
-def _work(member: Member) -> tuple[str, float, str]:
-    """Title, share done, and what stands behind the bar, of what a member is at."""
-    run, snapshot = member.run, member.snapshot
-    progress = snapshot.progress
-    going = [event for event in snapshot.attacks.values() if "cell" not in event]
-    if run.kind == "attack" and going:
-        event = going[-1]
-        return (
-            clean(f"{event['model']} {event['attack']}", 40),
-            event["done"] / max(event["total"], 1),
-            f"{event['rate']:,.0f} img/s  ETA {duration(left_s(event))}",
-        )
-    if not progress:
-        return "", 0.0, ""
-    share = progress["done"] / max(progress["total"], 1)
-    if not isinstance(progress.get("epoch"), int) or not isinstance(progress.get("epochs"), int):
-        return clean(progress["task"], 20), share, ""
-    label = clean(run.role or run.mode or "training", 20)
-    title = f"{label} epoch {progress['epoch'] + 1}/{progress['epochs']}"
-    if progress["task"] != "train":
-        title += f" {clean(progress['task'], 20)}"
-    rate = progress.get("rate")
-    speed = f"{rate:.1f} batches/s  " if isinstance(rate, int | float) else ""
-    return title, share, f"{speed}ETA {duration(left_s(progress))}"
-
-
 def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
-    """A line for each model × attack, also for those that wait."""
+    """A line for each model × attack, also for those that have not started."""
     member = feed.attack
     events = member.snapshot.attacks if member else {}
     pairs = list(dict.fromkeys([*_pairs(feed, member), *events]))
@@ -93,23 +68,23 @@ def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
     for model, attack in pairs:
         event = events.get((model, attack))
         line = Text.assemble(
-            (f"{_cut(model, names):<{names}}  ", palette.text),
-            (f"{_cut(attack, tall):<{tall}}  ", palette.dim),
+            (f"{clean(model, names):<{names}}  ", palette.text),
+            (f"{clean(attack, tall):<{tall}}  ", palette.dim),
         )
         if event is None:
             line.append(Text.assemble(*bar(0.0, room, palette)))
             line.append(f"{'waiting':>15}", palette.dim)
             yield line
             continue
-        total, over = max(event["total"], 1), "cell" in event
-        share = 1.0 if over else event["done"] / total
+        total, has_ended = max(event["total"], 1), "cell" in event
+        share = 1.0 if has_ended else event["done"] / total
         line.append(Text.assemble(*bar(share, room, palette)))
         line.append(f"{event['done']:>7,.0f}/{event['total']:,.0f}".rjust(15), palette.text)
         rate = f"{percent(event['successes'] / total)} %" if event["total"] else "–"
-        # Of the images still under attack nobody knows: what has fallen so far is a lower bound.
-        line.append(f"{rate if over else '≥ ' + rate:>11}", palette.text)
+        # The images still under attack may succeed as well: until then it is a lower bound.
+        line.append(f"{rate if has_ended else '≥ ' + rate:>11}", palette.text)
         line.append(f"{event['rate']:>6,.0f} img/s".rjust(12), palette.dim)
-        line.append(f"{'' if over else duration(left_s(event)):>10}", palette.dim)
+        line.append(f"{'' if has_ended else duration(left_s(event)):>10}", palette.dim)
         yield line
     yield Text()
     yield from wrapped(
@@ -126,27 +101,23 @@ def _pairs(feed: RunFeed, member: Member | None) -> list[tuple[str, str]]:
     spec = member.run.raw_spec if member else feed.run.raw_spec.get("attack")
     if not isinstance(spec, dict):
         return []
-    attacks = [str(one.get("name")) for one in dicts(spec.get("attacks"))]
+    attacks = [str(attack.get("name")) for attack in dicts(spec.get("attacks"))]
     labels = row_labels(spec)
     if not labels and feed.run.kind == "study":
         labels = list(STUDY_ROWS)
     return [(label, attack) for label in labels for attack in attacks]
 
 
-def _cut(text: str, width: int) -> str:
-    return clean(text, width)
-
-
 def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iterator[Text]:
-    """The machine that the worker runs on, as it last told."""
-    told = [m for m in feed.members.values() if m.snapshot.system and m.run.kind != "study"]
-    member = told[-1] if told else feed.at_work
+    """The host of the worker, and its load in the last ``system`` event."""
+    reporting = [m for m in feed.members.values() if m.snapshot.system and m.run.kind != "study"]
+    member = reporting[-1] if reporting else feed.at_work
     snapshot = member.snapshot
-    started, system = snapshot.started or {}, snapshot.system
-    for key, value in _host(started):
+    system = snapshot.system
+    for key, value in _host(snapshot.started):
         yield Text.assemble((f"{key:<12}", palette.dim), (clean(value, width), palette.text))
     if system is None:
-        yield Text("the worker has told nothing of its machine yet", palette.dim)
+        yield Text("the worker has not reported its load yet", palette.dim)
         return
     yield Text()
     age = now - system["t"]
@@ -177,7 +148,9 @@ def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iter
                 )
 
 
-def _host(started: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _host(started: StartedEvent | None) -> Iterator[tuple[str, str]]:
+    if started is None:
+        return
     for key in ("host", "device", "device_name", "precision", "threads"):
         if started.get(key) not in (None, ""):
             yield key.replace("_", " "), str(started[key])
@@ -188,13 +161,14 @@ def _host(started: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _throughput(member: Member) -> str:
     snapshot = member.snapshot
-    if snapshot.ended and (whole := speed(member.run.result or {})):
-        return whole
-    going = [e for e in snapshot.attacks.values() if "cell" not in e]
-    if going:
-        return f"{going[-1]['rate']:,.0f} attacked images/s"
-    rate = (snapshot.progress or {}).get("rate")
-    return f"{rate:.2f} batches/s" if isinstance(rate, int | float) else "–"
+    result = member.run.result if snapshot.ended else None
+    if result is not None and (average := speed(result)):
+        return average
+    running = [event for event in snapshot.attacks.values() if "cell" not in event]
+    if running:
+        return f"{running[-1]['rate']:,.0f} attacked images/s"
+    rate = snapshot.progress.get("rate") if snapshot.progress else None
+    return "–" if rate is None else f"{rate:.2f} batches/s"
 
 
 def _share(used: Any, total: Any) -> float | None:
@@ -204,32 +178,33 @@ def _share(used: Any, total: Any) -> float | None:
 
 
 def _gigabytes(*counts: Any) -> str:
-    told = [f"{count / 1e9:.1f}" for count in counts if isinstance(count, int | float)]
-    return f"{' of '.join(told)} GB" if told else ""
+    known = [f"{count / 1e9:.1f}" for count in counts if isinstance(count, int | float)]
+    return f"{' of '.join(known)} GB" if known else ""
 
 
-def _load(title: str, share: float | None, room: int, told: str, palette: Palette) -> Text:
+def _load(title: str, share: float | None, room: int, detail: str, palette: Palette) -> Text:
     if share is None:
         return Text.assemble((f"{title:<12}", palette.dim), ("–", palette.text))
     return Text.assemble(
         (f"{title:<12}", palette.dim),
         *bar(share, room, palette),
         (f" {100 * share:>3.0f} %  ", palette.text),
-        (told, palette.dim),
+        (detail, palette.dim),
     )
 
 
 def log_page(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
-    """Each member's error, what it has told, and the last lines of its own output."""
+    """Each member's error, its notices, and the last lines of its worker's output."""
     many = len(feed.members) > 1
     for member in feed.members.values():
         run = member.run
         notices = member.snapshot.notices
         lines = log_tail(run, LOG_LINES)
-        error = (run.result or {}).get("error")
+        result = run.result
+        error = None if result is None else result.get("error")
         if many and (lines or notices or error):
             yield Text(clean(f"{run.role or run.kind}  {run.id}"), palette.title)
-        if isinstance(error, dict) and error.get("message"):
+        if error:
             yield from wrapped(Text(clean(error["message"], 2000), palette.bad), width)
         for notice, line in zip(notices, notice_lines(notices), strict=True):
             colour = palette.warn if notice.get("level") == "warning" else palette.text
@@ -241,18 +216,18 @@ def log_page(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
 
 
 def again(run: Run) -> str:
-    """The exact headless command that asks for the same once more."""
+    """The command that starts a run with the same spec."""
     import shlex
 
     return f"advtui {run.kind} --config {shlex.quote(str(run.path / 'spec.json'))}"
 
 
 def spec_page(run: Run, width: int, palette: Palette) -> Iterator[Text]:
-    """The command that would run it again, and every field of the spec."""
+    """The command that starts the same run again, and every field of the spec."""
     yield Text("Again, from a shell (C copies it)", palette.dim)
-    own = f" {Path.home()}/"  # the shell knows a ~ that stands outside quotes
+    user_folder = f" {Path.home()}/"  # outside quotes the shell expands ~
     yield from wrapped(
-        Text(clean(again(run).replace(own, " ~/"), 1000), palette.accent), width, indent=4
+        Text(clean(again(run).replace(user_folder, " ~/"), 1000), palette.accent), width, indent=4
     )
     yield Text()
     if crafting := trains_on(run):
@@ -266,7 +241,7 @@ def spec_page(run: Run, width: int, palette: Palette) -> Iterator[Text]:
 
 
 def flattened(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """A spec's fields as dotted paths with their values as text; the run's header left out."""
+    """A spec's fields as dotted paths with their values as text, without the run's header."""
     from runs.budgets import format_budget
 
     for key, value in fields.items():
@@ -285,7 +260,7 @@ def flattened(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def differences(specs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    """The fields in which specs differ, each with its value in every one of them."""
+    """The fields in which the specs differ, each with its values in the order of the specs."""
     flat = [dict(flattened(spec)) for spec in specs]
     keys = dict.fromkeys(key for fields in flat for key in fields)
     rows = [(key, [fields.get(key, "") for fields in flat]) for key in keys]

@@ -1,39 +1,38 @@
-"""A run at a glance, beside the list: how it stands, its course, what was asked."""
+"""The preview beside the run list: a run's state, its curves as sparklines, its spec in short."""
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.text import Text
 
 from runs.budgets import format_budget
-from runs.events import Event, epoch_metrics
+from runs.event_types import MetricEvent
+from runs.events import epoch_metrics
+from runs.store import Run
 from tui.render.lines import wrapped
+from tui.render.palette import Palette
 from tui.render.text import clean, duration, percent, short_ago
-from tui.render.themes import palette_of
 from tui.run_list.row import Row, dicts, number, row_labels
-
-if TYPE_CHECKING:
-    from tui.app import AdvtuiApp
+from tui.shared_state import SharedState
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
-def preview(house: "AdvtuiApp", row: Row, width: int) -> Iterator[Text]:
-    """The preview's lines."""
-    palette = palette_of(house)
+def preview(state: SharedState, row: Row, width: int, palette: Palette) -> Iterator[Text]:
+    """The preview's lines, at most ``width`` cells wide."""
     glyph, colour = palette.state(row.state)
     yield Text()
     yield Text(clean(row.title, width), palette.title)
     yield Text.assemble((f"{glyph} {row.state}", colour), (f"  {row.progress}", palette.dim))
     yield Text(clean(row.id), palette.dim)
-    told = f"{short_ago(row.created, house.clock())} ago"
+    age = f"{short_ago(row.created, state.clock())} ago"
     if row.seconds is not None:
-        told += (
+        age += (
             f", took {duration(row.seconds)}" if not row.is_live else f", {duration(row.seconds)}"
         )
-    yield Text(told, palette.dim)
+    yield Text(age, palette.dim)
     if row.tags:
         yield Text(clean(" ".join(f"#{tag}" for tag in row.tags), width), palette.accent)
     if row.note:
@@ -42,27 +41,27 @@ def preview(house: "AdvtuiApp", row: Row, width: int) -> Iterator[Text]:
         yield Text()
         yield from wrapped(Text(clean(row.error, 600), palette.bad), width)
     yield Text()
-    yield from _figures(house, row, width)
+    run = state.run(row.id)
+    yield from _figures(run, row, width, palette)
     yield Text()
-    spec = house.run_of(row.id).raw_spec
+    spec = run.raw_spec
     for key, value in facts(spec):
         line = Text.assemble((f"{key:<10}", palette.dim), (clean(value, 200), palette.text))
         yield from wrapped(line, width, indent=10)
 
 
-def _figures(house: "AdvtuiApp", row: Row, width: int) -> Iterator[Text]:
-    palette = palette_of(house)
-    where = "test" if row.on_test else "val"
+def _figures(run: Run, row: Row, width: int, palette: Palette) -> Iterator[Text]:
+    split = "test" if row.on_test else "val"
     if row.clean is not None or row.robust is not None:
         yield Text.assemble(
             (f"{'clean':<10}", palette.dim), (f"{percent(row.clean):>5} %", palette.text),
             (f"   {'robust':<7}", palette.dim), (f"{percent(row.robust):>5} %", palette.text),
-            (f"   {where}", palette.dim),
+            (f"   {split}", palette.dim),
         )  # fmt: skip
     if row.kind != "train":
         return
-    epochs = _epochs(house.run_of(row.id).events_path)
-    for label, key, look in (
+    epochs = _epochs(run.events_path)
+    for label, key, colour in (
         ("val clean", "val_accuracy", 1),
         ("val robust", "val_robust_accuracy", 2),
         ("train loss", "train_loss", 0),
@@ -71,16 +70,16 @@ def _figures(house: "AdvtuiApp", row: Row, width: int) -> Iterator[Text]:
         line = sparkline(values, width - 18)
         if line:
             last = next(v for v in map(number, reversed(values)) if v is not None)
-            shown = percent(last) if key.endswith("accuracy") else f"{last:.3f}"
+            figure = percent(last) if key.endswith("accuracy") else f"{last:.3f}"
             yield Text.assemble(
                 (f"{label:<10} ", palette.dim),
-                (line, palette.look(look)),
-                (f" {shown}", palette.text),
+                (line, palette.series_style(colour)),
+                (f" {figure}", palette.text),
             )
 
 
-def _epochs(path: Path) -> list[Event]:
-    """The events of whole epochs, read again only when the file has grown."""
+def _epochs(path: Path) -> list[MetricEvent]:
+    """The events of whole epochs; read again only when the file has grown."""
     try:
         return _epochs_at(path, path.stat().st_size)
     except OSError:
@@ -88,25 +87,25 @@ def _epochs(path: Path) -> list[Event]:
 
 
 @lru_cache(maxsize=16)
-def _epochs_at(path: Path, _: int) -> list[Event]:
+def _epochs_at(path: Path, _: int) -> list[MetricEvent]:
     return epoch_metrics(path)
 
 
 def sparkline(values: list[Any], width: int) -> str:
-    """Values as blocks of eight heights; the last ``width`` of them, a gap where there is none."""
-    shown = values[-max(width, 1) :]
-    numbers = [v for v in map(number, shown) if v is not None]
+    """The last ``width`` values as blocks of eight heights; a blank where a value is no number."""
+    visible = values[-max(width, 1) :]
+    numbers = [v for v in map(number, visible) if v is not None]
     if not numbers:
         return ""
     low, high = min(numbers), max(numbers)
     scale = 7.99 / (high - low) if high > low else 0.0
     return "".join(
-        " " if v is None else _BLOCKS[int((v - low) * scale)] for v in map(number, shown)
+        " " if v is None else _BLOCKS[int((v - low) * scale)] for v in map(number, visible)
     )
 
 
 def facts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What was asked, in a few lines, from spec.json as it stands."""
+    """The main fields of a spec, as pairs of name and value, from spec.json without validation."""
     for key in ("data", "recipe", "width", "epochs", "batch_size", "lr", "seed", "device", "limit"):
         if spec.get(key) is not None:
             yield key, str(spec[key])

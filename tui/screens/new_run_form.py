@@ -1,0 +1,198 @@
+"""The form of a new run as data: its fields, the command it stands for, the defaults it shows.
+
+Pure. Knows no widget; the specs come from :mod:`tui.spec_from_flags`, as those of the command line.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runs.attacks import named_attack
+from runs.budgets import format_budget
+from runs.field_help import FIELD_HELP
+from runs.overrides import OF_ROBUST
+from runs.presets import NAMES
+from runs.spec import ROBUST_RECIPES, AttackSpec, Job, StudySpec, TrainSpec
+from runs.store import Store
+from runs.threat_model import PGD
+from tui.spec_from_flags import attack_spec, study_spec, train_spec
+
+AnySpec = TrainSpec | AttackSpec | StudySpec
+
+KINDS = ("study", "train", "attack")
+WITH_TRAINING = ("study", "train")
+RECIPES = ("", *ROBUST_RECIPES)
+NOT_FLAGS = ("what", "preset", "mode", "models", "attacks", "targets", "tags", "sets")
+"""Fields that :class:`Request` holds by themselves."""
+
+
+@dataclass(frozen=True)
+class FormField:
+    """A field of the form, and the kinds of run that have it."""
+
+    key: str
+    label: str
+    kinds: Sequence[str] = KINDS
+    options: Sequence[str] | None = None
+    """The words to choose from, an empty one for the default; None: the user writes."""
+    own_help: str | None = None
+    """Its help, where the form asks for something else than the field of a spec."""
+
+    @property
+    def help(self) -> str:
+        if self.own_help is not None:
+            return self.own_help
+        return FIELD_HELP.get(f"study.{self.key}", FIELD_HELP[self.key])
+
+
+FIELDS = (
+    FormField("what", "kind of run", options=KINDS, own_help="study: all of it"),
+    FormField("preset", "preset", WITH_TRAINING, NAMES, own_help=""),
+    FormField("mode", "mode", ("train",), ("robust", "baseline")),
+    FormField("models", "models", ("attack",), own_help="ids, names, @1, RUN:best_robust"),
+    FormField(
+        *("attacks", "attacks", ("attack",)),
+        options=("both", "pgd-untargeted", "pgd-targeted"),
+        own_help="",
+    ),
+    FormField(
+        *("targets", "targets", ("attack",)),
+        options=("", "random", "least-likely", "next", "runner-up"),
+    ),
+    FormField("name", "name"),
+    FormField("tags", "tags", own_help="words"),
+    FormField("data", "data", WITH_TRAINING, ("", "cifar100", "cifar10", "digits")),
+    FormField("data_dir", "data folder"),
+    FormField("recipe", "recipe", WITH_TRAINING, RECIPES),
+    FormField("awp", "AWP", WITH_TRAINING, ("", "yes")),
+    FormField("activation", "activation", WITH_TRAINING, ("", "relu", "silu")),
+    FormField("width", "model width", WITH_TRAINING),
+    FormField("epochs", "epochs", WITH_TRAINING),
+    FormField("batch_size", "batch size", WITH_TRAINING),
+    FormField("lr", "learning rate", WITH_TRAINING),
+    FormField("norm", "norm", options=("", "linf", "l2")),
+    FormField("eps", "ε"),
+    FormField("step_size", "step size", own_help="follows ε by itself"),
+    FormField("steps", "steps"),
+    FormField("restarts", "restarts"),
+    FormField("loss", "attack loss", options=("", "ce", "margin", "dlr")),
+    FormField("limit", "test images", ("study", "attack")),
+    FormField("seed", "seed"),
+    FormField("device", "device"),
+    FormField("threads", "CPU threads"),
+    FormField("sets", "other fields", own_help="FIELD=VALUE …, e.g. patience=5"),
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the form asks for: the kind of run, and the arguments of the command line."""
+
+    what: str
+    preset: str
+    mode: str
+    models: Sequence[str]
+    attacks: str
+    targets: str
+    tags: Sequence[str]
+    sets: Sequence[str]
+    flags: dict[str, str]
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> "Request":
+        """From the values of all fields, an empty one for the default."""
+        what = values["what"]
+        flags = {
+            field.key: values[field.key]
+            for field in FIELDS
+            if what in field.kinds and field.key not in NOT_FLAGS and values[field.key]
+        }
+        if "data_dir" in flags:
+            flags["data_dir"] = str(Path(flags["data_dir"]).expanduser().absolute())
+        return cls(
+            what=what,
+            preset=values["preset"],
+            mode=values["mode"],
+            models=values["models"].split(),
+            attacks=values["attacks"],
+            targets=values["targets"],
+            tags=values["tags"].replace("#", " ").split(),
+            sets=_shell_words(values["sets"]),
+            flags=flags,
+        )
+
+    def command(self) -> str:
+        """The ``advtui`` command that asks for the same."""
+        words = ["advtui", self.what]
+        if self.what == "attack":
+            words += self.models
+            if self.attacks != "both":
+                words += ["--attack", self.attacks]
+            if self.targets:
+                words += ["--targets", self.targets]
+        else:
+            words += ["--preset", self.preset]
+        if self.what == "train":
+            words += ["--mode", self.mode]
+        for key, value in self.flags.items():
+            words += [f"--{key.replace('_', '-')}", *([] if key == "awp" else [value])]
+        for item in self.sets:
+            words += ["--set", item]
+        for tag in self.tags:
+            words += ["--tag", tag]
+        return shlex.join(words)
+
+    def spec(self, store: Store) -> AnySpec:
+        """The spec that the command makes.
+
+        Raises:
+            UserError: as the command does.
+        """
+        flags: dict[str, Any] = dict(self.flags)
+        if self.what == "attack":
+            attacks = None if self.attacks == "both" else [self.attacks]
+            targets = self.targets or None
+            return attack_spec(store, self.models, attacks, targets, None, None, self.sets, flags)
+        if self.what == "train":
+            return train_spec(self.mode, self.preset, None, self.sets, flags)
+        return study_spec(self.preset, None, self.sets, flags)
+
+
+def _shell_words(text: str) -> list[str]:
+    """Split as a shell does; at blanks alone while a quotation is not closed."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def default_text(spec: AnySpec, key: str) -> str:
+    """The value of a field in ``spec``, for a field of the form that is empty."""
+    if key == "awp":
+        trained = spec.robust if isinstance(spec, StudySpec) else spec
+        return "yes" if getattr(trained, "awp_gamma", 0) else "no"
+    values: list[Any] = []
+    if key in PGD.model_fields:
+        values = [getattr(pgd, key) for pgd in _pgds(spec)]
+    elif isinstance(spec, StudySpec) and key not in Job.model_fields:
+        parts = (spec.robust,) if key in OF_ROBUST else (spec.baseline, spec.robust)
+        values = [getattr(part, key) for part in parts if hasattr(part, key)]
+        values = values or [getattr(spec.attack, key, None)]
+    elif key == "targets" and isinstance(spec, AttackSpec):
+        values = [attack.targets for attack in spec.attacks if attack.targets]
+    elif key in type(spec).model_fields:
+        values = [getattr(spec, key)]
+    unique = list(dict.fromkeys(values))
+    if key in ("eps", "step_size"):
+        unique = [format_budget(value) for value in unique]
+    text = " / ".join("" if value is None else str(value) for value in unique)
+    return text or {"limit": "all", "threads": "all cores", "name": ""}.get(key, "")
+
+
+def _pgds(spec: AnySpec) -> list[PGD]:
+    if isinstance(spec, TrainSpec):
+        return [named_attack("fgsm", spec.attack).pgd if spec.recipe == "fast" else spec.attack]
+    attacks = spec.attack.attacks if isinstance(spec, StudySpec) else spec.attacks
+    return [attack.pgd for attack in attacks]

@@ -1,0 +1,67 @@
+"""The text pages of a run by their names, and what stands beside the chosen page.
+
+Caches the comparison table, which reads the files of several runs. Knows no widget.
+"""
+
+from collections.abc import Iterable
+
+from rich.text import Text
+
+from runs.errors import UserError
+from runs.result_types import Table
+from runs.results import compare
+from runs.store import Run
+from tui.render.lines import Line
+from tui.render.palette import Palette
+from tui.run_list.feed import RunFeed
+from tui.screens.panes import pages
+from tui.screens.panes.table import charts_of, table_page
+from tui.shared_state import SharedState
+
+BESIDE = ("attacks", "table", "system")
+"""The pages that a large screen shows beside the chosen page, from above."""
+
+
+class RunText:
+    """The text pages of one run, drawn from its files and its feed."""
+
+    def __init__(self, state: SharedState, run: Run, feed: RunFeed) -> None:
+        self._state, self._run, self._feed = state, run, feed
+        self._table: Table | None = None
+        self._table_key: object = None
+
+    def page(self, name: str, width: int, palette: Palette) -> Iterable[Line]:
+        """The lines of the page attacks, table, system, log or spec."""
+        match name:
+            case "attacks":
+                return pages.attack_bars(self._feed, width, palette)
+            case "table":
+                return table_page(self._run, self._comparison(), width, palette)
+            case "system":
+                return pages.system_page(self._feed, self._state.clock(), width, palette)
+            case "log":
+                return pages.log_page(self._feed, width, palette)
+            case _:
+                return pages.spec_page(self._run, width, palette)
+
+    def beside(self, name: str, width: int, palette: Palette) -> Iterable[Line]:
+        """The lines of one of :data:`BESIDE`, with its title."""
+        table = self._comparison() if name == "table" else None
+        charts = charts_of(table, width, palette) if table else []
+        yield Text(name, palette.title)
+        yield from charts or self.page(name, width, palette)  # a table with several ε is too wide
+        yield Text()
+
+    def _comparison(self) -> Table | None:
+        """The run's table, None without one; read again when it or an attack run has changed."""
+        rows = self._state.feed.rows.values()
+        key = [
+            (row.id, row.state) for row in rows if row.kind == "attack" or row.id == self._run.id
+        ]
+        if key != self._table_key:
+            self._table_key = key
+            try:
+                self._table = compare(self._state.store, [self._run.id])
+            except (UserError, KeyError, TypeError, AttributeError):
+                self._table = None  # not evaluated yet, or not written by a worker
+        return self._table
