@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from advtui_process import TINY, Command, wait_for
+from advtui_process import TINY, Command, Studied, result_of, wait_for
 from runs.events import EventReader, EventWriter
 from runs.presets import preset
 from runs.store import Run, Store
-from tui.commands.look import show_logs, show_run
+from tui.commands.browse import logs, show
 
 LONG = (
     *("train", "--mode", "robust", "--preset", "demo", "--threads", "1"),
@@ -37,7 +37,9 @@ def is_training(home: Path) -> bool:
     )
 
 
-def test_a_study_in_a_pipe_prints_a_line_an_epoch_and_the_table_without_escapes(studied) -> None:
+def test_a_study_in_a_pipe_prints_a_line_an_epoch_and_the_table_without_escapes(
+    studied: Studied,
+) -> None:
     _, _, out, err = studied
     assert "\x1b" not in out + err
     for mode in ("baseline", "robust"):
@@ -48,20 +50,20 @@ def test_a_study_in_a_pipe_prints_a_line_an_epoch_and_the_table_without_escapes(
     assert "n = 40" in out
 
 
-def test_counts_add_up(studied) -> None:
+def test_counts_add_up(studied: Studied) -> None:
     _, study, _, _ = studied
-    for row in study.result["rows"]:
-        for cell in row["attacks"].values():
+    for row in result_of(study)["rows"]:
+        for (cell,) in row["attacks"].values():
             assert cell["success_n"] == row["correct_k"]
             assert cell["robust_k"] + cell["success_k"] <= row["correct_k"]
-        untargeted = row["attacks"]["pgd-untargeted"]
+        (untargeted,) = row["attacks"]["pgd-untargeted"]
         assert untargeted["robust_k"] + untargeted["success_k"] == row["correct_k"]
 
 
-def test_the_panel_checks_a_study(studied) -> None:
+def test_the_panel_checks_a_study(studied: Studied) -> None:
     """What asks something of the attack alone passes even on networks that have hardly learned."""
     _, study, _, _ = studied
-    verdicts = {check["check"]: check["verdict"] for check in study.result["sanity"]}
+    verdicts = {check["check"]: check["verdict"] for check in result_of(study)["sanity"]}
     assert len(verdicts) == 20
     assert verdicts.pop("Square finds nothing beyond white-box attacks") == "skipped"
     assert set(verdicts.values()) <= {"pass", "warn", "fail"}
@@ -76,7 +78,7 @@ def test_the_panel_checks_a_study(studied) -> None:
     }
 
 
-def test_runs_lists_the_study_with_its_children(studied) -> None:
+def test_runs_lists_the_study_with_its_children(studied: Studied) -> None:
     command, study, _, _ = studied
     rows = json.loads(command("runs", "--json").stdout)
     assert rows[0]["id"] == study.id
@@ -89,11 +91,12 @@ def test_runs_lists_the_study_with_its_children(studied) -> None:
 
 
 @pytest.mark.parametrize("word", ["@1", "first look", "id"])
-def test_compare_prints_the_same_table_in_every_format(studied, word: str) -> None:
+def test_compare_prints_the_same_table_in_every_format(studied: Studied, word: str) -> None:
     command, study, _, _ = studied
     word = study.id if word == "id" else word
     as_json = json.loads(command("compare", word, "--format", "json").stdout)
-    assert as_json["rows"] == study.result["rows"]
+    assert study.raw_result is not None
+    assert as_json["rows"] == study.raw_result["rows"]
     figure = f"{100 * as_json['rows'][0]['accuracy']:.2f}"
     for format_, start in (("markdown", "| model"), ("latex", "% needs"), ("table", "")):
         text = command("compare", word, "--format", format_).stdout
@@ -103,7 +106,7 @@ def test_compare_prints_the_same_table_in_every_format(studied, word: str) -> No
 
 
 @pytest.mark.slow
-def test_attack_takes_the_threat_model_of_the_run_it_attacks(studied) -> None:
+def test_attack_takes_the_threat_model_of_the_run_it_attacks(studied: Studied) -> None:
     command, study, _, _ = studied
     robust = next(r for r in Store(command.home).runs() if r.role == "robust")
     words = (f"{robust.id}:best_robust", "--attack", "pgd-untargeted", "--limit", "20", "--json")
@@ -116,7 +119,7 @@ def test_attack_takes_the_threat_model_of_the_run_it_attacks(studied) -> None:
     assert Run(study.path.parent / result["run"]).path.joinpath("examples.npz").is_file()
 
 
-def test_show_logs_tag_and_rm(studied) -> None:
+def test_show_logs_tag_and_rm(studied: Studied) -> None:
     command, _, _, _ = studied
     made = command("train", "--mode", "baseline", *TINY, "--epochs", "1", "--name", "to be removed")
     assert made.returncode == 0, made.stderr
@@ -144,15 +147,15 @@ def test_what_a_run_and_its_children_told_is_kept(
     events.write("log", level="warning", message="out of memory: a batch goes in 2 parts")
     events.close()
     plain.log_path.write_text("a line of its own\n")
-    show_run(study.id, home, as_json=False)
+    show(study.id, home=home)
     assert "robust: out of memory: a batch goes in 2 parts" in capsys.readouterr().out
-    show_logs(study.id, home, 50)
+    logs(study.id, 50, home)
     head, told, other, line = capsys.readouterr().out.splitlines()
     assert head == f"robust  {child.id}"
     assert re.fullmatch(r"\d\d-\d\d \d\d:\d\d:\d\d  out of memory: a batch goes in 2 parts", told)
     assert other == f"baseline  {plain.id}"
     assert line == "a line of its own"
-    show_logs(child.id, home, 50)
+    logs(child.id, 50, home)
     assert capsys.readouterr().out.splitlines() == [told]
 
 
@@ -191,6 +194,7 @@ def test_ctrl_c_stops_at_a_checkpoint_and_resume_goes_on(advtui: Command) -> Non
     wait_for(lambda: run.state() == "running")
     starts = [e for e in EventReader(run.events_path).new() if e["kind"] == "started"]
     assert starts[-1]["attempt"] == 2
+    assert starts[-1]["resumed_from"] is not None
     assert starts[-1]["resumed_from"]["step"] > 0
     resumed.send_signal(signal.SIGTERM)
     assert resumed.wait(120) == 130
@@ -255,7 +259,7 @@ def test_a_closed_pipe_leaves_the_run_going(advtui: Command) -> None:
     ],
 )
 def test_the_shell_completes_commands_options_presets_and_runs(
-    studied, typed: str, offered: list[str]
+    studied: Studied, typed: str, offered: list[str]
 ) -> None:
     command, _, _, _ = studied
     asked = {

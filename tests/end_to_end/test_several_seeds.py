@@ -6,11 +6,12 @@ import signal
 import statistics
 import subprocess
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import typer
 
-from advtui_process import TINY, Command, wait_for
+from advtui_process import TINY, Command, Studied, result_of, wait_for
 from real_terminal import Terminal
 from runs.errors import UserError
 from runs.events import EventReader, EventWriter
@@ -21,20 +22,22 @@ from runs.store import Run, Store
 from tui.commands.multi_seed import _conclude, launch_each
 
 DEMO = preset("demo")
+ROBUST = cast(TrainSpec, DEMO.child("robust"))
 Started = tuple[Run, subprocess.Popen[bytes]]
 STUDY = ("study", *TINY, "--limit", "40", "--reuse")
 """The ``studied`` one, whose trainings are used again where the seed is its own: 0."""
 
 
 @pytest.fixture
-def command(studied: tuple[Command, Run, str, str], tmp_path: Path) -> Command:
+def command(studied: Studied, tmp_path: Path) -> Command:
     """The command in a home that holds a tiny study of seed 0."""
     shutil.copytree(studied[0].home, tmp_path / "home")
     return Command(tmp_path / "home")
 
 
 def started(run: Run) -> float:
-    return next(e["t"] for e in EventReader(run.events_path).new() if e["kind"] == "started")
+    t: float = next(e["t"] for e in EventReader(run.events_path).new() if e["kind"] == "started")
+    return t
 
 
 def tagged(home: Path) -> list[Run]:
@@ -65,7 +68,7 @@ def test_studies_outlive_their_terminal_follow_one_another_and_end_in_one_table(
     found = command("compare", "--mean", first.id, "X seed 0", "--format", "json")
     data = json.loads(found.stdout)
     assert data["seeds"] == data["evaluation_seeds"] == [0, 1]
-    results = [second.result["rows"], first.result["rows"]]
+    results = [result_of(second)["rows"], result_of(first)["rows"]]
     for mean, *rows in zip(data["rows"], *results, strict=True):
         assert mean["model"] == rows[0]["model"]
         check(mean["accuracy"], [row["accuracy"] for row in rows])
@@ -82,7 +85,7 @@ def test_studies_outlive_their_terminal_follow_one_another_and_end_in_one_table(
     assert "ε = 32/255" in told.stdout
 
 
-def check(figure: dict, values: list[float]) -> None:
+def check(figure: dict[str, Any], values: list[float]) -> None:
     assert figure["values"] == values
     assert figure["mean"] == pytest.approx(statistics.mean(values))
     assert figure["std"] == pytest.approx(statistics.stdev(values))
@@ -108,7 +111,7 @@ def test_trainings_of_several_seeds_side_by_side(
         (run.id, "completed") for run in runs
     ]
     for name in ("best_clean", "best_robust"):
-        values = [run.result["checkpoints"][name]["value"] for run in runs]
+        values = [result_of(run)["checkpoints"][name]["value"] for run in runs]
         check(last[name], values)
     # The same for people.
     _conclude(Store(advtui.home), runs, last["tag"], as_json=False)
@@ -146,7 +149,7 @@ def test_what_a_worker_refuses_leaves_nothing_of_any_seed(
 
     monkeypatch.setattr("tui.commands.multi_seed.create_and_start", start)
     with pytest.raises(UserError, match="there is no cuda:9") as error:
-        launch_each(DEMO.child("robust"), (0, 1, 2), home, None, detach=False, as_json=False)
+        launch_each(ROBUST, (0, 1, 2), home, None, detach=False, as_json=False)
     assert error.value.exit_code == 3
     assert not Store(home).runs()
 
@@ -154,7 +157,8 @@ def test_what_a_worker_refuses_leaves_nothing_of_any_seed(
 def test_the_first_failure_is_the_exit_code_and_the_table_is_over_the_others(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = {"best_clean": {"value": 0.5}, "best_robust": {"value": 0.25}}
+    at = {"epoch": 0, "step": 1}
+    kept = {"best_clean": {**at, "value": 0.5}, "best_robust": {**at, "value": 0.25}}
     results = {
         0: {"state": "completed", "checkpoints": kept, "val_images": 9},
         1: {"state": "failed", "error": {"message": "out of memory", "exit_code": 1}},
@@ -169,12 +173,12 @@ def test_the_first_failure_is_the_exit_code_and_the_table_is_over_the_others(
 
     monkeypatch.setattr("tui.commands.multi_seed.create_and_start", start)
     with pytest.raises(typer.Exit) as left:
-        launch_each(DEMO.child("robust"), (0, 1, 2), home, None, detach=False, as_json=False)
+        launch_each(ROBUST, (0, 1, 2), home, None, detach=False, as_json=False)
     assert left.value.exit_code == 1
     out, err = capsys.readouterr()
     assert "50.00 ± –" in out
     assert "failed: out of memory" in err
-    assert "1 of 3 seeds are completed: the table is over these alone" in err
+    assert "1 of 3 seeds completed; the table covers only these" in err
 
 
 def test_when_a_worker_cannot_be_started_the_others_are_withdrawn(
@@ -192,7 +196,7 @@ def test_when_a_worker_cannot_be_started_the_others_are_withdrawn(
 
     monkeypatch.setattr("tui.commands.multi_seed.create_and_start", start)
     with pytest.raises(UserError, match="no space left"):
-        launch_each(DEMO.child("robust"), (0, 1, 2), home, None, detach=True, as_json=False)
+        launch_each(ROBUST, (0, 1, 2), home, None, detach=True, as_json=False)
     assert not Store(home).runs()
     assert [len(before) for before in asked] == [0, 1]
 

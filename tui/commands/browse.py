@@ -136,8 +136,8 @@ def classes(
 ) -> None:
     """Print accuracy and success rate per class, weakest class first.
 
-    Also the classes that broken images of a class are taken for. Without --json: of one model and
-    the strongest attack on it.
+    The last column lists the classes that the model predicts for broken images. Without --json the
+    table shows a single model under the strongest attack on it.
     """
     from tui.commands.per_image import show_classes
 

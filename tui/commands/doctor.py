@@ -28,14 +28,14 @@ Finding = dict[str, Any]
 
 _ASK_TORCH = """
 import json, torch
-found = {"version": torch.__version__, "cuda": torch.version.cuda,
-         "threads": torch.get_num_threads(), "gpus": []}
+report = {"version": torch.__version__, "cuda": torch.version.cuda,
+          "threads": torch.get_num_threads(), "gpus": []}
 if torch.cuda.is_available():
     for n in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(n)
-        found["gpus"].append({"name": torch.cuda.get_device_name(n), "free": free, "total": total,
-                              "bf16": torch.cuda.is_bf16_supported(including_emulation=False)})
-print(json.dumps(found))
+        report["gpus"].append({"name": torch.cuda.get_device_name(n), "free": free, "total": total,
+                               "bf16": torch.cuda.is_bf16_supported(including_emulation=False)})
+print(json.dumps(report))
 """
 
 

@@ -66,7 +66,7 @@ def launch_each(
     detach: bool,
     as_json: bool,
 ) -> None:
-    """Start a run for each seed and follow them to their ends; without seeds one run.
+    """Start a run for each seed and follow them to their ends; without seeds a single run.
 
     Raises:
         UserError: a worker refused its run before it started; the runs not started are deleted.

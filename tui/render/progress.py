@@ -71,7 +71,7 @@ def _number(value: float | None) -> str:
 
 
 def bars(run: Run, snapshot: Snapshot) -> list[Work]:
-    """The bars of a run at work: of a training for all epochs and this epoch, else one a task."""
+    """The bars of a running run: a training has a bar for all epochs and a bar for this epoch."""
     progress = snapshot.progress
     shown: list[Work] = []
     if progress is not None:
@@ -84,7 +84,7 @@ def bars(run: Run, snapshot: Snapshot) -> list[Work]:
 
 
 def current_work(run: Run, snapshot: Snapshot) -> Work | None:
-    """The one bar for the current task of a run; None where no task has reported progress."""
+    """A single bar for the current task of a run; None where no task has reported progress."""
     running = [event for event in snapshot.attacks.values() if "cell" not in event]
     if run.kind == "attack" and running:
         event = running[-1]

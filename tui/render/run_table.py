@@ -19,12 +19,12 @@ def kept_checkpoints(checkpoints: Mapping[str, KeptCheckpoint]) -> RenderableTyp
     table = plain_table(
         ("checkpoint", "left"), ("epoch", "right"), ("monitored", "left"), ("validation %", "right")
     )
-    for name, kept in checkpoints.items():
-        value = kept.get("value")
+    for name, checkpoint in checkpoints.items():
+        value = checkpoint.get("value")
         table.add_row(
             clean(name),
-            str(kept["epoch"] + 1),
-            clean(kept.get("monitor") or ""),
+            str(checkpoint["epoch"] + 1),
+            clean(checkpoint.get("monitor") or ""),
             "" if value is None else percent(value),
         )
     return table

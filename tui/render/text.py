@@ -39,10 +39,10 @@ def speed(result: Mapping[str, Any]) -> str | None:
         and isinstance(share, int | float)
     ):
         return None
-    told = f"{images:,.0f} images/s, {flops / 1e12:.3g} TFLOP/s, "
-    told += f"{100 * share:.0f} % of a large matrix product"
+    words = f"{images:,.0f} images/s, {flops / 1e12:.3g} TFLOP/s, "
+    words += f"{100 * share:.0f} % of a large matrix product"
     each = result.get("seconds_per_epoch")
-    return f"{told}, {each:,.1f} s an epoch" if isinstance(each, int | float) else told
+    return f"{words}, {each:,.1f} s an epoch" if isinstance(each, int | float) else words
 
 
 def ago(moment: float) -> str:
