@@ -41,7 +41,7 @@ def study(
 
 @o.with_shared_options
 def train(
-    mode: Annotated[str | None, o.field("mode", " (default: robust)")] = None,
+    mode: Annotated[str | None, o.field("mode", "; default: robust")] = None,
     preset: o.Preset = None,
     config: o.Config = None,
     recipe: Annotated[str | None, o.field("recipe")] = None,
