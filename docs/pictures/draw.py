@@ -1,4 +1,4 @@
-"""Draw the README's pictures from a real home: ``python .github/pictures/draw.py HOME STUDY``.
+"""Draw the README's pictures from a real home: ``python docs/pictures/draw.py HOME STUDY``.
 
 Each is the screen as Textual exports it, at 120×36; STUDY is a completed study's id, or ``@1``.
 """
