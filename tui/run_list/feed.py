@@ -69,9 +69,10 @@ class HomeFeed:
         except FileNotFoundError:
             entries = {}
             gone = bool(self.rows)
-            problem = f"the home {self.store.home} is gone" if gone else ""
+            problem = f"the home is gone: {self.store.home}" if gone else ""
         except OSError as error:
-            entries, problem = {}, f"the home {self.store.home} can't be read: {error.strerror}"
+            entries = {}
+            problem = f"the home can't be read ({error.strerror}): {self.store.home}"
         if problem != self.problem:
             self.problem, self._changed = problem, True
         if not problem:

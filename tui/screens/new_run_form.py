@@ -42,16 +42,17 @@ class FormField:
 
     @property
     def help(self) -> str:
+        """At most 32 cells, which a terminal of 80 columns has beside the value."""
         if self.own_help is not None:
             return self.own_help
-        return FIELD_HELP.get(f"study.{self.key}", FIELD_HELP[self.key])
+        return FIELD_HELP.get(f"study.{self.key}", FIELD_HELP[self.key]).removesuffix(".")
 
 
 FIELDS = (
-    FormField("what", "kind of run", options=KINDS, own_help="study: all of it"),
+    FormField("what", "kind of run", options=KINDS, own_help="Study: trainings, then attacks"),
     FormField("preset", "preset", WITH_TRAINING, NAMES, own_help=""),
     FormField("mode", "mode", ("train",), ("robust", "baseline")),
-    FormField("models", "models", ("attack",), own_help="ids, names, @1, RUN:best_robust"),
+    FormField("models", "models", ("attack",), own_help="Ids, names, @1, RUN:best_robust"),
     FormField(
         *("attacks", "attacks", ("attack",)),
         options=("both", "pgd-untargeted", "pgd-targeted"),
@@ -62,7 +63,7 @@ FIELDS = (
         options=("", "random", "least-likely", "next", "runner-up"),
     ),
     FormField("name", "name"),
-    FormField("tags", "tags", own_help="words"),
+    FormField("tags", "tags", own_help="Words, separated by blanks"),
     FormField("data", "data", WITH_TRAINING, ("", "cifar100", "cifar10", "digits")),
     FormField("data_dir", "data folder"),
     FormField("recipe", "recipe", WITH_TRAINING, RECIPES),
@@ -74,7 +75,7 @@ FIELDS = (
     FormField("lr", "learning rate", WITH_TRAINING),
     FormField("norm", "norm", options=("", "linf", "l2")),
     FormField("eps", "ε"),
-    FormField("step_size", "step size", own_help="follows ε by itself"),
+    FormField("step_size", "step size", own_help="Empty: follows ε"),
     FormField("steps", "steps"),
     FormField("restarts", "restarts"),
     FormField("loss", "attack loss", options=("", "ce", "margin", "dlr")),
@@ -188,7 +189,7 @@ def default_text(spec: AnySpec, key: str) -> str:
     if key in ("eps", "step_size"):
         unique = [format_budget(value) for value in unique]
     text = " / ".join("" if value is None else str(value) for value in unique)
-    return text or {"limit": "all", "threads": "all cores", "name": ""}.get(key, "")
+    return text or {"limit": "all", "threads": "all cores", "data_dir": "in the home"}.get(key, "")
 
 
 def _pgds(spec: AnySpec) -> list[PGD]:

@@ -219,6 +219,7 @@ def test_what_is_pasted_or_parsed_has_no_chart(advtui: Command, curve: str) -> N
 def test_on_a_terminal_it_has_its_width_and_colours_unless_they_are_refused(
     home: Path, curve: str, monkeypatch: pytest.MonkeyPatch, *, no_color: bool
 ) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # set where tests run in several processes
     if no_color:
         monkeypatch.setenv("NO_COLOR", "1")
     terminal = Terminal(home, "compare", curve, size=(90, 40))

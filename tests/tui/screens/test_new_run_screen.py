@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.widgets import Input
 
 from runs.spec import StudySpec
 from runs.store import Run, Store
 from screen_driver import Home, Screen, covers, in_loop, opened
 from tui.screens.new_run import NewRunScreen
+from tui.screens.new_run_form import FIELDS
 from tui.widgets.form import Choice
 
 
@@ -38,6 +40,10 @@ async def test_the_form_shows_the_command(fixed: Home) -> Screen:
         await screen.settle()
         assert "advtui study --preset cpu --name 'two words' --eps 4/255" in screen.text
     return screen
+
+
+def test_every_help_fits_beside_its_value_in_80_columns() -> None:
+    assert {field.key: field.help for field in FIELDS if cell_len(field.help) > 32} == {}
 
 
 @in_loop
