@@ -1,8 +1,8 @@
 """``python -P -m engine.bench``: how fast this machine is, and how long each preset takes.
 
-Prints one JSON object. Measures what training and evaluation are made of, at the widths of the
-presets: a forward pass of the network as attacked, a step of an attack on it, and a whole training
-step.
+Measures the parts of training and evaluation at the widths of the presets: a forward pass of the
+attacked network, a step of an attack on it, and a whole training step. Prints one JSON object.
+Knows nothing about runs and the tables of the command line.
 """
 
 import argparse
@@ -21,41 +21,45 @@ from engine.devices import autocast_dtype, describe, matmul_rate, resolve, synch
 from engine.models.batchnorm_folding import Folded
 from engine.models.resnet import resnet18
 from engine.training.compiled_passes import TrainingPasses, is_wanted
-from engine.training.flops import LEFT, Costs, PassCounts, costs, passes, validation_passes
+from engine.training.flops import ACTIVE_SHARE, Costs, PassCounts, costs, passes, validation_passes
 from runs.datasets import DATASETS
 from runs.errors import UserError
 from runs.presets import NAMES, preset
 from runs.spec import Activation, StudySpec, TrainSpec
 from runs.threat_model import PGD
 
-LONGEST_PASS_S = 1.0
-"""A batch is made smaller where a training step on it would take longer."""
-TURNS, PATIENCE_S = 5, 4.0
-START_S = {"cpu": 12.0, "cuda": 20.0}
-"""From a run's command to its first step and from its last to its end."""
+LONGEST_STEP_S = 1.0
+"""The batch is made smaller if a training step would take longer than this many seconds."""
+REPETITIONS = {"cpu": 5, "cuda": 30}
+"""Number of timed calls, unless they take longer than ``LONGEST_MEASUREMENT_S``."""
+LONGEST_MEASUREMENT_S = 4.0
+START_AND_END_S = {"cpu": 12.0, "cuda": 20.0}
+"""Seconds from the command to the first step of a run, and from its last step to its end."""
 
 
 class Rates(NamedTuple):
     """Images a second."""
 
     forward: float
+    """Forward passes."""
     attack: float
-    """Forward and input gradient, as a training crafts."""
+    """Forward and input gradient, as in the attacks of a training; compiled where possible."""
     descent: float
+    """Forward and the gradients of all weights, with the optimiser's step."""
     search: float
-    """Forward and input gradient, as validations and attack runs search: never compiled."""
+    """Forward and input gradient, as in the attacks of an evaluation; never compiled."""
 
     def training(self, passes: PassCounts) -> float:
-        """Seconds an image of a training step takes."""
+        """Seconds for an image of a training step."""
         return sum(count / rate for count, rate in zip(passes, self[:3], strict=True))
 
     def evaluation(self, passes: PassCounts) -> float:
-        """Seconds an image of a validation or an attack run takes."""
+        """Seconds for an image of a validation or an attack run."""
         return self._replace(attack=self.search).training(passes)
 
 
 class Shape(NamedTuple):
-    """What decides how fast a pass is."""
+    """The properties of a training that its speed depends on."""
 
     classes: int
     width: int
@@ -65,7 +69,7 @@ class Shape(NamedTuple):
 
 
 def shape_of(spec: TrainSpec) -> Shape:
-    """The passes of a training."""
+    """The shape of a training."""
     return Shape(
         DATASETS[spec.data].classes,
         spec.width,
@@ -83,26 +87,34 @@ def measure(
     compiling: bool,
     at_most: int = sys.maxsize,
 ) -> dict[str, Any]:
-    """Rates of the kinds of passes at one shape; ``rate`` is that of a matrix product.
+    """Measure the rates of all kinds of passes at one shape; return them as a JSON object.
 
-    Where nothing can be compiled they are those of passes that are not, and where memory runs out
-    those of half as many images, ``at_most``: as in a training.
+    As in a training, passes are measured uncompiled if compiling fails, and with half as many
+    images if memory runs out.
+
+    Args:
+        shape: classes, width, batch size, precision and activation.
+        device: the device to measure.
+        rate: FLOP/s of a matrix product on the device.
+        compiling: compile the passes of a training step.
+        at_most: images in a batch, at most.
+
+    Raises:
+        UserError: out of memory, even with 2 images at a time.
     """
     cost = costs(shape.classes, shape.width)
-    # A third of that rate is what a small CPU reaches.
-    fits = int(LONGEST_PASS_S * rate / 3 / cost.descent)
-    count = max(2, min(shape.batch_size, fits, at_most))
-    normal = ([0.5] * 3, [0.25] * 3)
-    model = resnet18(shape.classes, shape.width, *normal, shape.activation).to(device)
+    # A small CPU reaches a third of the rate of a matrix product.
+    fitting = int(LONGEST_STEP_S * rate / 3 / cost.descent)
+    count = max(2, min(shape.batch_size, fitting, at_most))
+    mean, std = [0.5] * 3, [0.25] * 3
+    model = resnet18(shape.classes, shape.width, mean, std, shape.activation).to(device)
     images = torch.rand(count, 3, 32, 32, device=device).to(memory_format=torch.channels_last)
     labels = torch.randint(shape.classes, (count,), device=device)
-    once = PGD(steps=1, random_start=False)
+    one_step = PGD(steps=1, random_start=False)
     frozen = Folded(model).network
-    ways = (
-        TrainingPasses(model, frozen).compiled(device)
-        if compiling
-        else TrainingPasses(model, frozen)
-    )
+    training = TrainingPasses(model, frozen)
+    if compiling:
+        training = training.compiled(device)
     optimiser = torch.optim.SGD(
         model.parameters(), lr=1e-6, momentum=0.9, fused=device.type == "cuda" or None
     )
@@ -112,40 +124,49 @@ def measure(
             frozen(images)
 
     def search() -> None:
-        pgd(frozen, images, labels, once, keep="last")
+        pgd(frozen, images, labels, one_step, keep="last")
 
     def attack() -> None:
-        pgd(frozen, images, labels, once, keep="last", ascend=ways.ascend)
+        pgd(
+            frozen,
+            images,
+            labels,
+            one_step,
+            keep="last",
+            gradient_step=training.gradient_step,
+        )
 
     def descent() -> None:
         optimiser.zero_grad()
-        loss: Any = F.cross_entropy(ways.trained(images), labels)
+        loss: Any = F.cross_entropy(training.trained(images), labels)
         loss.backward()
         optimiser.step()
 
     dtype = autocast_dtype(shape.precision, device)
-    works = {"forward": forward, "attack": attack, "descent": descent}
-    works |= {"search": search} if compiling else {}
+    kinds = {"forward": forward, "attack": attack, "descent": descent}
+    kinds |= {"search": search} if compiling else {}
     seconds = {}
     try:
-        for name, work in works.items():
-            # No cache, as in a training: what it keeps is stale after a step.
+        for name, work in kinds.items():
+            # No cache, as in a training: cached weights are outdated after a step.
             with torch.autocast(device.type, dtype, enabled=dtype is not None, cache_enabled=False):
                 seconds[name] = _median_s(work, device)
     except torch.OutOfMemoryError:
         if count <= 2:
-            raise UserError("out of memory, even with 2 images at a time") from None
+            raise UserError(
+                "out of memory, even with 2 images at a time: choose a device with more free memory"
+            ) from None
         smaller = count // 2
     except Exception:
         if not compiling:
             raise
         return measure(shape, device, rate, compiling=False)
     else:
-        return _told(shape, count, seconds, cost, compiled=compiling, bf16=dtype is not None)
+        return _measurement(shape, count, seconds, cost, compiled=compiling, bf16=dtype is not None)
     return measure(shape, device, rate, compiling=compiling, at_most=smaller)
 
 
-def _told(
+def _measurement(
     shape: Shape,
     count: int,
     seconds: dict[str, float],
@@ -178,16 +199,19 @@ def _median_s(work: Callable[[], None], device: torch.device) -> float:
 
     for _ in range(3 if device.type == "cuda" else 1):  # compiles, chooses kernels
         timed()
-    turns, began = [timed()], time.perf_counter()
-    while len(turns) < TURNS or (device.type == "cuda" and len(turns) < 30):
-        if time.perf_counter() - began > PATIENCE_S:
+    seconds, began = [timed()], time.perf_counter()
+    while len(seconds) < REPETITIONS[device.type]:
+        if time.perf_counter() - began > LONGEST_MEASUREMENT_S:
             break
-        turns.append(timed())
-    return statistics.median(turns)
+        seconds.append(timed())
+    return statistics.median(seconds)
 
 
 def training_s(spec: TrainSpec, rates: Rates) -> float:
-    """Seconds of a training: its steps, and the validation after each epoch."""
+    """Seconds of a training: its steps, and the validation after each epoch; without start and end.
+
+    ``rates`` are those of its shape.
+    """
     dataset = DATASETS[spec.data]
     held_out = spec.val_per_class * dataset.classes
     images = min(dataset.train_images - held_out, spec.train_limit or sys.maxsize)
@@ -197,23 +221,30 @@ def training_s(spec: TrainSpec, rates: Rates) -> float:
 
 
 def study_s(spec: StudySpec, rates: dict[Shape, Rates], device: torch.device) -> dict[str, float]:
-    """Seconds of a study's parts, sanity panels and compiling aside."""
+    """Seconds of each part of a study, without sanity panels and compiling.
+
+    ``rates`` holds the rates of the shapes of both trainings.
+    """
     parts = {}
     for name in ("baseline", "robust"):
         child = spec.child(name)
         assert isinstance(child, TrainSpec)
-        parts[name] = training_s(child, rates[shape_of(child)]) + START_S[device.type]
+        parts[name] = training_s(child, rates[shape_of(child)]) + START_AND_END_S[device.type]
     assert isinstance(child, TrainSpec)
     rate = rates[shape_of(child)]
     count = min(DATASETS[child.data].test_images, spec.attack.limit or sys.maxsize)
-    steps = sum(one.pgd.steps * one.pgd.restarts for one in spec.attack.attacks)
+    steps = sum(attack.pgd.steps * attack.pgd.restarts for attack in spec.attack.attacks)
     models = 3
-    attack = models * count * rate.evaluation(PassCounts(3, LEFT * steps, 0))
-    return {**parts, "attack": attack + START_S[device.type]}
+    seconds = models * count * rate.evaluation(PassCounts(3, ACTIVE_SHARE * steps, 0))
+    return {**parts, "attack": seconds + START_AND_END_S[device.type]}
 
 
 def bench(device: torch.device, names: tuple[str, ...] = NAMES) -> dict[str, Any]:
-    """Everything that ``advtui doctor --bench`` shows."""
+    """The measurements that ``advtui doctor --bench`` shows, as a JSON object.
+
+    Raises:
+        UserError: out of memory, even with 2 images at a time.
+    """
     studies = {name: preset(name) for name in names}
     dtypes = {"auto": autocast_dtype("auto", device), "fp32": None}
     peaks = {name: matmul_rate(device, dtype or torch.float32) for name, dtype in dtypes.items()}
@@ -225,9 +256,9 @@ def bench(device: torch.device, names: tuple[str, ...] = NAMES) -> dict[str, Any
             shape = shape_of(spec)
             if shape not in measured:
                 rate = peaks[shape.precision]
-                found = measure(shape, device, rate, compiling=is_wanted(spec, device))
-                measured[shape] = {**found, "matmul_flops_per_second": rate}
-    rates = {shape: Rates(**found["rates"]) for shape, found in measured.items()}
+                measurement = measure(shape, device, rate, compiling=is_wanted(spec, device))
+                measured[shape] = {**measurement, "matmul_flops_per_second": rate}
+    rates = {shape: Rates(**measurement["rates"]) for shape, measurement in measured.items()}
     return {
         "device": str(device),
         "device_name": describe(device),
@@ -238,20 +269,21 @@ def bench(device: torch.device, names: tuple[str, ...] = NAMES) -> dict[str, Any
     }
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    """Print the measurements as one line of JSON; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -P -m engine.bench", description=__doc__)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--preset", action="append", choices=NAMES)
-    asked = parser.parse_args(words)
-    if asked.threads is not None:
-        torch.set_num_threads(asked.threads)
+    options = parser.parse_args(arguments)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     try:
-        device = resolve(asked.device)
+        device = resolve(options.device)
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(json.dumps(bench(device, tuple(asked.preset or NAMES))))
+    print(json.dumps(bench(device, tuple(options.preset or NAMES))))
     return 0
 
 

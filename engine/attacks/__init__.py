@@ -1,4 +1,4 @@
 """Adversarial attacks on a batch of images: PGD, APGD and AutoAttack.
 
-Knows no data set, no run and no Lightning.
+Knows nothing about data sets, runs and Lightning.
 """

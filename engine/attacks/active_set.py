@@ -1,6 +1,7 @@
 """The images of a batch that are still under attack, and the best point of each image.
 
-In evaluation an image that fools the model leaves the batch.
+In evaluation an image that fools the model leaves the batch. The module knows nothing about models,
+gradients or norms.
 """
 
 from typing import NamedTuple
@@ -8,32 +9,37 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine.attacks.norms import spread
+from engine.attacks.norms import per_image
 
 
 class Step(NamedTuple):
-    """What ``on_step`` is told: the points xᵗ that have just been looked at."""
+    """The argument of ``on_step``: points xᵗ that the model has just classified."""
 
     restart: int
+    """0, 1, …"""
     step: int
     """t: 0 is the start, ``spec.steps`` the last point."""
     images: Tensor
-    """(M, 3, H, W): xᵗ of the images still attacked."""
+    """(M, 3, H, W): xᵗ of the M images that are still attacked."""
     indices: Tensor
-    """(M,): their places in the batch."""
+    """(M,), int64: the places of these images in the batch."""
     loss: Tensor
-    """(M,): what the attack climbs, at xᵗ."""
+    """(M,): the objective of the attack at xᵗ."""
     fooled: Tensor
-    """(M,) bool: which of them fool the model at xᵗ."""
+    """(M,), bool: whether xᵗ fools the model."""
 
 
 class ActiveBatch(NamedTuple):
-    """The images still attacked."""
+    """The M images of a batch that are still attacked."""
 
     indices: Tensor
+    """(M,), int64: the places of these images in the batch."""
     images: Tensor
+    """(M, 3, H, W): the clean images x."""
     labels: Tensor
+    """(M,), int64."""
     targets: Tensor | None
+    """(M,), int64; None in an untargeted attack."""
 
     @classmethod
     def whole(cls, images: Tensor, labels: Tensor, targets: Tensor | None) -> "ActiveBatch":
@@ -41,36 +47,48 @@ class ActiveBatch(NamedTuple):
         return cls(torch.arange(len(images), device=images.device), images, labels, targets)
 
     def only(self, stay: Tensor) -> "ActiveBatch":
-        """Those at the places ``stay``, int64 (K,)."""
+        """The images at the places ``stay``, int64 (K,)."""
         targets = None if self.targets is None else self.targets[stay]
         return ActiveBatch(self.indices[stay], self.images[stay], self.labels[stay], targets)
 
 
-ROOM = 32
-"""Sizes of parts of a batch are 0, a power of two up to this, or a multiple of a length."""
+SMALLEST_STEP = 32
+"""Up to this many images a part of a batch has a power of two as its size; above, its size is a
+multiple of this number or, in a large batch, of an eighth of the batch."""
 
 
-def in_few_sizes(wanted: Tensor, whole: int) -> Tensor:
-    """Places where ``wanted``, bool (N,), is true, and of as many others as make the part of a
-    batch that was once of ``whole`` images one of few sizes; ascending, int64 (K,).
+def padded_places(wanted: Tensor, whole: int) -> Tensor:
+    """The places where ``wanted`` is true, padded with other places up to one of a few sizes.
 
-    What a processor prepares for a convolution is for one batch size, and costs time and memory
-    (on a CPU 20 to 30 ms and 4 to 8 MiB a size, measured; cuDNN plans each size anew). Hence some
-    fourteen sizes, in steps of 32 images or, of larger batches, an eighth.
+    A processor prepares a convolution for one batch size, which costs time and memory (on a CPU 20
+    to 30 ms and 4 to 8 MiB a size, measured; cuDNN plans each size anew). A batch that shrinks
+    therefore takes at most about fourteen sizes: 0, powers of two up to 32, then steps of 32 images
+    or, in larger batches, of an eighth of the batch.
+
+    Args:
+        wanted: bool (N,).
+        whole: the number of images in the batch before any of them left, at least N.
+
+    Returns:
+        int64 (K,), ascending; all N places where the next size is N or larger.
     """
     places = wanted.nonzero().flatten()
-    count, step = len(places), max(ROOM, whole // 8)
+    count, step = len(places), max(SMALLEST_STEP, whole // 8)
     if count == 0:
         return places
-    size = -(-count // step) * step if count > ROOM else 1 << (count - 1).bit_length()
+    size = -(-count // step) * step if count > SMALLEST_STEP else 1 << (count - 1).bit_length()
     if size >= len(wanted):
         return torch.arange(len(wanted), device=wanted.device)
-    filling = (~wanted).nonzero().flatten()[: size - count]
-    return torch.cat([places, filling]).sort().values
+    padding = (~wanted).nonzero().flatten()[: size - count]
+    return torch.cat([places, padding]).sort().values
 
 
-class Best:
-    """For each image the first point that fools the model, else the one of highest loss."""
+class BestPoints:
+    """For each of N images the first point that fools the model, else the one of highest loss.
+
+    ``points`` (N, 3, H, W), ``loss`` (N,) and ``fooled`` (N,), bool, belong together. Before the
+    first update they are the images themselves, −∞ and false.
+    """
 
     def __init__(self, images: Tensor) -> None:
         self.points = images.clone()
@@ -79,26 +97,29 @@ class Best:
         )
         self.fooled = torch.zeros(len(images), dtype=torch.bool, device=images.device)
 
-    def staying(self, batch: ActiveBatch) -> Tensor | None:
-        """Places in ``batch`` of the images that stay in it, int64 (K,); None: all.
+    def active_places(self, batch: ActiveBatch) -> Tensor | None:
+        """The places in ``batch`` of the images that stay in it, int64 (K,); None: all stay.
 
-        Those that fool the model leave, but for some that fill it up to a size of few.
+        Images that fool the model leave, except those that pad the batch to one of a few sizes.
         """
-        stay = in_few_sizes(~self.fooled[batch.indices], len(self.points))
+        stay = padded_places(~self.fooled[batch.indices], len(self.points))
         return None if len(stay) == len(batch.indices) else stay
 
-    def attacked(self, step: Step) -> Step:
-        """``step`` without the images that only fill the batch up; before :meth:`see`."""
-        still = (~self.fooled[step.indices]).nonzero().flatten()
-        return Step(step.restart, step.step, *(part[still] for part in step[2:]))
+    def without_padding(self, step: Step) -> Step:
+        """``step`` without the images that only pad the batch. Call it before :meth:`update`."""
+        active = (~self.fooled[step.indices]).nonzero().flatten()
+        return Step(step.restart, step.step, *(part[active] for part in step[2:]))
 
-    def see(self, step: Step) -> None:
-        """Look at one point of some images. Shapes are fixed: nothing here waits for the device."""
+    def update(self, step: Step) -> None:
+        """Take over the points of ``step`` that are better than the points so far.
+
+        Shapes are fixed, so that the process does not wait for the device.
+        """
         points, indices, fooled = step.images, step.indices, step.fooled
         loss = step.loss.to(self.loss.dtype)
-        before, highest = self.fooled[indices], self.loss[indices]
-        better = ~before & (fooled | (loss > highest))
-        kept = torch.where(spread(better, points), points, self.points[indices])
-        self.points.index_copy_(0, indices, kept)
+        already_fooled, highest = self.fooled[indices], self.loss[indices]
+        better = ~already_fooled & (fooled | (loss > highest))
+        best = torch.where(per_image(better, points), points, self.points[indices])
+        self.points.index_copy_(0, indices, best)
         self.loss.index_copy_(0, indices, torch.where(better, loss, highest))
-        self.fooled.index_copy_(0, indices, before | fooled)
+        self.fooled.index_copy_(0, indices, already_fooled | fooled)

@@ -9,7 +9,8 @@ images of which since the last checkpoint
 1. fewer than ρ = 0.75 of the steps have raised the loss, or
 2. neither η nor the highest loss has changed.
 
-On the same norms and losses as :mod:`engine.attacks.pgd`.
+Norms and losses are those of :mod:`engine.attacks.pgd`. Like that module it knows nothing about
+data sets, runs or Lightning.
 """
 
 import itertools
@@ -20,10 +21,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engine.attacks.active_set import ActiveBatch, Best, Step
+from engine.attacks.active_set import ActiveBatch, BestPoints, Step
 from engine.attacks.frozen_model import as_found, input_gradient
 from engine.attacks.losses import fools, objective
-from engine.attacks.norms import GEOMETRIES, Noise, spread
+from engine.attacks.norms import GEOMETRIES, Noise, per_image
 from engine.attacks.start import check_arguments, first_points
 from runs.threat_model import PGD
 
@@ -48,129 +49,132 @@ def apgd(
 
     Arguments, result and errors are those of :func:`engine.attacks.pgd.pgd` with ``keep="best"``.
 
-    Of ``spec`` it takes norm, ε, steps, restarts, start and loss. A random start is uniform in the
-    ball, while the authors' code begins on its border.
+    Of ``spec`` it uses norm, ε, steps, restarts, random start, loss and active set. A random start
+    is uniform in the ball; the authors' code begins on the border of the ball.
     """
     check_arguments(images, labels, targets, spec, generator)
     if len(images) == 0:
         return images.detach().clone()
     geometry = GEOMETRIES[spec.norm]
-    looks_back = checkpoints(spec.steps)
+    steps_since_checkpoint = checkpoints(spec.steps)
 
     with torch.inference_mode(False), torch.enable_grad(), as_found(model, "eval"):
         images, labels = images.detach().clone(), labels.clone()
         targets = None if targets is None else targets.clone()
-        tracker = Best(images)
+        best = BestPoints(images)
 
-        def look(points: Tensor, batch: ActiveBatch, step: int) -> tuple[Tensor, Tensor]:
-            """Loss and gradient at some points."""
+        def loss_and_gradient(
+            points: Tensor, batch: ActiveBatch, restart: int, step: int
+        ) -> tuple[Tensor, Tensor]:
+            """Loss and gradient at ``points``; reports the points, and keeps the best of them."""
             points = points.detach().requires_grad_()
             logits = model(points)
             loss = objective(spec.loss, logits, batch.labels, batch.targets)
             gradient = input_gradient(loss, points)
             loss, points = loss.detach(), points.detach()
             fooled = fools(logits.detach(), batch.labels, batch.targets)
-            seen = Step(restart, step, points, batch.indices, loss, fooled)
+            evaluated = Step(restart, step, points, batch.indices, loss, fooled)
             if on_step:
-                on_step(tracker.attacked(seen) if spec.active_set else seen)
-            tracker.see(seen)
+                on_step(best.without_padding(evaluated) if spec.active_set else evaluated)
+            best.update(evaluated)
             return loss, gradient
 
         for restart in range(spec.restarts):
             points = first_points(images, spec, generator, start, restart)
             batch = ActiveBatch.whole(images, labels, targets)
-            if spec.active_set and (stay := tracker.staying(batch)) is not None:
+            if spec.active_set and (stay := best.active_places(batch)) is not None:
                 batch, points = batch.only(stay), points[stay]
             if len(points) == 0:
                 break
-            loss, gradient = look(points, batch, 0)
-            search = _Search.at(points, loss, gradient, 2 * spec.eps)
+            loss, gradient = loss_and_gradient(points, batch, restart, 0)
+            search = _Search.begin(points, loss, gradient, 2 * spec.eps)
 
             for step in range(spec.steps):
-                if spec.active_set and (stay := tracker.staying(batch)) is not None:
+                if spec.active_set and (stay := best.active_places(batch)) is not None:
                     batch, search = batch.only(stay), search.only(stay)
                 if len(search.points) == 0:
                     break
-                size = spread(search.size, images)
-                ahead = geometry.project(
-                    search.points + size * geometry.direction(search.gradient),
+                eta = per_image(search.eta, images)
+                z = geometry.project(
+                    search.points + eta * geometry.direction(search.gradient),
                     batch.images,
                     spec.eps,
                 )
                 alpha = ALPHA if step else 1.0
                 points = geometry.project(
                     search.points
-                    + alpha * (ahead - search.points)
-                    + (1 - alpha) * (search.points - search.before),
+                    + alpha * (z - search.points)
+                    + (1 - alpha) * (search.points - search.previous),
                     batch.images,
                     spec.eps,
                 )
-                loss, gradient = look(points, batch, step + 1)
-                search = search.moved(points, loss, gradient)
-                if step + 1 in looks_back:
-                    search = search.judged(looks_back[step + 1])
+                loss, gradient = loss_and_gradient(points, batch, restart, step + 1)
+                search = search.after_step(points, loss, gradient)
+                if step + 1 in steps_since_checkpoint:
+                    search = search.after_checkpoint(steps_since_checkpoint[step + 1])
 
-        return tracker.points
+        return best.points
 
 
 def checkpoints(steps: int) -> dict[int, int]:
-    """The steps wⱼ after which APGD looks back, and how many steps each looks back on.
+    """The checkpoints: the number of steps wⱼ at each, and the steps since the one before it.
 
     wⱼ = ⌈pⱼ · steps⌉ with p₀ = 0, p₁ = 0.22, pⱼ₊₁ = pⱼ + max(pⱼ − pⱼ₋₁ − 0.03, 0.06): section 3.2.
     """
     shares = [0.0, 0.22]
     while shares[-1] < 1:
         shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
-    at = sorted({math.ceil(share * steps - 1e-9) for share in shares if share <= 1})
-    return {w: w - before for before, w in itertools.pairwise(at)}
+    checked = sorted({math.ceil(share * steps - 1e-9) for share in shares if share <= 1})
+    return {w: w - previous for previous, w in itertools.pairwise(checked)}
 
 
 class _Search(NamedTuple):
-    """Where the search of each image stands; all of them of first dimension M."""
+    """The state of the search for each of M images; the first dimension of all tensors is M."""
 
     points: Tensor
-    before: Tensor
-    """The points one step earlier."""
+    """xᵗ."""
+    previous: Tensor
+    """xᵗ⁻¹."""
     gradient: Tensor
     loss: Tensor
     best: Tensor
     best_gradient: Tensor
     best_loss: Tensor
-    size: Tensor
+    eta: Tensor
     """η, in pixels of [0, 1]."""
     rises: Tensor
-    """Steps since the last checkpoint that have raised the loss."""
+    """The number of steps since the last checkpoint that have raised the loss."""
     last_best_loss: Tensor
     """The highest loss at the last checkpoint."""
     was_halved: Tensor
-    """Whether η was halved there."""
+    """Whether η was halved at the last checkpoint."""
 
     @classmethod
-    def at(cls, points: Tensor, loss: Tensor, gradient: Tensor, size: float) -> "_Search":
+    def begin(cls, points: Tensor, loss: Tensor, gradient: Tensor, eta: float) -> "_Search":
         return cls(
             points=points,
-            before=points,
+            previous=points,
             gradient=gradient,
             loss=loss,
             best=points,
             best_gradient=gradient,
             best_loss=loss,
-            size=points.new_full((len(points),), size),
+            eta=points.new_full((len(points),), eta),
             rises=torch.zeros_like(loss, dtype=torch.int64),
             last_best_loss=loss,
-            # Nothing is halved before the first checkpoint, yet condition 2 looks back from it.
+            # Condition 2 never holds at the first checkpoint: there is no checkpoint before it.
             was_halved=torch.ones_like(loss, dtype=torch.bool),
         )
 
     def only(self, stay: Tensor) -> "_Search":
         return _Search(*(part[stay] for part in self))
 
-    def moved(self, points: Tensor, loss: Tensor, gradient: Tensor) -> "_Search":
-        """One step further."""
+    def after_step(self, points: Tensor, loss: Tensor, gradient: Tensor) -> "_Search":
+        """The state after a step to ``points``."""
         better = loss > self.best_loss
         return self._replace(
             points=points,
-            before=self.points,
+            previous=self.points,
             gradient=gradient,
             loss=loss,
             best=_where(better, points, self.best),
@@ -179,21 +183,22 @@ class _Search(NamedTuple):
             rises=self.rises + (loss > self.loss),
         )
 
-    def judged(self, steps: int) -> "_Search":
-        """At a checkpoint, ``steps`` after the last one."""
-        wavers = self.rises < RHO * steps
-        stands = ~self.was_halved & (self.best_loss <= self.last_best_loss)
-        halve = wavers | stands
+    def after_checkpoint(self, steps: int) -> "_Search":
+        """The state after a checkpoint, ``steps`` steps after the previous checkpoint."""
+        condition_1 = self.rises < RHO * steps
+        condition_2 = ~self.was_halved & (self.best_loss <= self.last_best_loss)
+        halve = condition_1 | condition_2
         return self._replace(
             points=_where(halve, self.best, self.points),
             gradient=_where(halve, self.best_gradient, self.gradient),
             loss=torch.where(halve, self.best_loss, self.loss),
-            size=torch.where(halve, self.size / 2, self.size),
+            eta=torch.where(halve, self.eta / 2, self.eta),
             rises=torch.zeros_like(self.rises),
             last_best_loss=self.best_loss,
             was_halved=halve,
         )
 
 
-def _where(chosen: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    return torch.where(spread(chosen, one), one, other)
+def _where(condition: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
+    """``chosen`` for the images of which ``condition``, bool (M,), holds, else ``other``."""
+    return torch.where(per_image(condition, chosen), chosen, other)

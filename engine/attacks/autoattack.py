@@ -1,8 +1,9 @@
-"""The standard AutoAttack (Croce & Hein 2020), by its authors' own code.
+"""The standard AutoAttack (Croce & Hein 2020), run by its authors' own code.
 
-Here is only what lets it run inside an evaluation: stage by stage and batch by batch, so that its
-four attacks have their bars and a stop is heard. The batches are those of its own
-``run_standard_evaluation``, and so is the outcome, image by image.
+This module only runs that code inside an evaluation: stage by stage and batch by batch, so that
+each of the four attacks reports its progress and a requested stop takes effect. The batches and the
+result for each image are those of the authors' ``run_standard_evaluation``. The module knows
+nothing about data sets or runs.
 """
 
 import logging
@@ -18,16 +19,16 @@ from runs.errors import UserError
 
 
 def authors_code() -> Any:
-    """The authors' class.
+    """The class ``AutoAttack`` of the package ``pyautoattack``.
 
     Raises:
         UserError: the package is not installed.
     """
     try:
-        from pyautoattack import AutoAttack as Authors
+        from pyautoattack import AutoAttack as AuthorsAutoAttack
     except ImportError:
         raise UserError("AutoAttack is not installed: pip install 'advtui[autoattack]'") from None
-    return Authors
+    return AuthorsAutoAttack
 
 
 class AutoAttack:
@@ -37,7 +38,8 @@ class AutoAttack:
         model: maps float images in [0, 1], (N, 3, H, W), to logits, (N, classes).
         norm: ``linf`` or ``l2``.
         eps: budget, in pixels of [0, 1].
-        seed: each stage of each batch begins from it.
+        seed: random seed of each stage on each batch.
+        device: the device of the model and the images.
 
     Raises:
         UserError: the package is not installed.
@@ -63,9 +65,14 @@ class AutoAttack:
         labels: Tensor,
         on_query: Callable[[], object] = lambda: None,
     ) -> Tensor:
-        """One of :data:`runs.attacks.AUTOATTACK_STAGES`, on images that are still robust.
+        """Run one stage on images that are still robust; return their adversarial images.
 
-        ``on_query`` is called before each pass through the model; what it raises ends the attack.
+        Args:
+            stage: one of :data:`runs.attacks.AUTOATTACK_STAGES`.
+            images: (N, 3, H, W), floating point, in [0, 1].
+            labels: (N,), int64.
+            on_query: called before each forward pass of the model; an exception that it raises
+                ends the attack.
         """
         self._authors.attacks_to_run = [stage]
         with (
@@ -74,13 +81,13 @@ class AutoAttack:
             as_found(self._model, "eval"),
             torch.random.fork_rng(devices=_devices(images)),
         ):
-            adversarial, _ = self._authors.run_standard_evaluation(
-                images.contiguous(),  # their code takes views of it
+            result, _ = self._authors.run_standard_evaluation(
+                images.contiguous(),  # the authors' code takes views of the tensor
                 labels,
                 batch_size=len(images),
             )
-        found: Tensor = adversarial.detach()
-        return found
+        adversarial: Tensor = result.detach()
+        return adversarial
 
 
 @contextmanager
@@ -97,15 +104,16 @@ def _before_each_pass(model: nn.Module, call: Callable[[], object]) -> Iterator[
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Its own progress lines stay out of the worker's log; warnings come through."""
+    """Keep AutoAttack's progress lines out of the worker's log; warnings still appear in it."""
     logger = logging.getLogger("auto-attack")
-    before = logger.level
+    previous_level = logger.level
     logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        logger.setLevel(previous_level)
 
 
 def _devices(images: Tensor) -> list[int]:
+    """The GPU of the images; none on a CPU."""
     return [images.device.index or 0] if images.device.type == "cuda" else []

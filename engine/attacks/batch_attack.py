@@ -1,7 +1,7 @@
-"""One attack of an evaluation on one batch: targets, noise, the routine.
+"""One attack of an evaluation on one batch: chooses targets and noise, then calls PGD or APGD.
 
-Sits between the routine and those who evaluate (the attack run, the validation of a training):
-both attack in the same way.
+Attack runs and the validation of a training both attack through :func:`attack_batch`, and so in the
+same way. The module knows nothing about data sets or about what is counted.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from engine.seeding import derive, image_generators
 from runs.threat_model import Attack
 
 ROUTINES = {"pgd": pgd, "apgd": apgd}
+"""By :attr:`runs.threat_model.Attack.method`."""
 
 
 def choose_targets(
@@ -28,8 +29,8 @@ def choose_targets(
             alone), ``least-likely``, ``runner-up`` (the likeliest wrong class) or ``next``.
         labels: int64 (N,).
         logits: (N, classes), of the clean images.
-        indices: the images' places in their split.
-        seed: seed of the random rule.
+        indices: the places of the images in their split.
+        seed: seed of the rule ``random``.
     """
     classes = logits.shape[1]
     if rule == "next":
@@ -54,14 +55,25 @@ def attack_batch(
     start: Tensor | None = None,
     on_step: Callable[[Step], object] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attack a batch; return its adversarial images and their targets.
+    """Attack a batch; return its adversarial images and their targets, int64 (N,).
 
-    The images are those of :func:`engine.attacks.pgd.pgd` with ``keep="best"``.
+    The adversarial images are those of :func:`engine.attacks.pgd.pgd` with ``keep="best"``; the
+    targets are None in an untargeted attack. With the target rule ``all`` an image is attacked
+    towards one wrong class after the other, the likeliest first, until the model classifies it as
+    the target; the returned target is the last one tried.
 
-    ``logits`` are those of the clean images. The noise of an image depends on the seed and its
-    index alone; ``start``, of the shape of ``images``, is where the first restart begins instead.
-    With the targets ``all`` an image is aimed at one wrong class after the other, the
-    likeliest first, until it is taken for one of them; its target is the last that was tried.
+    Args:
+        model: maps float images in [0, 1], (N, 3, H, W), to logits, (N, classes).
+        images: (N, 3, H, W), floating point, in [0, 1].
+        labels: (N,), int64.
+        indices: the places of the images in their split. The noise of an image depends on the
+            seed and its index alone.
+        attack: method, target rule and settings of PGD.
+        logits: (N, classes), of the clean images.
+        seed: seed of noise and random targets.
+        start: of the shape of ``images``; the first restart begins at this point, projected onto
+            the ball, instead of at a random point or at the image.
+        on_step: called once for each point that the model has classified.
     """
     noise = image_generators(seed, "start", indices) if attack.pgd.random_start else None
     if attack.targets == "all":
@@ -98,32 +110,32 @@ def _towards_all(
     wrong = logits.scatter(1, labels[:, None], -torch.inf).argsort(dim=1, descending=True)
     classes = min(attack.target_classes or logits.shape[1], logits.shape[1] - 1)
     points, targets = images.clone(), wrong[:, 0].clone()
-    left = torch.arange(len(images), device=images.device)
+    active = torch.arange(len(images), device=images.device)
     for rank in range(classes):
-        if len(left) == 0:
+        if len(active) == 0:
             break
-        aims = wrong[left, rank]
-        fooled = torch.zeros(len(left), dtype=torch.bool, device=images.device)
+        active_targets = wrong[active, rank]
+        fooled = torch.zeros(len(active), dtype=torch.bool, device=images.device)
 
         def note(
-            step: Step, fooled: Tensor = fooled, places: Tensor = left, rank: int = rank
+            step: Step, fooled: Tensor = fooled, places: Tensor = active, rank: int = rank
         ) -> None:
             fooled[step.indices] |= step.fooled
-            if on_step:  # until the last class is tried none of those left is done with
-                last = rank == classes - 1
-                seen = places[step.indices] if last else places
-                on_step(step._replace(images=images[seen], indices=seen))
+            if on_step:  # before the last class every image counts as still attacked
+                is_last = rank == classes - 1
+                attacked = places[step.indices] if is_last else places
+                on_step(step._replace(images=images[attacked], indices=attacked))
 
-        points[left] = ROUTINES[attack.method](
+        points[active] = ROUTINES[attack.method](
             model,
-            images[left],
-            labels[left],
+            images[active],
+            labels[active],
             attack.pgd,
-            targets=aims,
-            generator=None if noise is None else [noise[n] for n in left.tolist()],
-            start=None if start is None else start[left],
+            targets=active_targets,
+            generator=None if noise is None else [noise[n] for n in active.tolist()],
+            start=None if start is None else start[active],
             on_step=note,
         )
-        targets[left] = aims
-        left = left[~fooled]
+        targets[active] = active_targets
+        active = active[~fooled]
     return points, targets

@@ -1,4 +1,7 @@
-"""A model as an attack uses it: frozen, in a given mode, and afterwards as it was before."""
+"""A model as an attack uses it: with frozen parameters, in a given mode, and restored afterwards.
+
+Knows nothing about losses and steps.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +11,11 @@ from torch import Tensor, nn
 
 
 def input_gradient(loss: Tensor, points: Tensor) -> Tensor:
-    """∇ₓ of each image's loss, of the shape of ``points``: the batch is summed, images are apart.
+    """∇ₓ of each image's loss, of the shape of ``points``.
 
-    Zero where the model lets no gradient through to its input: such an attack stands still, and
-    the sanity panel says so.
+    ``loss``, (M,), is summed over the batch: the gradient of an image depends on its own loss only,
+    as long as the model treats images separately. The gradient is zero where the model passes no
+    gradient to its input; the attack then does not move, and the sanity panel reports it.
     """
     if not loss.requires_grad:
         return torch.zeros_like(points)
@@ -21,17 +25,21 @@ def input_gradient(loss: Tensor, points: Tensor) -> Tensor:
 
 @contextmanager
 def as_found(model: nn.Module, mode: str) -> Iterator[None]:
-    """The model in ``mode`` with frozen parameters; afterwards everything as it was before."""
+    """Put the model into ``mode``, ``eval`` or ``train``, with frozen parameters; then restore it.
+
+    Restored are the mode of each module, ``requires_grad``, the CPU's random state and, in train
+    mode, the buffers and the random state of the model's GPUs.
+    """
     modules = [(module, module.training) for module in model.modules()]
     frozen = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    # In train mode BatchNorm moves its statistics and dropout draws from the global state.
-    moving = mode == "train"
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()] if moving else []
-    # A GPU's state is kept in train mode only: reading it waits for the GPU.
-    devices = {p.device.index for p in model.parameters() if moving and p.device.type == "cuda"}
+    # In train mode BatchNorm updates its statistics and dropout draws from the global state.
+    training = mode == "train"
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()] if training else []
+    # A GPU's random state is saved in train mode only: reading it waits for the GPU.
+    devices = {p.device.index for p in model.parameters() if training and p.device.type == "cuda"}
     try:
-        if any(was_training != moving for _, was_training in modules):
-            model.train(moving)
+        if any(was_training != training for _, was_training in modules):
+            model.train(training)
         for parameter in frozen:
             parameter.requires_grad_(False)
         with torch.random.fork_rng(devices=sorted(devices)):

@@ -1,15 +1,18 @@
-"""Losses that an attack maximises. One value per image; logits are (N, classes), labels (N,)."""
+"""Losses that an attack maximises. One value per image; logits are (N, classes), labels (N,).
+
+Knows nothing about models: every function takes logits.
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 _TINY = 1e-12
-"""Keeps equal logits from dividing by zero, as in the authors' code."""
+"""Added to a denominator that is 0 when logits are equal, as in the authors' code."""
 
 
-def widened(logits: Tensor) -> Tensor:
-    """Half precision as float32, anything else as it is."""
+def at_least_float32(logits: Tensor) -> Tensor:
+    """float16 and bfloat16 as float32; other dtypes unchanged."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
@@ -19,26 +22,29 @@ def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def margin(logits: Tensor, classes: Tensor) -> Tensor:
-    """max_{j ≠ class} z_j − z_class, of shape (N,): positive where another class wins.
+    """max_{j ≠ class} z_j − z_class, of shape (N,): positive where another class is predicted.
 
     The loss f₆ of Carlini & Wagner (2017), section IV.A, without its confidence κ.
     """
-    own = logits.gather(1, classes[:, None])
+    class_logit = logits.gather(1, classes[:, None])
     others = logits.scatter(1, classes[:, None], -torch.inf)
-    return others.amax(dim=1) - own.squeeze(1)
+    return others.amax(dim=1) - class_logit.squeeze(1)
 
 
 def dlr(logits: Tensor, labels: Tensor) -> Tensor:
     """−(z_y − max_{i≠y} z_i) / (z_π1 − z_π3), of shape (N,), π sorting the logits downwards.
 
-    The difference of logits ratio of Croce & Hein (2020), equation (6): no scaling and no shift
-    of the logits changes it, so that a saturated cross-entropy does not hide the gradient.
+    The difference of logits ratio of Croce & Hein (2020), equation (6). Scaling or shifting the
+    logits does not change it, so its gradient does not vanish where cross-entropy saturates.
 
     Raises:
         ValueError: fewer than three classes.
     """
     if logits.shape[1] < 3:
-        raise ValueError(f"the DLR loss needs at least 3 classes, here are {logits.shape[1]}")
+        raise ValueError(
+            f"the DLR loss needs at least 3 classes, the model has {logits.shape[1]}: "
+            "use the loss ce or margin"
+        )
     ordered = logits.topk(3, dim=1).values
     return margin(logits, labels) / (ordered[:, 0] - ordered[:, 2] + _TINY)
 
@@ -53,18 +59,33 @@ def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     """
     if logits.shape[1] < 4:
         raise ValueError(
-            f"the targeted DLR loss needs at least 4 classes, here are {logits.shape[1]}"
+            f"the targeted DLR loss needs at least 4 classes, the model has {logits.shape[1]}: "
+            "use the loss ce or margin"
         )
     ordered = logits.topk(4, dim=1).values
-    own = logits.gather(1, labels[:, None]).squeeze(1)
-    aim = logits.gather(1, targets[:, None]).squeeze(1)
-    return (aim - own) / (ordered[:, 0] - (ordered[:, 2] + ordered[:, 3]) / 2 + _TINY)
+    label_logit = logits.gather(1, labels[:, None]).squeeze(1)
+    target_logit = logits.gather(1, targets[:, None]).squeeze(1)
+    return (target_logit - label_logit) / (
+        ordered[:, 0] - (ordered[:, 2] + ordered[:, 3]) / 2 + _TINY
+    )
 
 
 def objective(name: str, logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-    """What the attack maximises, of shape (N,): the loss of the label, or, towards targets, the
-    negative loss of the target (``dlr``: the targeted DLR, which rises towards it)."""
-    logits = widened(logits)
+    """What an attack maximises, of shape (N,), in float32 or wider.
+
+    Untargeted: the loss of the labels. Targeted: the negative loss of the targets; for ``dlr`` the
+    targeted DLR loss, which itself rises towards the targets.
+
+    Args:
+        name: ``ce``, ``margin`` or ``dlr``.
+        logits: (N, classes).
+        labels: int64 (N,).
+        targets: int64 (N,); None in an untargeted attack.
+
+    Raises:
+        ValueError: too few classes for ``dlr``.
+    """
+    logits = at_least_float32(logits)
     if name == "dlr":
         return dlr(logits, labels) if targets is None else dlr_targeted(logits, labels, targets)
     loss = {"ce": cross_entropy, "margin": margin}[name]
@@ -72,6 +93,9 @@ def objective(name: str, logits: Tensor, labels: Tensor, targets: Tensor | None)
 
 
 def fools(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-    """Which images fool the model: taken for the target, or without one for a wrong class."""
+    """Which images fool the model, bool (N,).
+
+    Targeted: the prediction is the target. Untargeted: the prediction is not the label.
+    """
     predicted = logits.argmax(dim=1)
     return predicted != labels if targets is None else predicted == targets

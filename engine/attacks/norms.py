@@ -1,6 +1,7 @@
 """Geometry of the ε-ball: random start, ascent direction, projection, for L∞ and L2.
 
-Pictures are float tensors of shape (N, …) in [0, 1]; ε is in the same units. Functions are pure.
+Images are float tensors of shape (N, …) in [0, 1]; ε is in the same units. Functions are pure, and
+know nothing about models and losses.
 """
 
 import math
@@ -11,18 +12,18 @@ import torch
 from torch import Tensor
 
 Noise = torch.Generator | Sequence[torch.Generator]
-"""Where randomness comes from: one generator for a batch, or one for each image of it, which
-makes an image's noise independent of the batch that it stands in."""
+"""Source of randomness: one generator for a batch, or one for each image. With one for each image
+the noise of an image does not depend on the other images of its batch."""
 
 
 class Geometry(Protocol):
-    """What a norm has to say about an attack."""
+    """The operations of an attack that depend on the norm."""
 
     def random_start(self, images: Tensor, eps: float, noise: Noise) -> Tensor:
         """A uniform point of the ε-ball around each image, clipped to [0, 1]."""
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """The direction of length 1 that climbs steepest."""
+        """The direction of steepest ascent, of length 1 in the norm."""
 
     def project(self, points: Tensor, images: Tensor, eps: float | Tensor) -> Tensor:
         """The nearest points within ε of the images, clipped to [0, 1]."""
@@ -47,51 +48,60 @@ class L2:
 
     def random_start(self, images: Tensor, eps: float, noise: Noise) -> Tensor:
         # A Gaussian gives a uniform direction, U^(1/d) the radius of a uniform point of the ball.
-        gauss = self.direction(_draw(torch.randn, images, noise))
+        direction = self.direction(_draw(torch.randn, images, noise))
         dimensions = math.prod(images.shape[1:])
         radius = _draw(torch.rand, images.flatten(1)[:, :1], noise) ** (1 / dimensions)
-        return (images + eps * spread(radius.flatten(), images) * gauss).clamp_(0, 1)
+        return (images + eps * per_image(radius.flatten(), images) * direction).clamp_(0, 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
-        # A gradient that is no number points nowhere, as its sign does under L∞.
+        # NaN counts as 0, as its sign does under L∞; an infinite entry counts as 0 too.
         gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
         tiny = torch.finfo(gradient.dtype).tiny
-        # First to a largest entry of 1: squares of very small or large gradients leave float32.
+        # Scaled to a largest entry of 1 first: squares of very small or very large gradients
+        # underflow or overflow in float32.
         largest = gradient.abs().flatten(1).amax(dim=1).clamp_min(tiny)
-        scaled = gradient / spread(largest, gradient)
+        scaled = gradient / per_image(largest, gradient)
         length = scaled.flatten(1).norm(dim=1)
-        return scaled / spread(length.clamp_min(tiny), gradient)
+        return scaled / per_image(length.clamp_min(tiny), gradient)
 
     def project(self, points: Tensor, images: Tensor, eps: float | Tensor) -> Tensor:
         delta = points - images
         length = delta.flatten(1).norm(dim=1)
         shrink = (eps / length.clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1)
-        # Clipping moves each pixel towards the image, so the ball is not left again.
-        return (images + delta * spread(shrink, delta)).clamp_(0, 1)
+        # Clipping moves each pixel towards the image, so the point stays in the ball.
+        return (images + delta * per_image(shrink, delta)).clamp_(0, 1)
 
 
 def unit_l1(gradient: Tensor) -> Tensor:
-    """Each image's gradient divided by the sum of its magnitudes; 0 where it is no number."""
+    """Each image's gradient divided by its L1 norm; entries that are NaN or infinite count as 0."""
     gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
-    size = gradient.abs().flatten(1).sum(dim=1)
-    return gradient / spread(size.clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
+    length = gradient.abs().flatten(1).sum(dim=1)
+    return gradient / per_image(length.clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
 
 
 GEOMETRIES: dict[str, Geometry] = {"linf": LInf(), "l2": L2()}
+"""By :attr:`runs.threat_model.PGD.norm`."""
 
 
-def spread(values: Tensor, like: Tensor) -> Tensor:
-    """One value an image, shaped to multiply ``like``."""
+def per_image(values: Tensor, like: Tensor) -> Tensor:
+    """One value for each image, (N,), as (N, 1, …) with the dimensions of ``like``."""
     return values.view(-1, *[1] * (like.dim() - 1))
 
 
 def _draw(sample, like: Tensor, noise: Noise) -> Tensor:  # type: ignore[no-untyped-def]
-    """``torch.rand`` or ``torch.randn`` of the shape, dtype and device of ``like``."""
+    """A sample of ``torch.rand`` or ``torch.randn``, of the shape, dtype and device of ``like``.
+
+    Raises:
+        ValueError: the number of generators is not the number of images.
+    """
     if isinstance(noise, torch.Generator):
         drawn = sample(like.shape, generator=noise, dtype=like.dtype, device=noise.device)
     else:
         if len(noise) != len(like):
-            raise ValueError(f"{len(noise)} generators for {len(like)} images: one each is needed")
+            raise ValueError(
+                f"{len(noise)} generators for {len(like)} images: pass one generator for each "
+                "image, or a single one for the batch"
+            )
         drawn = torch.stack(
             [sample(like.shape[1:], generator=g, dtype=like.dtype, device=g.device) for g in noise]
         )

@@ -8,8 +8,9 @@ With momentum μ the direction is that of gᵗ⁺¹ = μ·gᵗ + ∇ₓL / ‖�
 equation (5)). One step of length ε from the image itself is FGSM.
 
 This module holds the loop. The geometry of Π and of the direction is in
-:mod:`engine.attacks.norms`, L is in :mod:`engine.attacks.losses`, and the state of the model is
-kept by :mod:`engine.attacks.frozen_model`. It knows no data set and no Lightning.
+:mod:`engine.attacks.norms`, x⁰ in :mod:`engine.attacks.start`, L in :mod:`engine.attacks.losses`;
+:mod:`engine.attacks.frozen_model` keeps the state of the model. The loop knows nothing about data
+sets, runs or Lightning.
 """
 
 import math
@@ -20,33 +21,32 @@ from typing import Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from engine.attacks.active_set import ActiveBatch, Best, Step
+from engine.attacks import losses
+from engine.attacks.active_set import ActiveBatch, BestPoints, Step
 from engine.attacks.frozen_model import as_found, input_gradient
-from engine.attacks.losses import fools
-from engine.attacks.losses import objective as named_objective
 from engine.attacks.norms import GEOMETRIES, Noise, unit_l1
 from engine.attacks.start import check_arguments, first_points
 from runs.threat_model import PGD
 
 Objective = Callable[[Tensor, ActiveBatch], Tensor]
-"""From logits (M, classes) and the M images that they are of to what is climbed, of shape (M,)."""
+"""Maps logits (M, classes) and the M images that gave them to what the attack maximises, (M,)."""
 
 
-class Climb(NamedTuple):
-    """One step from the points xᵗ of M images: what was seen there, and where it led."""
+class StepResult(NamedTuple):
+    """One gradient step from the points xᵗ of M images."""
 
     logits: Tensor
     """(M, classes), at xᵗ."""
     loss: Tensor
-    """(M,): what is climbed, at xᵗ."""
+    """(M,): the objective at xᵗ."""
     points: Tensor
     """(M, 3, H, W): xᵗ⁺¹."""
     velocity: Tensor | None
     """(M, 3, H, W): gᵗ⁺¹; None without momentum."""
 
 
-class Ascend(Protocol):
-    """A step of an attack: one pass through a network, its input gradient, and the move."""
+class GradientStep(Protocol):
+    """One gradient step: a forward pass, its input gradient, and the next point."""
 
     def __call__(
         self,
@@ -55,8 +55,8 @@ class Ascend(Protocol):
         batch: ActiveBatch,
         objective: Objective,
         spec: PGD,
-        size: float,
-    ) -> Climb:
+        alpha: float,
+    ) -> StepResult:
         """From xᵗ and gᵗ with the step size α; norm, momentum and ε are those of ``spec``."""
 
 
@@ -71,7 +71,7 @@ def pgd(
     start: Tensor | None = None,
     keep: Literal["best", "last"] = "best",
     objective: Objective | None = None,
-    ascend: Ascend | None = None,
+    gradient_step: GradientStep | None = None,
     on_step: Callable[[Step], object] | None = None,
 ) -> Tensor:
     """Attack a batch.
@@ -82,16 +82,16 @@ def pgd(
         images: (N, 3, H, W), floating point, in [0, 1].
         labels: (N,), int64.
         spec: norm, ε and step size in pixels of [0, 1], steps, restarts, start, loss.
-        targets: (N,), int64; given, the attack is targeted.
+        targets: (N,), int64; with targets the attack is targeted.
         generator: randomness of the start: one generator, or one for each image.
-        start: of the shape of ``images``; the first restart begins there, brought into the ball,
-            instead of at a random point or at the image.
+        start: of the shape of ``images``; the first restart begins at this point, projected onto
+            the ball, instead of at a random point or at the image.
         keep: ``best`` (evaluation): for each image the first point that fools the model, else
             the one of highest loss. ``last`` (training): the last point of the last restart.
-        objective: what the attack climbs instead of the loss that ``spec`` names.
-        ascend: how a step of ``model`` is done instead of by autograd, e.g. compiled.
-        on_step: called once for each point that was looked at (with ``last`` not for the very
-            last one, which nobody looks at).
+        objective: what the attack maximises, instead of the loss that ``spec`` names.
+        gradient_step: computes a step on ``model``, instead of autograd; e.g. a compiled function.
+        on_step: called once for each point xᵗ that the model has classified. With ``last`` the
+            model does not classify the very last point.
 
     Returns:
         A tensor of the shape, dtype and device of ``images``, in [0, 1] and within ε of them.
@@ -102,76 +102,83 @@ def pgd(
     check_arguments(images, labels, targets, spec, generator)
     if len(images) == 0:
         return images.detach().clone()
-    climbed = objective or _named(spec.loss)
-    ascend = ascend or partial(_ascend, model)
+    objective = objective or _named_objective(spec.loss)
+    gradient_step = gradient_step or partial(_gradient_step, model)
 
     # Leaving inference mode and cloning makes tensors that autograd may save.
     with torch.inference_mode(False), torch.enable_grad(), as_found(model, spec.craft_mode):
         images, labels = images.detach().clone(), labels.clone()
         targets = None if targets is None else targets.clone()
-        tracker = Best(images) if keep == "best" else None
-        shrinking = tracker if spec.active_set and spec.craft_mode == "eval" else None
-        points = images
+        best = BestPoints(images) if keep == "best" else None
+        active_set = best if spec.active_set and spec.craft_mode == "eval" else None
+
+        def record(
+            restart: int, t: int, points: Tensor, batch: ActiveBatch, logits: Tensor, loss: Tensor
+        ) -> None:
+            """Report the points xᵗ to ``on_step``, and keep those that are the best so far."""
+            if best is None and not on_step:
+                return
+            fooled = losses.fools(logits, batch.labels, batch.targets)
+            step = Step(restart, t, points, batch.indices, loss, fooled)
+            if on_step:
+                on_step(active_set.without_padding(step) if active_set else step)
+            if best is not None:
+                best.update(step)
+
+        def without_fooled(
+            batch: ActiveBatch, points: Tensor, velocity: Tensor | None
+        ) -> tuple[ActiveBatch, Tensor, Tensor | None]:
+            """The images that stay under attack; all of them without an active set."""
+            if active_set is None or (stay := active_set.active_places(batch)) is None:
+                return batch, points, velocity
+            return batch.only(stay), points[stay], None if velocity is None else velocity[stay]
 
         for restart in range(spec.restarts):
             points = first_points(images, spec, generator, start, restart)
             batch = ActiveBatch.whole(images, labels, targets)
-            if shrinking and (stay := shrinking.staying(batch)) is not None:
-                batch, points = batch.only(stay), points[stay]
-            velocity = torch.zeros_like(points) if spec.momentum else None
+            batch, points, velocity = without_fooled(batch, points, None)
+            if spec.momentum:
+                velocity = torch.zeros_like(points)
 
-            for step in range(spec.steps):
+            for t in range(spec.steps):
                 if len(points) == 0:
                     break
-                looked_at = points
-                size = step_size(spec, step)
-                logits, loss, points, velocity = ascend(
-                    points, velocity, batch, climbed, spec, size
+                before = points
+                logits, loss, points, velocity = gradient_step(
+                    points, velocity, batch, objective, spec, step_size(spec, t)
                 )
-                if tracker is not None or on_step:
-                    fooled = fools(logits, batch.labels, batch.targets)
-                    seen = Step(restart, step, looked_at, batch.indices, loss, fooled)
-                    if on_step:
-                        on_step(shrinking.attacked(seen) if shrinking else seen)
-                    if tracker is not None:
-                        tracker.see(seen)
-                if shrinking and (stay := shrinking.staying(batch)) is not None:
-                    batch, points = batch.only(stay), points[stay]
-                    velocity = None if velocity is None else velocity[stay]
+                record(restart, t, before, batch, logits, loss)
+                batch, points, velocity = without_fooled(batch, points, velocity)
 
-            if tracker is not None and len(points):
+            if best is not None and len(points):
                 with torch.no_grad():
                     logits = model(points)
-                    loss = climbed(logits, batch)
-                fooled = fools(logits, batch.labels, batch.targets)
-                seen = Step(restart, spec.steps, points, batch.indices, loss, fooled)
-                if on_step:
-                    on_step(shrinking.attacked(seen) if shrinking else seen)
-                tracker.see(seen)
+                    loss = objective(logits, batch)
+                record(restart, spec.steps, points, batch, logits, loss)
 
-        return points.detach() if tracker is None else tracker.points
+        return points.detach() if best is None else best.points
 
 
-def _ascend(
+def _gradient_step(
     model: nn.Module,
     points: Tensor,
     velocity: Tensor | None,
     batch: ActiveBatch,
     objective: Objective,
     spec: PGD,
-    size: float,
-) -> Climb:
+    alpha: float,
+) -> StepResult:
     points = points.detach().requires_grad_()
     logits = model(points)
     loss = objective(logits, batch)
     gradient = input_gradient(loss, points)
-    following, velocity = moved(
-        points.detach(), velocity, gradient, batch.images, spec.norm, spec.momentum, spec.eps, size
+    following, velocity = next_point(
+        points.detach(), velocity, gradient, batch.images, spec.norm, spec.momentum, spec.eps, alpha
     )
-    return Climb(logits.detach(), loss.detach(), following, velocity)
+    return StepResult(logits.detach(), loss.detach(), following, velocity)
 
 
-def moved(
+def next_point(
     points: Tensor,
     velocity: Tensor | None,
     gradient: Tensor,
@@ -179,24 +186,25 @@ def moved(
     norm: str,
     momentum: float,
     eps: float | Tensor,
-    size: float | Tensor,
+    alpha: float | Tensor,
 ) -> tuple[Tensor, Tensor | None]:
     """xᵗ⁺¹ and gᵗ⁺¹ from xᵗ, gᵗ and ∇ₓL(xᵗ, y).
 
-    ``velocity`` is None without momentum; the radius ``eps`` and the step size α may be tensors of
-    no dimension.
+    ``velocity`` is None without momentum. The radius ``eps`` and the step size ``alpha`` may be
+    tensors without dimensions.
     """
     geometry = GEOMETRIES[norm]
     if velocity is not None:
-        gradient = velocity = momentum * velocity + unit_l1(gradient)
-    return geometry.project(points + size * geometry.direction(gradient), images, eps), velocity
+        velocity = momentum * velocity + unit_l1(gradient)
+    direction = geometry.direction(gradient if velocity is None else velocity)
+    return geometry.project(points + alpha * direction, images, eps), velocity
 
 
-def _named(loss: str) -> Objective:
-    def climbed(logits: Tensor, batch: ActiveBatch) -> Tensor:
-        return named_objective(loss, logits, batch.labels, batch.targets)
+def _named_objective(loss: str) -> Objective:
+    def objective(logits: Tensor, batch: ActiveBatch) -> Tensor:
+        return losses.objective(loss, logits, batch.labels, batch.targets)
 
-    return climbed
+    return objective
 
 
 def step_size(spec: PGD, step: int) -> float:

@@ -1,4 +1,7 @@
-"""What an attack begins with: checked arguments, and the starting point of each image."""
+"""The beginning of an attack: checks its arguments and gives each image its starting point.
+
+Knows nothing about models and losses.
+"""
 
 from torch import Tensor
 
@@ -9,15 +12,17 @@ from runs.threat_model import PGD
 def check_arguments(
     images: Tensor, labels: Tensor, targets: Tensor | None, spec: PGD, generator: Noise | None
 ) -> None:
-    """What an attack can't begin with.
+    """Refuse arguments that an attack can't begin with.
 
     Raises:
         ValueError: a random start without a generator, or shapes that don't fit.
     """
     if len(labels) != len(images) or (targets is not None and len(targets) != len(images)):
-        raise ValueError("images, labels and targets must have the same length")
+        lengths = f"{len(images)} images, {len(labels)} labels"
+        lengths += "" if targets is None else f", {len(targets)} targets"
+        raise ValueError(f"images, labels and targets must have the same length, not {lengths}")
     if spec.random_start and generator is None:
-        raise ValueError("a random start needs a generator")
+        raise ValueError("a random start needs a generator: pass one, or set random_start to false")
 
 
 def first_points(
@@ -25,7 +30,8 @@ def first_points(
 ) -> Tensor:
     """x⁰ of all images, (N, 3, H, W): the given start, a random point of the ball, or the image.
 
-    Drawn at full shape, before any image leaves.
+    ``start`` holds for the restart 0 alone. Noise is drawn for the whole batch, before any image
+    leaves it.
     """
     geometry = GEOMETRIES[spec.norm]
     if start is not None and restart == 0:
@@ -33,4 +39,4 @@ def first_points(
     if spec.random_start:
         assert generator is not None
         return geometry.random_start(images, spec.eps, generator)
-    return images.clone()  # a compiled step knows whether two arguments are one
+    return images.clone()  # one tensor as two arguments would make a compiled step compile again

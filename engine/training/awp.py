@@ -1,6 +1,6 @@
 """Adversarial weight perturbation (Wu et al. 2020): a loss at the worst weights nearby.
 
-Knows no recipe: a loss is a function of a network, a network one of pictures.
+Knows nothing about recipes: a loss is a function of a network, a network a function of images.
 """
 
 from collections.abc import Callable
@@ -11,29 +11,36 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 Network = Callable[[Tensor], Tensor]
-At = Callable[[nn.Module, dict[str, Tensor], Tensor], Tensor]
-"""A pass of pictures through a module, with tensors in place of its parameters or buffers."""
+"""Maps float images in [0, 1], (N, 3, H, W), to logits, (N, classes)."""
+ForwardWith = Callable[[nn.Module, dict[str, Tensor], Tensor], Tensor]
+"""A forward pass of images through a module, with the given tensors in place of its parameters or
+buffers of the same names."""
 Loss = tuple[Tensor, Tensor]
-"""A scalar, and the logits (N, classes) that it was taken from."""
+"""A scalar loss, and the logits (N, classes) that its cross-entropy was computed from."""
 _TINY = 1e-12
+"""Added to the norm of a gradient, which may be 0, before the division by it."""
 
 
 def at_worst_weights(
-    model: nn.Module, loss: Callable[[Network], Loss], gamma: float, at: At = functional_call
+    model: nn.Module,
+    loss: Callable[[Network], Loss],
+    gamma: float,
+    forward_with: ForwardWith = functional_call,
 ) -> Loss:
-    """``loss`` at the weights w + v, where v climbs it within ‖v_l‖ = γ·‖w_l‖ in each layer l.
+    """``loss`` at the weights w + v, where v raises it within ‖v_l‖ = γ·‖w_l‖ in each layer l.
 
-    Equations (8) to (10) with the one step of the authors' code: v_l = γ·‖w_l‖·g_l/‖g_l‖, g the
-    gradient of the loss at w. Like theirs it moves matrices and kernels, neither biases nor
-    BatchNorm. The model is not touched: v is added on the way, so that the gradient with respect
-    to w is that at w + v (algorithm 1). BatchNorm's statistics see the pass at w + v alone.
+    Equations (8) to (10) with the one step of the authors' code: v_l = γ·‖w_l‖·g_l/‖g_l‖, where g
+    is the gradient of the loss at w. Like the authors' code it perturbs matrices and kernels,
+    neither biases nor BatchNorm. The weights of the model stay w: v is added in the forward pass,
+    so that the gradient with respect to w is that at w + v (algorithm 1). The pass at w does not
+    update BatchNorm's statistics, the pass at w + v does.
     """
     weights = {name: weight for name, weight in model.named_parameters() if weight.ndim > 1}
-    aside = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    value, _ = loss(partial(at, model, aside))
+    buffer_copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    value, _ = loss(partial(forward_with, model, buffer_copies))
     gradients = torch.autograd.grad(value, list(weights.values()))
     worst = {
         name: weight + gamma * weight.detach().norm() / (gradient.norm() + _TINY) * gradient
         for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
     }
-    return loss(partial(at, model, worst))
+    return loss(partial(forward_with, model, worst))

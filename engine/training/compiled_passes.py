@@ -1,9 +1,10 @@
-"""Passes through our network, compiled with torch.compile.
+"""The passes of a training through the network, compiled with torch.compile.
 
-Compiling fuses kernels. On a GPU the passes of an attack are recorded as a CUDA graph, so that no
-time is lost between two kernels.
+Compiling fuses kernels. On a GPU the passes of an attack are recorded as a CUDA graph, so that the
+GPU does not wait between two kernels. The first pass with a new batch shape compiles, which takes
+tens of seconds; a training therefore uses few shapes.
 
-The first pass at each shape of a batch compiles: tens of seconds. Shapes must therefore be few.
+The module knows nothing about recipes, data sets or Lightning.
 """
 
 from collections.abc import Callable
@@ -15,57 +16,60 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
 from engine.attacks.active_set import ActiveBatch
-from engine.attacks.pgd import Ascend, Climb, Objective, moved
-from engine.training.awp import At
+from engine.attacks.pgd import GradientStep, Objective, StepResult, next_point
+from engine.training.awp import ForwardWith
 from runs.spec import TrainSpec
 from runs.threat_model import PGD
 
 
 def is_wanted(spec: TrainSpec, device: torch.device) -> bool:
-    """``auto`` compiles for a GPU: on a CPU compiling costs more than a short run gains."""
+    """Whether the passes of a training are compiled.
+
+    ``auto`` compiles for a GPU. On a CPU compiling takes longer than a short run gains.
+    """
     return spec.compile == "on" or (spec.compile == "auto" and device.type == "cuda")
 
 
 def forget_compiled(device: torch.device) -> None:
-    """Free what compiled functions, also of those that are gone, and their graphs hold."""
+    """Free the memory of all compiled functions and their graphs, deleted functions included."""
     torch.compiler.reset()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def graphs_skipped(device: torch.device) -> str | None:
-    """A sentence, where compiled functions did without the CUDA graphs they were to record."""
+    """A sentence if compiled functions could not record their CUDA graphs on a GPU; else None."""
     skips = torch._dynamo.utils.counters["inductor"]["cudagraph_skips"]
     if device.type != "cuda" or not skips:
         return None
-    return f"{skips} of the compiled functions record no CUDA graph, and so are slower: see the log"
+    return f"{skips} compiled functions record no CUDA graph and run slower: worker.log says why"
 
 
 def _compiled(function: Callable[..., Any], *, graphs: bool) -> Callable[..., Any]:
-    # Per network, loss and shape of a batch: a recipe of three parts, halved twice, is beyond the
-    # 8 after which PyTorch quietly compiles no more.
+    # A function is compiled for each network, loss and batch shape. A recipe with three parts,
+    # halved twice, exceeds PyTorch's limit of 8, beyond which it silently stops compiling.
     torch._dynamo.config.recompile_limit = 64
     mode = "reduce-overhead" if graphs else "default"
-    called = torch.compile(function, dynamic=False, mode=mode)
+    compiled = torch.compile(function, dynamic=False, mode=mode)
     if not graphs:
-        return called
+        return compiled
 
     def replayed(*arguments: Any) -> Any:
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        return _kept(called(*arguments))
+        return _copied(compiled(*arguments))
 
     return replayed
 
 
-def _kept(found: Any) -> Any:
-    """Copies: a graph's results lie where those of its next replay will."""
-    if isinstance(found, Tensor):
-        return found.clone()
-    return None if found is None else tuple(_kept(one) for one in found)
+def _copied(result: Any) -> Any:
+    """Copies of all tensors in ``result``: the next replay of a graph overwrites its results."""
+    if isinstance(result, Tensor):
+        return result.clone()
+    return None if result is None else tuple(_copied(part) for part in result)
 
 
 class Compiled(nn.Module):
-    """The same function as ``network``, of the same parameters, buffers and mode.
+    """The same function as ``network``, with its parameters, buffers and mode.
 
     ``graphs``: record CUDA graphs; only for a network whose parameters need no gradient.
     """
@@ -73,7 +77,7 @@ class Compiled(nn.Module):
     def __init__(self, network: nn.Module, *, graphs: bool = False) -> None:
         super().__init__()
         self.network = network
-        # In a tuple: no submodule, for its parts are those of ``network``.
+        # In a tuple, so that it is no submodule: its parameters are those of ``network``.
         self._call = (_compiled(network, graphs=graphs),)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -81,10 +85,11 @@ class Compiled(nn.Module):
         return logits
 
 
-class CompiledAscend:
-    """A whole step of an attack as one function (:class:`engine.attacks.pgd.Ascend`).
+class CompiledGradientStep:
+    """A whole :class:`engine.attacks.pgd.GradientStep` as one compiled function.
 
-    For a frozen network in eval mode alone, ours: what a pass would change is not kept apart.
+    ``network`` must be frozen and in eval mode: nothing restores what a forward pass changes.
+    ``graphs``: record CUDA graphs.
     """
 
     def __init__(self, network: nn.Module, *, graphs: bool = False) -> None:
@@ -96,19 +101,19 @@ class CompiledAscend:
             norm: str,
             momentum: float,
             eps: Tensor,
-            size: Tensor,
+            alpha: Tensor,
         ) -> tuple[Tensor | None, ...]:
-            def climbed(points: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            def summed_loss(points: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
                 logits = network(points)
                 loss = objective(logits, batch)
                 return loss.sum(), (logits, loss)
 
-            # Not torch.autograd.grad: that is no part of a graph in every version of PyTorch.
-            gradient, (_, (logits, loss)) = grad_and_value(climbed, has_aux=True)(points)
+            # Not torch.autograd.grad: not every version of PyTorch can compile it.
+            gradient, (_, (logits, loss)) = grad_and_value(summed_loss, has_aux=True)(points)
             return (
                 logits,
                 loss,
-                *moved(points, velocity, gradient, batch.images, norm, momentum, eps, size),
+                *next_point(points, velocity, gradient, batch.images, norm, momentum, eps, alpha),
             )
 
         self._call = _compiled(step, graphs=graphs)
@@ -120,42 +125,46 @@ class CompiledAscend:
         batch: ActiveBatch,
         objective: Objective,
         spec: PGD,
-        size: float,
-    ) -> Climb:
-        # As tensors: each new number would be compiled anew.
-        lengths = (points.new_full((), length) for length in (spec.eps, size))
+        alpha: float,
+    ) -> StepResult:
+        # As tensors: the function would be compiled again for each new number.
+        lengths = (points.new_full((), length) for length in (spec.eps, alpha))
         with torch.no_grad():
-            found = self._call(
+            result = self._call(
                 points, velocity, batch, objective, spec.norm, spec.momentum, *lengths
             )
-        return Climb(*found)
+        return StepResult(*result)
 
 
-def _at(model: nn.Module, tensors: dict[str, Tensor], images: Tensor) -> Tensor:
+def _forward_with(model: nn.Module, tensors: dict[str, Tensor], images: Tensor) -> Tensor:
     logits: Tensor = functional_call(model, tensors, images)
     return logits
 
 
 @dataclass(frozen=True)
 class TrainingPasses:
-    """How a training's passes are done."""
+    """The networks and functions that the passes of a training step go through."""
 
     trained: nn.Module
+    """The network whose weights are trained."""
     attacked: nn.Module
-    ascend: Ascend | None = None
-    at: At = functional_call
+    """The network that is attacked: ``trained`` itself, or a frozen copy of it."""
+    gradient_step: GradientStep | None = None
+    """Computes a step of an attack on ``attacked``; None: autograd."""
+    forward_with: ForwardWith = functional_call
+    """A forward pass of ``trained`` with other weights or buffers."""
 
     def compiled(self, device: torch.device) -> "TrainingPasses":
-        """The same, compiled for a device.
+        """The same passes, compiled for a device.
 
-        Steps of attacks on the trained network itself stay with autograd: they are crafted in
-        train mode, and leave its statistics to be put back.
+        Attacks on the trained network itself keep the steps of autograd: they run in train mode,
+        and the BatchNorm statistics that they change have to be restored.
         """
         frozen = self.attacked is not self.trained
         graphs = frozen and device.type == "cuda"
         return TrainingPasses(
             Compiled(self.trained),
             Compiled(self.attacked, graphs=graphs),
-            CompiledAscend(self.attacked, graphs=graphs) if frozen else None,
-            _compiled(_at, graphs=False),
+            CompiledGradientStep(self.attacked, graphs=graphs) if frozen else None,
+            _compiled(_forward_with, graphs=False),
         )

@@ -1,5 +1,8 @@
-"""The LightningModule: thin. It joins a network, a recipe and a validation; the data set stays
-outside, so that weight averaging may copy the module."""
+"""The LightningModule: connects a network, a recipe and a validation.
+
+It is thin: losses, attacks and passes are in modules of their own. It knows nothing about the data
+set, so that weight averaging can copy the module, and nothing about runs and their files.
+"""
 
 import math
 from typing import Any
@@ -10,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.profiler import record_function
 
-from engine.attacks.active_set import in_few_sizes
+from engine.attacks.active_set import padded_places
 from engine.attacks.batch_attack import attack_batch
 from engine.data.pictures import Batch
 from engine.models.batchnorm_folding import Folded
@@ -23,16 +26,24 @@ from runs.errors import UserError
 from runs.spec import TrainSpec
 from runs.threat_model import Attack
 
-UNTRIED = 3
-"""Steps that show whether it can be compiled: a CUDA graph is not recorded in the first."""
+TRIAL_STEPS = 3
+"""Training steps after which compiling counts as successful. The first step alone does not show it:
+it records no CUDA graph."""
+MEMORY_ADVICE = "train a narrower network (--width), or use a device with more free memory"
 
 
 class Classifier(pl.LightningModule):
-    """A ResNet-18 that is trained as its spec says.
+    """A ResNet-18 and its training.
 
-    ``classes``, ``mean`` and ``std`` are what a checkpoint needs beside the spec to build the
-    network again; ``steps`` are all optimiser steps of the training. ``compiling``: the passes of a
-    training step are compiled, where that is possible.
+    A checkpoint holds ``spec``, ``classes``, ``mean`` and ``std``, which rebuild the network.
+
+    Args:
+        spec: recipe, optimiser, attack and validation.
+        classes: number of classes of the data set.
+        mean: mean of each channel, in pixels of [0, 1].
+        std: standard deviation of each channel, in pixels of [0, 1].
+        steps: number of optimiser steps of the whole training.
+        compiling: compile the passes of a training step, where that is possible.
     """
 
     def __init__(
@@ -47,30 +58,30 @@ class Classifier(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.spec = spec
-        # Not trainer.estimated_stepping_batches: asking for it sets the loader up before its
-        # saved place is read, and a resumed epoch would begin with its first batch again.
+        # Not trainer.estimated_stepping_batches: reading it sets up the loader before the loader's
+        # saved position is restored, and a resumed epoch would begin with its first batch again.
         self._steps = steps
         self.classes = classes
         self.network = resnet18(classes, spec.width, mean, std, spec.activation)
         self.save_hyperparameters(
             {"classes": classes, "mean": mean, "std": std, "spec": spec.model_dump(mode="json")}
         )
-        # Sums over the epoch of loss, accuracy and batches; kept by hand, because Lightning's own
-        # means do not survive a resume in the middle of an epoch.
+        # Sums of loss, accuracy and number of batches over the epoch. Not Lightning's means: they
+        # do not survive a resume in the middle of an epoch.
         self._totals = torch.zeros(3)
         self.latest = torch.zeros(3)
-        """Loss, accuracy and 1 of the latest batch."""
+        """Loss and accuracy of the latest batch, and the number 1."""
         self._counts: dict[str, Tensor] = {}
-        self._folded: list[Folded] = []  # in a list: no submodule, so no part of a checkpoint
-        self._before: list[Tensor] = []
+        self._folded: list[Folded] = []  # in a list, so that it is no part of a checkpoint
+        self._saved_buffers: list[Tensor] = []
         self._compiled: TrainingPasses | None = None
         self._compiling = self._has_compiled = compiling
-        self._untried = UNTRIED
-        # By hand, because only so a step that ran out of memory can begin anew, in smaller parts.
+        self._trial_steps = TRIAL_STEPS  # that are left
+        # Manual, so that a step that ran out of memory can start again in smaller parts.
         self.automatic_optimization = False
         self._parts = self._validation_parts = 1
         self.notices: list[str] = []
-        """What a person should know and has not been told; whoever tells it empties the list."""
+        """Sentences for the user that are not reported yet. Reporting them empties the list."""
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.network(images)
@@ -78,92 +89,98 @@ class Classifier(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels, _ = batch
-        while (obstacle := self._descend(images, labels, batch_idx)) is not None:
-            self.notices.append(obstacle)
+        while (failure := self._optimiser_step(images, labels, batch_idx)) is not None:
+            self.notices.append(failure)
             if self._has_compiled:
                 forget_compiled(self.device)
-        self._untried -= 1
-        if self._untried == 0 and self._compiling and (skipped := graphs_skipped(self.device)):
+        self._trial_steps -= 1
+        if self._trial_steps == 0 and self._compiling and (skipped := graphs_skipped(self.device)):
             self.notices.append(skipped)
         scheduler: Any = self.lr_schedulers()
         scheduler.step()
 
     @property
     def settled(self) -> bool:
-        """Whether the coming steps compile and choose kernels no more."""
-        return self._untried <= 0 or not (self._compiling or self.device.type == "cuda")
+        """Whether the coming steps neither compile nor choose kernels."""
+        return self._trial_steps <= 0 or not (self._compiling or self.device.type == "cuda")
 
-    def _descend(self, images: Tensor, labels: Tensor, batch_idx: int) -> str | None:
-        """One optimiser step; or what stood in its way: it is then to be tried again.
+    def _optimiser_step(self, images: Tensor, labels: Tensor, batch_idx: int) -> str | None:
+        """One optimiser step. None, or why it failed, as a sentence: the caller then tries again.
 
-        What a failed pass has held is free only when this function has been left.
+        The memory of a failed pass is free only after this function has returned.
         """
         optimiser: Any = self.optimizers()
         noise = generator(
             self.spec.seed, "attack", self.current_epoch, batch_idx, device=self.device
         )
         share = strength(self.global_step, self._steps, self.spec.eps_warmup)
-        seen = torch.zeros(3, device=self.device)
-        self._keep_buffers()
+        totals = torch.zeros(3, device=self.device)
+        self._save_buffers()
         optimiser.zero_grad()
         try:
             passes = self._passes()
             setting = Setting(
-                self.spec, self.classes, passes.attacked, noise, share, passes.ascend, passes.at
+                self.spec,
+                self.classes,
+                passes.attacked,
+                noise,
+                share,
+                passes.gradient_step,
+                passes.forward_with,
             )
-            # AWP asks for the parameters by their names, and passes at others.
+            # AWP needs the parameters by name, and forward passes with other weights.
             network = self.network if self.spec.awp_gamma else passes.trained
-            for part, answers in zip(
+            for part, part_labels in zip(
                 images.chunk(self._parts), labels.chunk(self._parts), strict=True
             ):
-                loss, logits = RECIPES[self.spec.recipe](network, part, answers, setting)
+                loss, logits = RECIPES[self.spec.recipe](network, part, part_labels, setting)
                 weight = len(part) / len(images)
                 self.manual_backward(loss * weight if weight < 1 else loss)
                 with torch.no_grad():
-                    accuracy = (logits.argmax(dim=1) == answers).float().mean()
-                    seen += weight * torch.stack([loss, accuracy, torch.ones_like(accuracy)])
+                    accuracy = (logits.argmax(dim=1) == part_labels).float().mean()
+                    totals += weight * torch.stack([loss, accuracy, torch.ones_like(accuracy)])
         except torch.OutOfMemoryError:
-            self._undo()
-            return self._halve(len(images))
+            self._restore_buffers()
+            return self._split_further(len(images))
         except Exception as error:
-            if self._untried <= 0 or not self._compiling:
+            if self._trial_steps <= 0 or not self._compiling:
                 raise
-            self._undo()
+            self._restore_buffers()
             return self._give_up_compiling(error)
         if self.spec.clip_norm is not None:
-            # Not Lightning's: it refuses a fused optimiser, for the sake of float16.
+            # Not Lightning's clipping: it refuses a fused optimiser, because of float16.
             nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip_norm)
         with record_function("optimiser"):
             optimiser.step()
-        self.latest = seen
-        self._totals = self._totals.to(self.device) + seen
+        self.latest = totals
+        self._totals = self._totals.to(self.device) + totals
         return None
 
     @torch.no_grad()
-    def _keep_buffers(self) -> None:
-        """For :meth:`_undo`."""
+    def _save_buffers(self) -> None:
+        """Copy BatchNorm's statistics, for :meth:`_restore_buffers`."""
         buffers = list(self.network.buffers())
-        if not self._before:
-            self._before = [torch.empty_like(buffer) for buffer in buffers]
+        if not self._saved_buffers:
+            self._saved_buffers = [torch.empty_like(buffer) for buffer in buffers]
         if buffers:
-            torch._foreach_copy_(self._before, buffers)
+            torch._foreach_copy_(self._saved_buffers, buffers)
 
     @torch.no_grad()
-    def _undo(self) -> None:
-        """What a failed pass has done to BatchNorm's statistics."""
-        for buffer, value in zip(self.network.buffers(), self._before, strict=True):
+    def _restore_buffers(self) -> None:
+        """Undo the changes of a failed pass to BatchNorm's statistics."""
+        for buffer, value in zip(self.network.buffers(), self._saved_buffers, strict=True):
             buffer.copy_(value)
 
-    def _halve(self, images: int) -> str:
+    def _split_further(self, images: int) -> str:
         at_once = math.ceil(images / self._parts)
         self._parts *= 2
         if 2 * self._parts > images:
-            raise UserError(f"out of memory, even with {at_once} images at a time")
-        # Parts have another shape: they are compiled anew, and graphs of whole batches hold memory.
-        self._compiled, self._untried = None, UNTRIED
+            raise UserError(f"out of memory, even with {at_once} images at a time: {MEMORY_ADVICE}")
+        # Parts have another shape and are compiled again; graphs of whole batches hold memory.
+        self._compiled, self._trial_steps = None, TRIAL_STEPS
         sees = "BatchNorm and AWP see" if self.spec.awp_gamma else "BatchNorm sees"
         return (
-            f"out of memory: a batch of {images} images goes in {self._parts} parts, whose "
+            f"out of memory: a batch of {images} images is split into {self._parts} parts, whose "
             f"gradients are accumulated; {sees} each part alone"
         )
 
@@ -171,7 +188,7 @@ class Classifier(pl.LightningModule):
         self._compiling = False
         self._compiled = None
         reason = (str(error).strip().splitlines() or [""])[0]
-        return f"not compiled, and so slower: {type(error).__name__}: {reason}"[:300]
+        return f"not compiled, so steps are slower: {type(error).__name__}: {reason}"[:300]
 
     def on_train_epoch_start(self) -> None:  # not called where an epoch is resumed
         self._totals = torch.zeros(3, device=self.device)
@@ -183,20 +200,24 @@ class Classifier(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if "parts" not in checkpoint:
             raise UserError(
-                "its checkpoint is of an older advtui, which trained otherwise: begin anew"
+                "the checkpoint is from an older advtui with another training procedure and can't "
+                "be resumed: start a new run"
             )
         self._totals = checkpoint["epoch_totals"]
         self._parts = checkpoint["parts"]
 
     def training_means(self) -> dict[str, float]:
-        """Loss and accuracy on the batches of this epoch so far, as they were fed."""
+        """Means of loss and accuracy over this epoch so far, on the images that it trained on.
+
+        These are augmented and, in an adversarial training, attacked.
+        """
         loss, accuracy, batches = self._totals.tolist()
         return {"train_loss": loss / batches, "train_accuracy": accuracy / batches}
 
     def _passes(self) -> TrainingPasses:
-        """Those of a step; what its attacks look at has the present weights."""
-        own = self.spec.attack.craft_mode == "train" or self.spec.mode == "baseline"
-        passes = TrainingPasses(self.network, self.network if own else self._frozen())
+        """The passes of a training step; the attacked network has the present weights."""
+        unfrozen = self.spec.attack.craft_mode == "train" or self.spec.mode == "baseline"
+        passes = TrainingPasses(self.network, self.network if unfrozen else self._frozen())
         if not self._compiling:
             return passes
         if self._compiled is None:
@@ -204,7 +225,7 @@ class Classifier(pl.LightningModule):
         return self._compiled
 
     def _frozen(self) -> nn.Module:
-        """The network in eval mode at its present weights, without BatchNorm."""
+        """A copy of the network in eval mode with its present weights, without BatchNorm."""
         if not self._folded:
             self._folded.append(Folded(self.network))
         self._folded[0].refresh()
@@ -214,61 +235,65 @@ class Classifier(pl.LightningModule):
         names = ("loss", "images", "correct", "fgsm", "robust")
         self._counts = {name: torch.zeros((), device=self.device) for name in names}
         self._frozen()
-        # A validation's batches have a dozen sizes: kernels sought for each would cost more.
-        self._seeks_kernels = torch.backends.cudnn.benchmark
+        # The batches of a validation have a dozen sizes. Choosing kernels for each of them takes
+        # longer than the chosen kernels save.
+        self._cudnn_benchmark = torch.backends.cudnn.benchmark
         torch.backends.cudnn.benchmark = False
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        while (counts := self._counted(*batch)) is None:
+        while (counts := self._batch_counts(*batch)) is None:
             self._validation_parts *= 2
             if self._validation_parts > len(batch[0]):
-                raise UserError("out of memory, even with one image at a time")
+                raise UserError(f"out of memory, even with one image at a time: {MEMORY_ADVICE}")
             self.notices.append(
-                f"out of memory: the validation looks at its batches in {self._validation_parts} "
+                f"out of memory: the validation splits its batches into {self._validation_parts} "
                 "parts"
             )
         for name, count in counts.items():
             self._counts[name] += count
 
-    def _counted(self, *batch: Tensor) -> dict[str, Tensor] | None:
-        """Sums over a batch, worked off in parts; None: memory ran out."""
+    def _batch_counts(self, *batch: Tensor) -> dict[str, Tensor] | None:
+        """Sums over a batch, computed in parts; None: out of memory."""
         sums = {name: torch.zeros_like(count) for name, count in self._counts.items()}
         try:
-            for part in zip(*(one.chunk(self._validation_parts) for one in batch), strict=True):
-                for name, count in self._looked_at(*part).items():
+            for part in zip(
+                *(tensor.chunk(self._validation_parts) for tensor in batch), strict=True
+            ):
+                for name, count in self._part_counts(*part).items():
                     sums[name] += count
         except torch.OutOfMemoryError:
             return None
         return sums
 
-    def _looked_at(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Any]:
+    def _part_counts(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Any]:
+        """Summed loss, and numbers of images: all, correct, and correct under each attack."""
         logits = self.network(images)
-        right = logits.argmax(dim=1) == labels
+        correct = logits.argmax(dim=1) == labels
         counts = {
             "loss": F.cross_entropy(logits.float(), labels, reduction="sum"),
             "images": len(labels),
-            "correct": right.sum(),
+            "correct": correct.sum(),
         }
-        # An image that is wrong when clean is not robust whatever an attack does.
-        chosen = in_few_sizes(right, len(right))
-        attack = Attack(name="validation", pgd=self.spec.validation)
-        fgsm = named_attack("fgsm", self.spec.validation)  # tells catastrophic overfitting
-        for name, one in (("robust", attack), ("fgsm", fgsm)) if len(chosen) else ():
+        # An image that is classified wrongly when clean is not robust: it is not attacked.
+        attacked = padded_places(correct, len(correct))
+        pgd = Attack(name="validation", pgd=self.spec.validation)
+        fgsm = named_attack("fgsm", self.spec.validation)  # detects catastrophic overfitting
+        for name, attack in (("robust", pgd), ("fgsm", fgsm)) if len(attacked) else ():
             adversarial, _ = attack_batch(
                 self._folded[0].network,
-                images[chosen],
-                labels[chosen],
-                indices[chosen].tolist(),
-                one,
-                logits=logits[chosen],
+                images[attacked],
+                labels[attacked],
+                indices[attacked].tolist(),
+                attack,
+                logits=logits[attacked],
                 seed=self.spec.seed,
             )
-            still = self.network(adversarial).argmax(dim=1) == labels[chosen]
-            counts[name] = (still & right[chosen]).sum()
+            still_correct = self.network(adversarial).argmax(dim=1) == labels[attacked]
+            counts[name] = (still_correct & correct[attacked]).sum()
         return counts
 
     def on_validation_epoch_end(self) -> None:
-        torch.backends.cudnn.benchmark = self._seeks_kernels
+        torch.backends.cudnn.benchmark = self._cudnn_benchmark
         images = self._counts["images"]
         self.log("val_loss", self._counts["loss"] / images)
         self.log("val_accuracy", self._counts["correct"] / images)
@@ -292,7 +317,7 @@ class Classifier(pl.LightningModule):
                 optimiser,
                 max_lr=spec.lr,
                 total_steps=steps,
-                # OneCycleLR divides by the length of the way up, warmup·steps − 1.
+                # OneCycleLR divides by the length of the warm-up, warmup·steps − 1.
                 pct_start=spec.warmup * (0.999 if spec.warmup * steps == 1 else 1),
                 anneal_strategy="linear",
                 cycle_momentum=False,

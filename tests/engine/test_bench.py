@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from rich.console import Console
 from advtui_process import Command
 from engine import bench
 from engine.bench import Rates, Shape, shape_of, study_s, training_s
-from engine.training.flops import LEFT, costs, passes
+from engine.training.flops import ACTIVE_SHARE, costs, passes
 from runs.errors import UserError
 from runs.presets import preset
 from runs.spec import TrainSpec
@@ -21,13 +22,16 @@ from tui.commands.bench import rates_table, times_table
 
 
 @pytest.fixture(scope="module")
-def measured() -> dict:
+def measured() -> dict[str, Any]:
     words = [sys.executable, "-P", "-m", "engine.bench", "--preset", "demo", "--threads", "1"]
     done = subprocess.run([*words, "--device", "cpu"], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    rates: dict[str, Any] = json.loads(done.stdout)
+    return rates
 
 
-def test_more_work_takes_longer_and_nothing_beats_a_matrix_product(measured: dict) -> None:
+def test_more_work_takes_longer_and_nothing_beats_a_matrix_product(
+    measured: dict[str, Any],
+) -> None:
     (one,) = measured["passes"]  # both trainings of the demo are of one shape
     assert (one["width"], one["batch_size"], one["classes"]) == (8, 64, 10)
     rates, cost = one["rates"], costs(10, 8)
@@ -41,7 +45,7 @@ def test_more_work_takes_longer_and_nothing_beats_a_matrix_product(measured: dic
     assert all(seconds > 0 for seconds in measured["presets"]["demo"].values())
 
 
-def test_as_tables(measured: dict) -> None:
+def test_as_tables(measured: dict[str, Any]) -> None:
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(rates_table(measured["passes"]), times_table(measured["presets"]))
     told = console.export_text()
@@ -61,7 +65,7 @@ def test_a_training_takes_its_passes_and_its_validations() -> None:
     rates = Rates(forward=3000.0, attack=1500.0, descent=750.0, search=1000.0)
     images = 48_000  # 375 batches of 128
     step = 1 / 1500 + 1 / 750
-    look = 3 / 3000 + 12 * LEFT / 1000
+    look = 3 / 3000 + 12 * ACTIVE_SHARE / 1000
     assert training_s(spec, rates) == pytest.approx(17 * (images * step + 2000 * look))
     less = spec.model_copy(update={"train_limit": 1000})  # 7 batches
     assert training_s(less, rates) == pytest.approx(17 * (896 * step + 2000 * look))

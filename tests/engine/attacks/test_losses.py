@@ -121,9 +121,9 @@ def test_dlr_of_equal_logits_is_a_number() -> None:
 def test_dlr_with_too_few_classes_is_refused() -> None:
     two, three = torch.zeros(1, 2), torch.zeros(1, 3)
     label, target = torch.tensor([0]), torch.tensor([1])
-    with pytest.raises(ValueError, match="at least 3 classes, here are 2"):
+    with pytest.raises(ValueError, match="at least 3 classes, the model has 2"):
         dlr(two, label)
-    with pytest.raises(ValueError, match="at least 4 classes, here are 3"):
+    with pytest.raises(ValueError, match="at least 4 classes, the model has 3"):
         dlr_targeted(three, label, target)
 
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from advtui_process import TINY, Command
+from advtui_process import TINY, Command, result_of
 from engine.attacks.pgd import pgd
 from engine.models.batchnorm_folding import Folded
 from engine.models.checkpoint import read_checkpoint
 from engine.models.resnet import resnet18
 from engine.seeding import generator
-from engine.training.compiled_passes import CompiledAscend, TrainingPasses
+from engine.training.compiled_passes import CompiledGradientStep, TrainingPasses
 from engine.training.recipes import RECIPES, Setting
 from runs.spec import ROBUST_RECIPES, TrainSpec
 from runs.store import Store
@@ -30,9 +30,9 @@ def test_where_nothing_can_be_compiled_it_goes_on_and_says_so(
     advtui.env = env
     done = advtui("train", "--mode", "baseline", *TINY, "--epochs", "1", "--compile", "on")
     assert done.returncode == 0, done.stderr
-    assert "not compiled, and so slower: " in done.stderr
+    assert "not compiled, so steps are slower: " in done.stderr
     (run,) = Store(advtui.home).runs()
-    assert run.result["last"]["val_accuracy"] > 0
+    assert result_of(run)["last"]["val_accuracy"] > 0
 
 
 @pytest.fixture
@@ -70,10 +70,17 @@ def test_compiled_passes_give_a_recipe_the_same_losses(fields: dict[str, Any]) -
             labels = torch.randint(10, (64,), generator=data)
             folded.refresh()
             noise = generator(0, "attack", step, device=cpu)
-            setting = Setting(spec, 10, passes.attacked, noise, ascend=passes.ascend, at=passes.at)
+            setting = Setting(
+                spec,
+                10,
+                passes.attacked,
+                noise,
+                gradient_step=passes.gradient_step,
+                forward_with=passes.forward_with,
+            )
             optimiser.zero_grad()
             loss, _ = RECIPES[spec.recipe](model, images, labels, setting)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             losses.append(loss.item())
     assert losses[4:] == pytest.approx(losses[:4], rel=1e-9)
@@ -91,21 +98,28 @@ def test_a_compiled_step_goes_where_the_equation_leads(fields: dict[str, Any]) -
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Folded(resnet18(10, 2, [0.5] * 3, [0.25] * 3).double()).network
-    ascend = CompiledAscend(network)
+    gradient_step = CompiledGradientStep(network)
     images = torch.rand(16, 3, 32, 32, dtype=torch.float64, generator=generator(1))
     labels, targets = torch.arange(16) % 10, torch.arange(16) % 9 + 1
 
-    def attacked(how: CompiledAscend | None, eps: float, aims: Tensor | None) -> Tensor:
+    def attacked(how: CompiledGradientStep | None, eps: float, aims: Tensor | None) -> Tensor:
         spec = PGD.model_validate({"eps": eps, "step_size": eps / 3, "steps": 4, **fields})
         noise = generator(2)
         return pgd(
-            network, images, labels, spec, targets=aims, generator=noise, keep="last", ascend=how
+            network,
+            images,
+            labels,
+            spec,
+            targets=aims,
+            generator=noise,
+            keep="last",
+            gradient_step=how,
         )
 
-    attacked(ascend, 0.1, None), attacked(ascend, 0.1, targets)
+    attacked(gradient_step, 0.1, None), attacked(gradient_step, 0.1, targets)
     with torch.compiler.set_stance("fail_on_recompile"):  # whatever ε and α are
         for eps, aims in ((0.1, None), (0.04, None), (0.04, targets)):
-            found, expected = attacked(ascend, eps, aims), attacked(None, eps, aims)
+            found, expected = attacked(gradient_step, eps, aims), attacked(None, eps, aims)
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
             assert (found - images).abs().max() > eps / 20
 
