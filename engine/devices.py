@@ -1,4 +1,7 @@
-"""The device that a run works on: choice, name, precision, speed, synchronisation."""
+"""The device that a run works on: choice, name, precision, speed, synchronisation.
+
+Knows nothing about runs, models and data.
+"""
 
 import os
 import time
@@ -8,33 +11,34 @@ import torch
 
 from runs.errors import UserError
 
-MATRIX = {"cuda": 8192, "cpu": 1024}
-"""Side of the matrix product that stands for the hardware's rate."""
+MATRIX_SIDE = {"cuda": 8192, "cpu": 1024}
+"""Rows and columns of the matrices whose product :func:`matmul_rate` times."""
 
 
-def resolve(wish: str) -> torch.device:
-    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` as a device that is there.
+def resolve(name: str) -> torch.device:
+    """The device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
-    ``auto`` and ``cuda`` take the GPU with the least memory in use.
+    ``auto`` and ``cuda`` give the GPU with the least memory in use; ``auto`` gives the CPU where
+    there is no GPU. For a GPU, TF32 is switched off in convolutions.
 
     Raises:
-        UserError: the device is not there; the message says what is.
+        UserError: there is no such device; the message lists the devices there are.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wish == "cpu" or (wish == "auto" and count == 0):
+    if name == "cpu" or (name == "auto" and count == 0):
         return torch.device("cpu")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     hidden = f" (CUDA_VISIBLE_DEVICES={visible})" if visible is not None else ""
     if count == 0:
-        raise UserError(f"device {wish}: torch sees no CUDA GPU here{hidden}; use --device cpu")
-    # What is called fp32 is: by default convolutions round their factors to TF32's ten bits.
+        raise UserError(f"device {name}: torch sees no CUDA GPU here{hidden}; use --device cpu")
+    # fp32 means float32: by default cuDNN's convolutions round their factors to TF32's ten bits.
     torch.backends.cudnn.allow_tf32 = False
-    if wish in ("auto", "cuda"):
+    if name in ("auto", "cuda"):
         return torch.device("cuda", min(range(count), key=_memory_used))
-    number = int(wish.partition(":")[2])
+    number = int(name.partition(":")[2])
     if number >= count:
-        there = ", ".join(f"cuda:{n}" for n in range(count))
-        raise UserError(f"device {wish} is not there{hidden}: torch sees {there}")
+        devices = ", ".join(f"cuda:{n}" for n in range(count))
+        raise UserError(f"there is no device {name}{hidden}; use --device with one of {devices}")
     return torch.device("cuda", number)
 
 
@@ -44,7 +48,7 @@ def _memory_used(number: int) -> int:
 
 
 def describe(device: torch.device) -> str:
-    """``NVIDIA H100`` or the processor's name."""
+    """The name of the device, e.g. ``NVIDIA H100``; ``CPU`` where a processor has no known name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
@@ -57,9 +61,10 @@ def describe(device: torch.device) -> str:
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """bfloat16 where asked for or, with ``auto``, where the hardware is fast at it; else None.
+    """The dtype of autocast for a precision; None: no autocast, all is computed in float32.
 
-    float16 is never used: it underflows input gradients to 0.
+    ``bf16`` gives bfloat16, ``fp32`` None, ``auto`` bfloat16 where the hardware is fast at it.
+    float16 is never used: input gradients underflow to 0 in it.
     """
     if precision == "fp32":
         return None
@@ -71,8 +76,8 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # A CPU without these instructions computes in bf16 too, but no faster than in fp32; with those
-    # of AVX-512 1.4 to 2.0 times as fast (both measured, width 16 and 64).
+    # Without these instructions a CPU is no faster in bf16 than in fp32; with those of AVX-512 it
+    # is 1.4 to 2.0 times as fast (both measured, width 16 and 64).
     return any(
         getattr(torch.cpu, name, lambda: False)()
         for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
@@ -80,29 +85,32 @@ def _has_bf16(device: torch.device) -> bool:
 
 
 def lock_name(device: torch.device) -> str:
-    """The name under which runs of a home lock a device: ``cpu``, or a GPU by its UUID."""
+    """The name of a device's lock in a home: ``cpu``, or ``cuda-`` and the UUID of the GPU."""
     if device.type == "cuda":
         return f"cuda-{torch.cuda.get_device_properties(device).uuid}"
     return "cpu"
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
-    """FLOP/s of a large matrix product: what the hardware reaches at its best in practice."""
-    side = MATRIX[device.type]
+    """FLOP/s of a large matrix product: the highest rate that the hardware reaches in practice.
+
+    The fastest product within ``seconds`` counts.
+    """
+    side = MATRIX_SIDE[device.type]
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(left)
-    turns: list[float] = []
+    durations: list[float] = []
     began = time.monotonic()
-    while not turns or time.monotonic() - began < seconds:
+    while not durations or time.monotonic() - began < seconds:
         synchronize(device)
         start = time.perf_counter()
         torch.mm(left, right, out=out)
         synchronize(device)
-        turns.append(time.perf_counter() - start)
-    return 2 * side**3 / min(turns)
+        durations.append(time.perf_counter() - start)
+    return 2 * side**3 / min(durations)
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until a GPU has done all work that was queued on it; a CPU has nothing to wait for."""
+    """Wait until a GPU has finished all queued work; on a CPU, return at once."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
 """Data sets as tensors: loading, splits, batches and augmentation.
 
-Knows no model and no attack.
+Knows nothing about models and attacks.
 """

@@ -1,4 +1,7 @@
-"""Augmentation of a batch of uint8 pictures on their device. Knows no data set."""
+"""Augmentation of a batch of uint8 images on their device.
+
+Knows nothing about data sets and labels.
+"""
 
 from collections.abc import Sequence
 
@@ -6,15 +9,27 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import TrivialAugmentWide
 
-from engine.data.pictures import sent
+from engine.data.pictures import to_device
 
 CROP_PADDING = 4
+"""Pixels that an image is padded by on each side before the crop."""
+IMAGES_PER_OPERATION = 8
+"""Neighbouring images that share an operation of TrivialAugment."""
+_OPERATIONS = TrivialAugmentWide()
 
 
 def augment(images: Tensor, rng: torch.Generator, *, flips: bool) -> Tensor:
-    """Random crop after reflect padding of 4 pixels, and a flip for half of the images.
+    """Random crop after reflect padding of 4 pixels, and a horizontal flip of half of the images.
 
-    Padding is an index: row −1 is row 1, row 32 is row 30. uint8 (N, 3, H, W) in, same out.
+    Padding is done by indexing: row −1 is row 1, row 32 is row 30.
+
+    Args:
+        images: uint8 (N, 3, H, W).
+        rng: a generator on the CPU.
+        flips: whether images are flipped.
+
+    Returns:
+        uint8 (N, 3, H, W).
     """
     count, _, height, width = images.shape
     shift = torch.randint(-CROP_PADDING, CROP_PADDING + 1, (2, count, 1), generator=rng)
@@ -23,39 +38,46 @@ def augment(images: Tensor, rng: torch.Generator, *, flips: bool) -> Tensor:
     columns = _reflect(torch.arange(width) + shift[1], width)
     if flips:
         columns = torch.where(mirrored, columns.flip(1), columns)
-    rows, columns = sent(rows, images.device), sent(columns, images.device)
+    rows, columns = to_device(rows, images.device), to_device(columns, images.device)
     place = torch.arange(count, device=images.device).view(-1, 1, 1)
     cropped = images.permute(0, 2, 3, 1)[place, rows[:, :, None], columns[:, None, :]]
     return cropped.permute(0, 3, 1, 2)
 
 
 def _reflect(places: Tensor, size: int) -> Tensor:
+    """Places in 0 … size − 1; those outside are reflected at the border."""
     places = places.abs()
     return (size - 1) - ((size - 1) - places).abs()
 
 
-SHARING = 8
-
-
-_OPERATIONS = TrivialAugmentWide()
-
-
 def cutout(images: Tensor, rng: torch.Generator, *, size: int, fill: Sequence[float]) -> Tensor:
-    """A square of ``size`` × ``size`` pixels of each picture becomes ``fill``, a colour in [0, 1].
+    """Fill a square of each image with one colour.
 
-    DeVries & Taylor (2017), section 3.2: the centre is any pixel, so that at the border a part of
-    the square lies outside; the colour is the data set's mean. ``rng`` is on the CPU.
+    DeVries & Taylor (2017), section 3.2: the centre of the square is any pixel, so that at the
+    border a part of the square lies outside the image; the colour is the data set's mean.
+
+    Args:
+        images: uint8 (N, 3, H, W).
+        rng: a generator on the CPU.
+        size: side of the square, in pixels.
+        fill: the colour, one number in [0, 1] for each channel.
+
+    Returns:
+        uint8 (N, 3, H, W).
     """
     count, _, height, width = images.shape
     rows = _within(torch.randint(height, (count, 1), generator=rng), size, height)
     columns = _within(torch.randint(width, (count, 1), generator=rng), size, width)
-    cut = sent(rows[:, None, :, None] & columns[:, None, None, :], images.device)
-    colour = sent((torch.tensor(fill) * 255).round().to(images.dtype), images.device)
+    cut = to_device(rows[:, None, :, None] & columns[:, None, None, :], images.device)
+    colour = to_device((torch.tensor(fill) * 255).round().to(images.dtype), images.device)
     return torch.where(cut, colour.view(1, -1, 1, 1), images)
 
 
 def _within(centres: Tensor, size: int, length: int) -> Tensor:
-    """Which of ``length`` places lie in the ``size`` around the centre: (N, 1) to (N, length)."""
+    """Which of ``length`` places lie in the ``size`` places around the centre.
+
+    ``centres`` is (N, 1); returns bool (N, length).
+    """
     first = centres - size // 2
     places = torch.arange(length)
     return (places >= first) & (places < first + size)
@@ -64,10 +86,18 @@ def _within(centres: Tensor, size: int, length: int) -> Tensor:
 def trivial_augment(images: Tensor, seed: int) -> Tensor:
     """One operation of random strength (Müller & Hutter 2021, algorithm 1), by torchvision.
 
-    A call of TrivialAugmentWide draws once. Eight neighbours share a draw, for a call costs as
-    much for one as for eight; batches are shuffled, so what befalls a picture is still the
-    paper's. It draws from the CPU's global state, which is afterwards as it was before.
+    A call of TrivialAugmentWide draws one operation. Eight neighbouring images share a call, which
+    takes as long for eight images as for one. Batches are shuffled, so the distribution for a
+    single image is that of the paper. The CPU's global random state is restored afterwards.
+
+    Args:
+        images: uint8 (N, 3, H, W).
+        seed: seed of all draws.
+
+    Returns:
+        uint8 (N, 3, H, W).
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return torch.cat([_OPERATIONS(few) for few in torch.split(images, SHARING)])
+        parts = torch.split(images, IMAGES_PER_OPERATION)
+        return torch.cat([_OPERATIONS(part) for part in parts])

@@ -1,7 +1,8 @@
-"""Batches for Lightning's Trainer: the loader counts, the device cuts.
+"""Batches for Lightning's Trainer, made on the device.
 
-The loader yields batch numbers; the batch itself is cut, cropped and flipped on the device as a
-function of (seed, epoch, batch number), so a resumed epoch goes on with the batch that comes next.
+The loader yields batch numbers only. The batch itself is selected, cropped and flipped on the
+device, as a function of (seed, epoch, batch number); so a resumed epoch continues with its next
+batch. The module knows nothing about models, attacks and files.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from runs.spec import TrainSpec
 
 
 class BatchNumbers:
-    """0, 1, …, length − 1, and where it stands: Lightning saves and restores that."""
+    """A loader of 0, 1, …, length − 1. Lightning saves and restores its position."""
 
     def __init__(self, length: int) -> None:
         self._length = length
@@ -43,7 +44,12 @@ class BatchNumbers:
 class PicturesOnDevice(pl.LightningDataModule):
     """Training and validation split of one run, held on its device.
 
-    ``flips``: whether a mirrored picture keeps its label; ``mean``: the data set's mean colour.
+    Args:
+        train: the training split, without the validation split.
+        validation: the validation split.
+        spec: seed, batch size and augmentation.
+        flips: whether a mirrored image keeps its label.
+        mean: the data set's mean colour, in pixels of [0, 1]; cutout fills its squares with it.
     """
 
     def __init__(
@@ -64,7 +70,8 @@ class PicturesOnDevice(pl.LightningDataModule):
         self._order: tuple[int, Tensor] | None = None
 
     def train_dataloader(self) -> BatchNumbers:
-        # A last batch of one image would break BatchNorm, and uneven shapes compiled steps.
+        # Incomplete last batches are left out: BatchNorm fails on a single image, and a compiled
+        # step is compiled again for another shape.
         return BatchNumbers(max(1, len(self._train) // self._spec.batch_size))
 
     def val_dataloader(self) -> BatchNumbers:
@@ -72,9 +79,9 @@ class PicturesOnDevice(pl.LightningDataModule):
 
     @property
     def _validation_batch(self) -> int:
-        # A GPU is idle between the kernels of small batches.
-        usual = 1000 if self._validation.images.device.type == "cuda" else 250
-        return max(self._spec.batch_size, usual)
+        # With small batches a GPU is idle between two kernels.
+        smallest = 1000 if self._validation.images.device.type == "cuda" else 250
+        return max(self._spec.batch_size, smallest)
 
     def on_after_batch_transfer(self, batch: int, dataloader_idx: int) -> Batch:
         assert self.trainer is not None
@@ -82,9 +89,9 @@ class PicturesOnDevice(pl.LightningDataModule):
             return self._train_batch(self.trainer.current_epoch, batch)
         start = batch * self._validation_batch
         size = self._validation_batch
-        cut = slice(start, start + size)
+        places = slice(start, start + size)
         split = self._validation
-        return to_float(split.images[cut]), split.labels[cut], split.indices[cut]
+        return to_float(split.images[places]), split.labels[places], split.indices[places]
 
     @record_function("augmentation")
     def _train_batch(self, epoch: int, number: int) -> Batch:
@@ -92,9 +99,9 @@ class PicturesOnDevice(pl.LightningDataModule):
         if self._order is None or self._order[0] != epoch:
             order = epoch_order(len(self._train), seed, epoch)
             self._order = (epoch, order.to(self._train.labels.device))
-        chosen = self._train.subset(self._order[1][number * size : (number + 1) * size])
-        images = self._augmented(chosen.images, epoch, number)
-        return to_float(images), chosen.labels, chosen.indices
+        batch = self._train.subset(self._order[1][number * size : (number + 1) * size])
+        images = self._augmented(batch.images, epoch, number)
+        return to_float(images), batch.labels, batch.indices
 
     def _augmented(self, images: Tensor, epoch: int, number: int) -> Tensor:
         spec = self._spec

@@ -1,4 +1,7 @@
-"""The named data sets: download, check, and load them as uint8 tensors. Knows no model."""
+"""The named data sets: download, check, and load them as uint8 tensors.
+
+Knows nothing about models, and no folder of a user's own images.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -19,36 +22,41 @@ from runs.locks import FileLock
 
 @dataclass(frozen=True)
 class DataSplits:
-    """A data set: official training and test split, class names, and its normalisation."""
+    """A data set: official training and test split, class names, and normalisation."""
 
     train: Pictures
     test: Pictures
     classes: tuple[str, ...]
+    """Names of the classes, in the order of the labels."""
     mean: tuple[float, ...]
+    """Mean of each channel, in pixels of [0, 1]."""
     std: tuple[float, ...]
+    """Standard deviation of each channel, in pixels of [0, 1]."""
     flips: bool
-    """Whether a mirrored picture keeps its label."""
+    """Whether a mirrored image keeps its label."""
 
 
 Progress = Callable[[int, int], None]
-"""Called with bytes done and bytes in all."""
+"""Called with the number of bytes downloaded and the number of all bytes."""
 
 
 def ensure_data(name: str, home: Path, data_dir: str | None, progress: Progress) -> None:
-    """Check the data set's files, and download them where they are absent.
+    """Check the data set's files, and download them if they are absent.
+
+    Runs that start at the same time download once: a lock in ``home`` makes the others wait.
 
     Raises:
         NotFoundError: damaged files, a folder without the data set, or no network.
     """
     if check_data(name, home, data_dir):
         return
-    with FileLock(home / "locks" / f"download-{name}.lock"):  # runs started at once fetch once
+    with FileLock(home / "locks" / f"download-{name}.lock"):
         if not check_data(name, home, data_dir):
             _download(name, data_folder(home, data_dir), progress)
 
 
 def load(name: str, home: Path, data_dir: str | None) -> DataSplits:
-    """Read a data set that :func:`ensure_data` has found whole."""
+    """Read a data set whose files :func:`ensure_data` has checked."""
     if name == "digits":
         return _digits()
     from torchvision.datasets import CIFAR10, CIFAR100
@@ -60,10 +68,12 @@ def load(name: str, home: Path, data_dir: str | None) -> DataSplits:
         official = source(folder, train=train, download=False)
         images = torch.from_numpy(official.data).permute(0, 3, 1, 2).contiguous()
         splits.append(_pictures(images, torch.tensor(official.targets)))
-    return DataSplits(splits[0], splits[1], tuple(official.classes), *_scale(name), flips=True)
+    return DataSplits(
+        splits[0], splits[1], tuple(official.classes), *_normalisation(name), flips=True
+    )
 
 
-def _scale(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     dataset = DATASETS[name]
     assert dataset.mean is not None
     assert dataset.std is not None
@@ -75,9 +85,9 @@ def _pictures(images: Tensor, labels: Tensor) -> Pictures:
 
 
 def _digits() -> DataSplits:
-    """scikit-learn's 1,797 handwritten digits, 8×8 grey in 0–16, brought to 3×32×32.
+    """scikit-learn's 1,797 handwritten digits, 8×8 grey in 0–16, resized to 3×32×32.
 
-    A fifth of each class is the test split, drawn once with a fixed seed.
+    The test split is 36 images of each class, a fifth, drawn with a fixed seed.
     """
     from sklearn.datasets import load_digits
 
@@ -91,7 +101,7 @@ def _digits() -> DataSplits:
         _pictures(images[train], pictures.labels[train]),
         _pictures(images[test], pictures.labels[test]),
         tuple(str(digit) for digit in range(10)),
-        *_scale("digits"),
+        *_normalisation("digits"),
         flips=False,
     )
 
@@ -105,29 +115,29 @@ def _download(name: str, folder: Path, progress: Progress) -> None:
     size = {"cifar10": 170_498_071, "cifar100": 169_001_437}[name]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _watching(archive, size, progress):
+        with _reporting_size(archive, size, progress):
             source(str(folder), download=True)
     except (OSError, RuntimeError) as error:
         reason = str(error) or type(error).__name__
         raise NotFoundError(
             f"{dataset.title} is not in {folder} and could not be downloaded ({reason}): "
-            f"is there a network? Otherwise {ALTERNATIVES}"
+            f"check the network connection, or {ALTERNATIVES}"
         ) from None
     finally:
-        archive.unlink(missing_ok=True)  # the unpacked files stay; half an archive is no use
+        archive.unlink(missing_ok=True)  # the unpacked files stay; a partial archive is useless
 
 
 @contextmanager
-def _watching(archive: Path, size: int, progress: Progress) -> Iterator[None]:
-    """Report how far a growing file has come, twice a second."""
+def _reporting_size(archive: Path, size: int, progress: Progress) -> Iterator[None]:
+    """Report the size of a growing file, twice a second; ``size`` is its size in the end."""
     done = threading.Event()
 
-    def watch() -> None:
+    def report() -> None:
         while not done.wait(0.5):
             if archive.exists():
                 progress(min(archive.stat().st_size, size), size)
 
-    thread = threading.Thread(target=watch, daemon=True)
+    thread = threading.Thread(target=report, daemon=True)
     thread.start()
     try:
         yield

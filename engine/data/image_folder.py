@@ -1,4 +1,7 @@
-"""A folder of class folders as a test split: pictures of any one size. Knows no model."""
+"""A folder of class folders as a test split. All images must have one size, or be resized to one.
+
+Knows nothing about models and training.
+"""
 
 from collections.abc import Callable
 from operator import itemgetter
@@ -16,11 +19,11 @@ from runs.datasets import class_folders
 from runs.errors import NotFoundError, UserError
 
 Progress = Callable[[int, int], None]
-"""Called with pictures read and pictures in all."""
+"""Called with the number of images read and the number of all images."""
 
 
 class _ClassFolders(ImageFolder):  # type: ignore[misc]
-    """With the classes in the order of :func:`runs.datasets.class_folders`."""
+    """torchvision's ImageFolder with the class order of :func:`runs.datasets.class_folders`."""
 
     def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
         names = class_folders(Path(directory))
@@ -30,21 +33,21 @@ class _ClassFolders(ImageFolder):  # type: ignore[misc]
 def read_folder(
     folder: Path, *, resize: int | None, limit: int | None, progress: Progress
 ) -> tuple[Pictures, tuple[str, ...]]:
-    """All pictures, or ``limit`` of them, equally many a class; and the names of the classes.
+    """Read the images of a folder; return them and the names of the classes.
 
     Args:
-        folder: a folder for each class, in the order of :func:`runs.datasets.class_folders`;
-            one without pictures keeps its class's place.
-        resize: brings the shorter side to this length and cuts the square centre out; none: the
-            pictures are taken as they are.
-        limit: read no more than these.
-        progress: called for each picture that was read.
+        folder: holds a folder for each class, in the order of :func:`runs.datasets.class_folders`.
+            A class folder without images keeps its place in that order.
+        resize: pixels; the shorter side is scaled to this length, and the central square is cut
+            out. None: images are read in their own size.
+        limit: read at most so many images, balanced over the classes. None: read all.
+        progress: called after each image.
 
     Raises:
-        NotFoundError: no folder, or no pictures in it.
-        UserError: a damaged picture, or pictures of several sizes without ``resize``.
+        NotFoundError: no folder, or no images in it.
+        UserError: a damaged image, or images of several sizes without ``resize``.
     """
-    samples, classes = _listed(folder)
+    samples, classes = _samples(folder)
     labels = torch.tensor([label for _, label in samples])
     places = torch.arange(len(labels)) if limit is None else balanced_places(labels, limit)
     images: Tensor | None = None
@@ -55,8 +58,8 @@ def read_folder(
             images = torch.empty((len(places), *picture.shape), dtype=torch.uint8)
         if picture.shape != images.shape[1:]:
             raise UserError(
-                f"{path} has {_size(picture)} pixels, but the pictures before it have "
-                f"{_size(images[0])}: bring all to one size with --resize"
+                f"{path} has {_size(picture)} pixels, but the images before it have "
+                f"{_size(images[0])}: resize all images with --resize"
             )
         images[n] = picture
         progress(n + 1, len(places))
@@ -65,34 +68,36 @@ def read_folder(
 
 
 def picture_size(folder: Path, resize: int | None) -> tuple[int, int]:
-    """Height and width, in pixels, of the folder's pictures, by its first one.
+    """Height and width of the folder's images, in pixels: those of the first image.
 
     Raises:
         NotFoundError, UserError: as :func:`read_folder`.
     """
     if resize is not None:
         return resize, resize
-    samples, _ = _listed(folder)
+    samples, _ = _samples(folder)
     _, height, width = _read(samples[0][0], None).shape
     return height, width
 
 
-def _listed(folder: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...]]:
-    """Pictures with their labels, in the order of the classes; and the names of the classes."""
-    found = _ClassFolders(str(folder), allow_empty=True)
-    if not found.samples:
-        raise NotFoundError(f"there are no pictures in the class folders of {folder}")
-    samples = [(Path(path), label) for path, label in found.samples]
-    return sorted(samples, key=itemgetter(1)), tuple(found.classes)
+def _samples(folder: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...]]:
+    """Files with their labels, in the order of the classes; and the names of the classes."""
+    listing = _ClassFolders(str(folder), allow_empty=True)
+    if not listing.samples:
+        raise NotFoundError(f"there are no images in the class folders of {folder}")
+    samples = [(Path(path), label) for path, label in listing.samples]
+    return sorted(samples, key=itemgetter(1)), tuple(listing.classes)
 
 
 def _read(path: Path, resize: int | None) -> Tensor:
-    """uint8 (3, H, W), upright."""
+    """An image as uint8 (3, H, W), turned upright as its EXIF data say."""
     try:
-        with Image.open(path) as stored:
-            picture = ImageOps.exif_transpose(stored).convert("RGB")
+        with Image.open(path) as image:
+            picture = ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} is no picture that can be read: {error}") from None
+        raise UserError(
+            f"{path} can't be read as an image: {error}; replace or remove it"
+        ) from None
     if resize is not None:
         picture = transforms.center_crop(transforms.resize(picture, [resize]), [resize, resize])
     pixels: Tensor = transforms.pil_to_tensor(picture)
@@ -100,4 +105,5 @@ def _read(path: Path, resize: int | None) -> Tensor:
 
 
 def _size(picture: Tensor) -> str:
+    """``width×height``."""
     return f"{picture.shape[-1]}×{picture.shape[-2]}"

@@ -1,6 +1,7 @@
-"""The types of the data: a split of pictures on a device, and a batch of it.
+"""The types of the data: a split of images on a device, and a batch of it.
 
-A split is held whole in memory: CIFAR-100 is 150 MB. Knows no model and no file.
+A whole split is held in memory: CIFAR-100 takes 150 MB. The module knows nothing about files and
+models.
 """
 
 from dataclasses import dataclass
@@ -9,38 +10,40 @@ import torch
 from torch import Tensor
 
 Batch = tuple[Tensor, Tensor, Tensor]
-"""Images, float (N, 3, 32, 32) in [0, 1]; labels, int64 (N,); their places in the split."""
+"""Images, float32 (N, 3, H, W) in [0, 1]; labels, int64 (N,); their places in the official split,
+int64 (N,)."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """One split: ``images`` uint8 (N, 3, 32, 32), ``labels`` int64 (N,), on one device.
-
-    ``indices`` int64 (N,) are the images' places in the official split.
-    """
+    """The images of a split, on one device."""
 
     images: Tensor
+    """uint8 (N, 3, H, W)."""
     labels: Tensor
+    """int64 (N,)."""
     indices: Tensor
+    """int64 (N,): the places of the images in the official split."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def subset(self, chosen: Tensor) -> "Pictures":
-        """The images at ``chosen``, int64 (M,)."""
-        return Pictures(self.images[chosen], self.labels[chosen], self.indices[chosen])
+    def subset(self, places: Tensor) -> "Pictures":
+        """The images at ``places``, int64 (M,), of these."""
+        return Pictures(self.images[places], self.labels[places], self.indices[places])
 
     def to(self, device: torch.device) -> "Pictures":
+        """The same images on ``device``."""
         return Pictures(self.images.to(device), self.labels.to(device), self.indices.to(device))
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 pictures as float32 in [0, 1], channels last."""
+    """uint8 images (N, 3, H, W) as float32 in [0, 1], in channels-last layout."""
     return images.float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
-def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on ``device``; nothing waits for a GPU."""
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A CPU tensor copied to ``device``, without waiting for a GPU."""
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

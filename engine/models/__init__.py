@@ -1,4 +1,4 @@
-"""Networks: our ResNet-18, a user's own network, checkpoints on disk, folded BatchNorm.
+"""Networks: ResNet-18, a user's own network, checkpoint files, folded BatchNorm.
 
-Knows no data set, no attack and no Lightning.
+Knows nothing about data sets, attacks and Lightning.
 """

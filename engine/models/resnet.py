@@ -1,7 +1,8 @@
-"""torchvision's ResNet-18 for pictures of 32×32, with normalisation inside.
+"""torchvision's ResNet-18 for images of 32×32 pixels, with normalisation inside.
 
-He et al. 2016 with the CIFAR stem: a 3×3 convolution of stride 1, no max-pool. In ReLU's place may
-stand SiLU, whose gradient has no jumps (Xie et al. 2020). Knows no data set and no Lightning.
+He et al. 2016 with the CIFAR stem: a 3×3 convolution of stride 1, no max-pool. SiLU, whose gradient
+has no jumps (Xie et al. 2020), can replace ReLU. The module knows nothing about data sets,
+checkpoints and Lightning.
 """
 
 from collections.abc import Sequence
@@ -28,16 +29,17 @@ class CifarResNet18(ResNet):  # type: ignore[misc]
         self.layer4 = self._make_layer(BasicBlock, 8 * width, 2, stride=2)
         self.fc = nn.Linear(8 * width, classes)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # as torchvision's ResNet does for its own
+            if isinstance(module, nn.Conv2d):  # as in torchvision's ResNet
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             elif activation == "silu" and isinstance(module, BasicBlock | ResNet):
-                module.relu = nn.SiLU()  # torchvision's name for whatever stands there
+                module.relu = nn.SiLU()  # torchvision names every activation ``relu``
 
 
 class PictureClassifier(nn.Module):
-    """A network that takes pictures in [0, 1]: normalisation is part of the model.
+    """A network with normalisation as its first layer.
 
-    Maps (N, 3, H, W) in [0, 1] to logits (N, classes).
+    Maps float images (N, 3, H, W) in [0, 1] to logits (N, classes). ``mean`` and ``std`` are those
+    of each channel, in pixels of [0, 1].
     """
 
     mean: Tensor
@@ -61,6 +63,10 @@ def resnet18(
     std: Sequence[float],
     activation: Activation = "relu",
 ) -> PictureClassifier:
-    """A fresh network in channels-last layout, initialised from the global random state."""
+    """A new network in channels-last layout, initialised from the global random state.
+
+    ``width`` is the number of channels of the first stage; ``mean`` and ``std`` are those of each
+    channel, in pixels of [0, 1].
+    """
     model = PictureClassifier(CifarResNet18(classes, width, activation), mean, std)
     return model.to(memory_format=torch.channels_last)

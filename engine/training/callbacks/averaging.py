@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 
 class Averaging(WeightAveraging):
-    """Lightning's averages of weights and BatchNorm statistics; buffers that count are copied.
+    """Lightning's average of weights and BatchNorm statistics. Integer buffers are copied.
 
-    PyTorch's own update asks the device for its count, twice in every step, and waits for the
-    answer: here the count is on this side. ``share``: what part of the way from the average to
-    the weights an update goes after so many updates, in [0, 1]; the first one copies.
+    PyTorch's own update reads its counter from the device twice in every step, and waits for it;
+    here the counter is a number of Python. ``share`` gives, for the number of updates so far, the
+    factor of an update in [0, 1]: average += share · (weights − average). The first update copies.
     """
 
     def __init__(self, share: Callable[[int], float]) -> None:
@@ -46,10 +46,10 @@ class Averaging(WeightAveraging):
     def _update(self, module: pl.LightningModule) -> None:
         assert self._average_model is not None
         pairs = list(zip(_tensors(self._average_model.module), _tensors(module), strict=True))
-        moved = [pair for pair in pairs if self._updates and pair[0].is_floating_point()]
+        averaged = [pair for pair in pairs if self._updates and pair[0].is_floating_point()]
         copied = [pair for pair in pairs if not (self._updates and pair[0].is_floating_point())]
-        if moved:
-            averages, weights = ([pair[side] for pair in moved] for side in (0, 1))
+        if averaged:
+            averages, weights = ([pair[side] for pair in averaged] for side in (0, 1))
             change = torch._foreach_sub(weights, averages)
             torch._foreach_mul_(change, self._share(self._updates))
             torch._foreach_add_(averages, change)
@@ -65,12 +65,12 @@ def _tensors(module: nn.Module) -> list[Tensor]:
 
 
 class EqualAveraging(Averaging):
-    """Stochastic weight averaging (Izmailov et al. 2018, algorithm 1): from the epoch ``first``
-    (0, 1, …) on the mean of the weights at the ends of epochs, before that the weights themselves.
+    """Stochastic weight averaging (Izmailov et al. 2018, algorithm 1).
 
-    The mean is brought up to date with an epoch's last step, so that it is what the epoch
-    validates and keeps. BatchNorm statistics are averaged likewise, in place of the authors'
-    further pass over the training split; buffers that count are copied.
+    From the epoch ``first`` (0, 1, …) on, the average is the mean of the weights at the ends of the
+    epochs; before that it is the weights themselves. It is updated with the last step of an epoch,
+    so that the epoch validates and saves it. BatchNorm statistics are averaged too, where the
+    authors make another pass over the training split. Integer buffers are copied.
     """
 
     def __init__(self, first: int, steps_per_epoch: int) -> None:
@@ -82,10 +82,10 @@ class EqualAveraging(Averaging):
 
 
 def moving_average(decay: float) -> Averaging:
-    """Exponential moving average of weights and BatchNorm statistics, warmed up.
+    """Exponential moving average of weights and BatchNorm statistics, with a warm-up.
 
-    After n updates the decay is min(decay, (1 + n) / (10 + n)), so that a short training is not
-    an average with its random start. Buffers that count are copied.
+    After n updates the decay is min(decay, (1 + n) / (10 + n)), so that the random initial weights
+    do not weigh in a short training. Integer buffers are copied.
     """
 
     return Averaging(lambda updates: max(9 / (10 + updates), 1 - decay))

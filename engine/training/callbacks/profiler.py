@@ -1,4 +1,7 @@
-"""Where the time of a training step goes: five steps under PyTorch's profiler."""
+"""Records five training steps with PyTorch's profiler, to show where their time goes.
+
+Knows nothing about recipes: it reads the names that parts of a step were recorded under.
+"""
 
 import time
 from pathlib import Path
@@ -12,18 +15,21 @@ from engine.devices import synchronize
 from engine.training.callbacks.stopwatch import Stopwatch
 
 PHASES = ("augmentation", "attack", "optimiser")
-"""What ``torch.profiler.record_function`` calls parts of a training step; the rest is descent."""
+"""Names under which ``torch.profiler.record_function`` records parts of a training step. The rest
+of a step is the gradient descent."""
 FIRST = 5
-"""The first steps compile, and choose their kernels."""
+"""Steps before the recording; they compile and choose kernels."""
 RECORDED = 5
+"""Recorded steps."""
 OPERATORS = 25
+"""Rows of the table of operators."""
 
 
 class Profiler(pl.Callback):
     """Writes ``profile/time.txt`` (phases, then operators) and ``profile/trace.json`` (for
-    chrome://tracing or Perfetto) into a run's folder, of steps of the first whole epoch.
+    chrome://tracing or Perfetto) into a run's folder. The steps are of the first whole epoch.
 
-    Its own work is kept from the ``stopwatch``.
+    The ``stopwatch`` leaves out the time of the profiler itself.
     """
 
     def __init__(self, folder: Path, stopwatch: Stopwatch) -> None:
@@ -37,7 +43,9 @@ class Profiler(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._steps = 0  # not called where an epoch is resumed
         if trainer.num_training_batches == 1 and trainer.current_epoch == 0:
-            pl_module.notices.append("no profile: it takes two steps an epoch, and there is one")
+            pl_module.notices.append(
+                "no profile was written: an epoch needs at least 2 steps for it, and has 1"
+            )
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         self._steps += 1
@@ -64,7 +72,7 @@ class Profiler(pl.Callback):
         seconds = time.monotonic() - self._began
         recorded.stop()
         self._folder.mkdir(exist_ok=True)
-        (self._folder / "time.txt").write_text(_told(recorded, steps, seconds, device))
+        (self._folder / "time.txt").write_text(_report(recorded, steps, seconds, device))
         recorded.export_chrome_trace(str(self._folder / "trace.json"))
 
 
@@ -75,17 +83,18 @@ def _profiler(device: torch.device) -> profile:
     return profile(activities=activities, acc_events=True)
 
 
-def _told(recorded: profile, steps: int, seconds: float, device: torch.device) -> str:
+def _report(recorded: profile, steps: int, seconds: float, device: torch.device) -> str:
+    """The content of ``time.txt``: seconds and share of each phase, then a table of operators."""
     operators = recorded.key_averages()
     on_gpu = device.type == "cuda"
     kind = "device" if on_gpu else "cpu"
-    # On a GPU a phase has two rows: what its thread has launched, and the span on the GPU itself.
-    rows = (one for one in operators if one.device_type.name == ("CUDA" if on_gpu else "CPU"))
-    spent = {one.key: getattr(one, f"{kind}_time_total") / 1e6 for one in rows}
-    phases = {name: spent.get(name, 0.0) for name in PHASES}
+    # On a GPU a phase has two rows: one for its thread on the CPU, one for the time on the GPU.
+    rows = (row for row in operators if row.device_type.name == ("CUDA" if on_gpu else "CPU"))
+    total_s = {row.key: getattr(row, f"{kind}_time_total") / 1e6 for row in rows}
+    phases = {name: total_s.get(name, 0.0) for name in PHASES}
     phases["descent and rest"] = seconds - sum(phases.values())
     lines = [f"{steps} training steps on {device}: {seconds / steps:.4f} s each, profiled", ""]
-    for name, share in phases.items():
-        lines.append(f"{name:<18} {share / steps:>9.4f} s {share / seconds:>7.1%}")
+    for name, phase_s in phases.items():
+        lines.append(f"{name:<18} {phase_s / steps:>9.4f} s {phase_s / seconds:>7.1%}")
     table = operators.table(sort_by=f"self_{kind}_time_total", row_limit=OPERATORS)
     return "\n".join([*lines, "", table, ""])

@@ -1,4 +1,7 @@
-"""How fast a training goes, how long it has left, and its share of the hardware's rate."""
+"""The speed of a training, its remaining time, and its share of the hardware's rate.
+
+Knows nothing about events and files.
+"""
 
 import statistics
 import time
@@ -12,14 +15,16 @@ from engine.training.flops import Costs, passes
 from runs.spec import TrainSpec
 
 WAIT_EVERY_S = 2.0
-"""A GPU is behind the process that feeds it: so often it is waited for, to know what is done."""
+"""Seconds between two waits for a GPU. A GPU works behind the process that queues its work; only a
+wait shows which steps are finished."""
 
 
 class Stopwatch(pl.Callback):
-    """Seconds spent in training steps, over all attempts and in this epoch, and in whole epochs.
+    """Measures the seconds of training steps, over all attempts and in this epoch, and of epochs.
 
-    Steps in which kernels are compiled or chosen are warm-up, and no rate is taken from them.
-    ``validation_steps``: how many training steps a validation costs, until it is measured.
+    Steps that compile or choose kernels are warm-up and do not count for a rate; the other steps
+    are called settled. ``validation_steps``: the number of training steps that take as long as a
+    validation, an estimate used until a validation is measured.
     """
 
     def __init__(self, validation_steps: float = 0.0) -> None:
@@ -28,15 +33,15 @@ class Stopwatch(pl.Callback):
         self._whole = self._settled = self._validated = False
         self._pending = 0
         self.steps = 0
-        """Settled training steps."""
+        """Number of settled training steps."""
         self.steps_s = 0.0
-        """Seconds in them; validations and checkpoints aside."""
+        """Seconds of the settled steps, without validations and checkpoints."""
         self.warm_up_s = 0.0
-        """Seconds in all other training steps."""
+        """Seconds of all other training steps."""
         self.epochs_s: list[float] = []
-        """Seconds of each epoch, with its validation; of those that ran in one attempt."""
+        """Seconds of each epoch with its validation, for epochs that ran in one attempt."""
         self.between_s: float | None = None
-        """Seconds from the latest epoch's last step to the first one after it."""
+        """Seconds from the last step of the latest epoch to the first step after it."""
         self._at_epoch_start = (0, 0.0, 0.0)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -57,22 +62,22 @@ class Stopwatch(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         self._pending += 1
-        device, soon = pl_module.device, time.monotonic() - self._mark < WAIT_EVERY_S
-        if device.type == "cuda" and self._settled and soon and not trainer.is_last_batch:
+        device, recent = pl_module.device, time.monotonic() - self._mark < WAIT_EVERY_S
+        if device.type == "cuda" and self._settled and recent and not trainer.is_last_batch:
             return
         synchronize(device)
         now = time.monotonic()
-        spent, self._mark = now - self._mark, now
-        done, self._pending = self._pending, 0
+        elapsed, self._mark = now - self._mark, now
+        finished, self._pending = self._pending, 0
         if self._settled:
-            self.steps += done
-            self.steps_s += spent
+            self.steps += finished
+            self.steps_s += elapsed
         else:
-            self.warm_up_s += spent
+            self.warm_up_s += elapsed
         self._settled = pl_module.settled
 
     def skip(self) -> None:
-        """Count nothing of the time since the last step that was counted."""
+        """Leave out the time, and the steps, since the latest measurement."""
         self._mark = time.monotonic()
         self._pending = 0
 
@@ -83,7 +88,7 @@ class Stopwatch(pl.Callback):
         return (self.steps - steps) / (self.steps_s - seconds) if self.steps > steps else None
 
     def left_s(self, trainer: pl.Trainer) -> float | None:
-        """Seconds to the end of a training, validations and checkpoints with it; None before its
+        """Seconds to the end of the training, with validations and checkpoints; None before the
         first settled step."""
         rate = self.rate or (self.steps / self.steps_s if self.steps else None)
         if rate is None:
@@ -97,7 +102,7 @@ class Stopwatch(pl.Callback):
 
     @property
     def epoch_s(self) -> tuple[float, float]:
-        """Seconds of this epoch so far, and what of them was warm-up."""
+        """Seconds of this epoch so far, and how many of them were warm-up."""
         return time.monotonic() - self._began, self.warm_up_s - self._at_epoch_start[2]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -119,22 +124,25 @@ class Stopwatch(pl.Callback):
     def summary(
         self, spec: TrainSpec, steps: int, cost: Costs, device: torch.device, dtype: torch.dtype
     ) -> dict[str, Any]:
-        """The fields of a result: images, FLOPs and rates of ``steps`` training steps."""
+        """The fields of a result: seconds, images, FLOPs and rates of ``steps`` training steps.
+
+        ``cost`` are the FLOPs of a pass of one image; ``dtype`` is that of the passes.
+        """
         images = steps * spec.batch_size
-        a_step = spec.batch_size * cost.of(passes(spec))
-        every = self.steps_s + self.warm_up_s
-        settled = self.steps / self.steps_s if self.steps else steps / every
-        best = matmul_rate(device, dtype)
+        step_flops = spec.batch_size * cost.of(passes(spec))
+        seconds = self.steps_s + self.warm_up_s
+        steps_per_second = self.steps / self.steps_s if self.steps else steps / seconds
+        hardware_rate = matmul_rate(device, dtype)
         return {
-            "train_seconds": round(every, 3),
+            "train_seconds": round(seconds, 3),
             "warm_up_seconds": round(self.warm_up_s, 3),
             "seconds_per_epoch": round(statistics.median(self.epochs_s), 3)
             if self.epochs_s
             else None,
             "images": images,
-            "images_per_second": round(settled * spec.batch_size, 1),
-            "flops": steps * a_step,
-            "flops_per_second": round(settled * a_step),
-            "matmul_flops_per_second": round(best),
-            "flop_utilisation": float(f"{settled * a_step / best:.4g}"),
+            "images_per_second": round(steps_per_second * spec.batch_size, 1),
+            "flops": steps * step_flops,
+            "flops_per_second": round(steps_per_second * step_flops),
+            "matmul_flops_per_second": round(hardware_rate),
+            "flop_utilisation": float(f"{steps_per_second * step_flops / hardware_rate:.4g}"),
         }

@@ -201,7 +201,7 @@ def test_an_identity_that_builds_no_network_is_refused_with_a_sentence(
 @pytest.mark.parametrize("classes", [2, 3, 100])
 def test_another_number_of_classes_is_refused(tmp_path: Path, classes: int) -> None:
     sentence = assert_refused(write(tmp_path / "x.ckpt", content()), classes)
-    assert f"tells {CLASSES} classes apart, but the data set has {classes}" in sentence
+    assert f"was trained on {CLASSES} classes, but the data set has {classes}" in sentence
 
 
 def weights_of(kind: str) -> dict[str, Tensor]:
@@ -216,7 +216,8 @@ def weights_of(kind: str) -> dict[str, Tensor]:
     else:
         small = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, CLASSES)).state_dict()
         own = {f"network.network.{name}": value for name, value in small.items()}
-    return own
+    weights: dict[str, Tensor] = own
+    return weights
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ def test_a_network_may_be_an_instance_with_weights_of_its_own(nets: Path) -> Non
     [
         ("absent", 10, NotFoundError, r"small\.py\) has no 'absent'"),
         ("broken", 10, UserError, r"small:broken\(\) failed: RuntimeError: no such luck"),
-        ("nothing", 10, UserError, "makes no torch.nn.Module but a int"),
+        ("nothing", 10, UserError, "returns an object of type int; a torch.nn.Module is expected"),
         ("pair", 10, UserError, "must return a tensor of logits, not a tuple"),
-        ("make", 7, UserError, "turns 2 pictures into 2 × 10 numbers, but the data set has 7"),
+        ("make", 7, UserError, "returns 2 × 10 logits for 2 images, but the data set has 7"),
     ],
 )
 def test_a_factory_that_is_none_is_told(
@@ -60,7 +60,7 @@ def test_a_factory_that_is_none_is_told(
 
 def test_a_module_that_is_not_there_is_told_with_the_folder_that_was_looked_in(nets: Path) -> None:
     missing = ref(nets, factory=f"{nets.name}.large:make")
-    with pytest.raises(NotFoundError, match=r"no module 'code\d+\.large' \(looked for in /"):
+    with pytest.raises(NotFoundError, match=r"no module 'code\d+\.large' \(searched in /"):
         load(missing)
 
 
@@ -99,9 +99,9 @@ def test_a_pickle_with_code_is_refused_with_a_sentence_and_never_run(
 @pytest.mark.parametrize(
     ("content", "name", "said"),
     [
-        (b"hello, this is no model", "w.pt", "damaged or no file of weights"),
-        (b"", "w.pt", "damaged or no file of weights"),
-        (b"PK\x03\x04 half an archive", "w.pt", "damaged or no file|is not a state dict"),
+        (b"hello, this is no model", "w.pt", "damaged or not a file of weights"),
+        (b"", "w.pt", "damaged or not a file of weights"),
+        (b"PK\x03\x04 half an archive", "w.pt", "damaged or not a file|is not a state dict"),
         (b"\xff" * 40, "w.safetensors", "not a safetensors file"),
     ],
 )
