@@ -7,22 +7,34 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
-from reference_tables.markdown import code, part, table, text
+from reference_tables.markdown import code, first_paragraph, part, table, text
 
 
 def command_parts() -> str:
     """Every command with its arguments and options, from the functions that Typer calls."""
-    from tui.cli import app
+    from tui.cli import GROUPS, app
 
     callback = app.registered_callback
     assert callback is not None
     assert callback.callback is not None
-    blocks = ["## advtui", *command_blocks("advtui", callback.callback, "[COMMAND]")]
-    for registered in app.registered_commands:
-        function = registered.callback
-        assert function is not None
-        name = registered.name or function.__name__.replace("_", "-")
-        blocks += [f"## advtui {name}", *command_blocks(f"advtui {name}", function)]
+    overview = [
+        [
+            f"[{code(function.__name__)}](#advtui-{function.__name__})",
+            text(first_paragraph(function)),
+            text(group),
+        ]
+        for group, functions in GROUPS.items()
+        for function in functions
+    ]
+    blocks = [
+        "## advtui",
+        *command_blocks("advtui", callback.callback, "[COMMAND]"),
+        table(("Command", "What it does", "Group"), overview),
+    ]
+    for functions in GROUPS.values():
+        for function in functions:
+            words = f"advtui {function.__name__}"
+            blocks += [f"## {words}", *command_blocks(words, function)]
     return part(*blocks)
 
 

@@ -15,7 +15,11 @@ def text(words: str) -> str:
     parts = re.split(r"(`[^`]*`)", words)
     for place in range(0, len(parts), 2):  # outside of code
         plain = re.sub(r"(\*|(?<!\w)_|_(?!\w))", r"\\\1", parts[place])
-        parts[place] = re.sub(r"(?<![\w-])(--[a-z][\w-]*(?: [\w.]+=[\w./-]*\w)?)", r"`\1`", plain)
+        parts[place] = re.sub(
+            r"(?<![\w-])(advtui [a-z]+ --[a-z][\w-]* \w+|--[a-z][\w-]*(?: [\w.]+=[\w./-]*\w)?)",
+            r"`\1`",
+            plain,
+        )
     return "".join(parts).replace("|", "&#124;")
 
 
