@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.attacks.active_set import ActiveBatch, BestPoints, Step
-from engine.attacks.frozen_model import as_found, input_gradient
+from engine.attacks.frozen_model import frozen, input_gradient
 from engine.attacks.losses import fools, objective
 from engine.attacks.norms import GEOMETRIES, Noise, per_image
 from engine.attacks.start import check_arguments, first_points
@@ -58,7 +58,7 @@ def apgd(
     geometry = GEOMETRIES[spec.norm]
     steps_since_checkpoint = checkpoints(spec.steps)
 
-    with torch.inference_mode(False), torch.enable_grad(), as_found(model, "eval"):
+    with torch.inference_mode(False), torch.enable_grad(), frozen(model, "eval"):
         images, labels = images.detach().clone(), labels.clone()
         targets = None if targets is None else targets.clone()
         best = BestPoints(images)

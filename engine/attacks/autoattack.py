@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.attacks.frozen_model import as_found
+from engine.attacks.frozen_model import frozen
 from runs.errors import UserError
 
 
@@ -78,7 +78,7 @@ class AutoAttack:
         with (
             _quiet(),
             _before_each_pass(self._model, on_query),
-            as_found(self._model, "eval"),
+            frozen(self._model, "eval"),
             torch.random.fork_rng(devices=_devices(images)),
         ):
             result, _ = self._authors.run_standard_evaluation(

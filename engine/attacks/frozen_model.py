@@ -1,6 +1,6 @@
 """A model as an attack uses it: with frozen parameters, in a given mode, and restored afterwards.
 
-Knows nothing about losses and steps.
+Knows nothing about norms, steps and data sets.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ def input_gradient(loss: Tensor, points: Tensor) -> Tensor:
 
 
 @contextmanager
-def as_found(model: nn.Module, mode: str) -> Iterator[None]:
+def frozen(model: nn.Module, mode: str) -> Iterator[None]:
     """Put the model into ``mode``, ``eval`` or ``train``, with frozen parameters; then restore it.
 
     Restored are the mode of each module, ``requires_grad``, the CPU's random state and, in train
     mode, the buffers and the random state of the model's GPUs.
     """
     modules = [(module, module.training) for module in model.modules()]
-    frozen = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # In train mode BatchNorm updates its statistics and dropout draws from the global state.
     training = mode == "train"
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()] if training else []
@@ -40,14 +40,14 @@ def as_found(model: nn.Module, mode: str) -> Iterator[None]:
     try:
         if any(was_training != training for _, was_training in modules):
             model.train(training)
-        for parameter in frozen:
+        for parameter in trainable:
             parameter.requires_grad_(False)
         with torch.random.fork_rng(devices=sorted(devices)):
             yield
     finally:
         for module, was_training in modules:
             module.training = was_training
-        for parameter in frozen:
+        for parameter in trainable:
             parameter.requires_grad_(True)
         with torch.no_grad():
             for buffer, before in buffers:

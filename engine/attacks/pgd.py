@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from engine.attacks import losses
 from engine.attacks.active_set import ActiveBatch, BestPoints, Step
-from engine.attacks.frozen_model import as_found, input_gradient
+from engine.attacks.frozen_model import frozen, input_gradient
 from engine.attacks.norms import GEOMETRIES, Noise, unit_l1
 from engine.attacks.start import check_arguments, first_points
 from runs.threat_model import PGD
@@ -106,7 +106,7 @@ def pgd(
     gradient_step = gradient_step or partial(_gradient_step, model)
 
     # Leaving inference mode and cloning makes tensors that autograd may save.
-    with torch.inference_mode(False), torch.enable_grad(), as_found(model, spec.craft_mode):
+    with torch.inference_mode(False), torch.enable_grad(), frozen(model, spec.craft_mode):
         images, labels = images.detach().clone(), labels.clone()
         targets = None if targets is None else targets.clone()
         best = BestPoints(images) if keep == "best" else None

@@ -15,7 +15,7 @@ from torch.func import functional_call
 from torch.profiler import record_function
 
 from engine.attacks.active_set import ActiveBatch
-from engine.attacks.frozen_model import as_found
+from engine.attacks.frozen_model import frozen
 from engine.attacks.losses import at_least_float32
 from engine.attacks.norms import GEOMETRIES
 from engine.attacks.pgd import GradientStep, pgd
@@ -109,7 +109,7 @@ def trades(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -
 def _largest_divergence(images: Tensor, labels: Tensor, setting: Setting) -> Tensor:
     """Points of the ε-ball that maximise KL(f(x)‖f(x′)), found by PGD."""
     attacked, noise, attack = setting.attacked, setting.noise, setting.attack
-    with torch.no_grad(), as_found(attacked, attack.craft_mode):
+    with torch.no_grad(), frozen(attacked, attack.craft_mode):
         clean = attacked(images)
 
     def divergence(logits: Tensor, batch: ActiveBatch) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.attacks.active_set import Step
 from engine.attacks.autoattack import authors_code
-from engine.attacks.frozen_model import as_found, input_gradient
+from engine.attacks.frozen_model import frozen, input_gradient
 from engine.attacks.losses import objective
 from engine.attacks.norms import GEOMETRIES
 from engine.data.pictures import to_float
@@ -140,7 +140,7 @@ class Prober:
         )
 
     def _lost_gradients(self, attacker: ModelUnderAttack, images: Tensor, labels: Tensor) -> int:
-        with torch.enable_grad(), as_found(attacker.copy, "eval"), attacker.autocast():
+        with torch.enable_grad(), frozen(attacker.copy, "eval"), attacker.autocast():
             points = images.clone().requires_grad_()
             loss = objective(self._attack.pgd.loss, attacker.copy(points), labels, None)
             gradient = input_gradient(loss, points).flatten(1)
