@@ -80,13 +80,11 @@ def test_from_the_form_to_the_exported_table(opened: Open, home: Path, tmp_path:
     terminal = opened()
     terminal.wait_for("No runs yet")
     terminal.press("n")
-    terminal.wait_for("advtui study --preset")
+    terminal.wait_for("kind of run", "advtui study --preset cpu")
     terminal.press("down")
-    for _ in range(3):
-        if "advtui study --preset demo" in terminal.text:
-            break
+    for preset in ("poster", "strong", "demo"):
         terminal.press("right")
-    terminal.wait_for("advtui study --preset demo")
+        terminal.wait_for(f"advtui study --preset {preset}")
     terminal.press("ctrl+s")
     terminal.wait_for("1 curves", "● running", seconds=120)
 
