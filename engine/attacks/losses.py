@@ -40,11 +40,7 @@ def dlr(logits: Tensor, labels: Tensor) -> Tensor:
     Raises:
         ValueError: fewer than three classes.
     """
-    if logits.shape[1] < 3:
-        raise ValueError(
-            f"the DLR loss needs at least 3 classes, the model has {logits.shape[1]}: "
-            "use the loss ce or margin"
-        )
+    _check_classes(logits, 3, "the DLR loss")
     ordered = logits.topk(3, dim=1).values
     return margin(logits, labels) / (ordered[:, 0] - ordered[:, 2] + _TINY)
 
@@ -57,17 +53,21 @@ def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     Raises:
         ValueError: fewer than four classes.
     """
-    if logits.shape[1] < 4:
-        raise ValueError(
-            f"the targeted DLR loss needs at least 4 classes, the model has {logits.shape[1]}: "
-            "use the loss ce or margin"
-        )
+    _check_classes(logits, 4, "the targeted DLR loss")
     ordered = logits.topk(4, dim=1).values
     label_logit = logits.gather(1, labels[:, None]).squeeze(1)
     target_logit = logits.gather(1, targets[:, None]).squeeze(1)
     return (target_logit - label_logit) / (
         ordered[:, 0] - (ordered[:, 2] + ordered[:, 3]) / 2 + _TINY
     )
+
+
+def _check_classes(logits: Tensor, least: int, loss: str) -> None:
+    if logits.shape[1] < least:
+        raise ValueError(
+            f"{loss} needs at least {least} classes, the model has {logits.shape[1]}: "
+            "use the loss ce or margin"
+        )
 
 
 def objective(name: str, logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
