@@ -3,6 +3,7 @@
 from typing import Any
 
 from reference_tables.markdown import part, table, text
+from runs.event_types import ObservedExtremes
 from runs.results import attack_cell, row
 
 
@@ -40,16 +41,16 @@ def measured_checks() -> list[list[str]]:
     """The checks that have no rule of their own, from an evaluation in which all of them fail."""
     from engine.evaluation.sanity import checks as sanity
 
-    observed = sanity.Observed(
-        model="", attack="", eps=0.0, largest=1.0, lowest=-1.0, highest=2.0, as_found=False
-    )
+    observed = ObservedExtremes(eps=0.0, largest=1.0, lowest=-1.0, highest=2.0, as_found=False)
     successes = {"pgd-targeted": 1, "pgd-untargeted": 0}
     attacks = {
         name: [attack_cell(eps=0.0, n=1, correct=1, successes=count, robust=0)]
         for name, count in successes.items()
     }
     rows = [row(model="", run=None, checkpoint=None, n=1, correct=1, attacks=attacks)]
-    collapsed = sanity.TrainingHistory(model="", kept=9, pgd=[0.5, 0.5, 0.0], fgsm=[0.5, 0.5, 1.0])
+    collapsed = sanity.TrainingHistory(
+        model="", checkpoint_epoch=9, pgd=[0.5, 0.5, 0.0], fgsm=[0.5, 0.5, 1.0]
+    )
     failing = [*sanity.attack_checks([observed], rows), *sanity.training_checks([collapsed])[:1]]
     for check in failing:
         assert check["verdict"] == "fail", check

@@ -1,4 +1,4 @@
-"""Evaluation: attacks on the test split, counts, kept outcomes and examples.
+"""Evaluation: attacks on the test split, counts, stored predictions, examples and sanity checks.
 
-Knows no training loop.
+Knows nothing about training loops.
 """

@@ -1,4 +1,7 @@
-"""How far an attack on a model has come: its ``attack`` events, and its counts at each ε."""
+"""The progress of an attack on a model: its ``attack`` events, and its counts at each ε.
+
+Knows nothing about networks and attack routines.
+"""
 
 import time
 
@@ -8,10 +11,18 @@ from runs.events import EventWriter
 from runs.threat_model import Attack
 
 REPORT_EVERY_S = 0.5
+"""Shortest time between two events of the same progress, in seconds."""
 
 
 class AttackReport:
-    """``attack`` events at most twice a second, and one at the end."""
+    """Writes ``attack`` events: at most two per second, and one at the end.
+
+    Args:
+        events: where the events go.
+        model: label of the model.
+        attack: name of the attack, followed by ε or a stage where there are several.
+        tally: counts that the owner of this report updates after each batch.
+    """
 
     def __init__(self, events: EventWriter, model: str, attack: str, tally: Tally) -> None:
         self._events, self._model, self._attack, self._tally = events, model, attack, tally
@@ -19,12 +30,12 @@ class AttackReport:
         self._written_at = 0.0
 
     def step(self, done: int, batch: int, still_attacked: int) -> None:
-        """Report a step.
+        """Report a step of the attack on a batch.
 
         Args:
-            done: images of the batches before this one.
-            batch: images of this batch.
-            still_attacked: of these, the images that are still in the active set.
+            done: images in the batches before this batch.
+            batch: images in this batch.
+            still_attacked: images of this batch that are still in the active set.
         """
         now = time.monotonic()
         if now - self._written_at >= REPORT_EVERY_S:
@@ -33,7 +44,7 @@ class AttackReport:
             self._write(done + fooled, self._tally.successes + fooled)
 
     def finish(self, outcome: AttackOutcome | None) -> None:
-        """Report the end; ``outcome``: of the attack at all its ε, None for a part of it."""
+        """Report the end. ``outcome``: of the attack at all its ε; None for a part of it."""
         self._write(self._tally.correct, self._tally.successes, outcome)
 
     def _write(self, done: int, successes: int, outcome: AttackOutcome | None = None) -> None:
@@ -52,7 +63,15 @@ class AttackReport:
 
 
 class AttackAtEps:
-    """One attack on one model at one ε: its counts, extremes and progress."""
+    """One attack on one model at one ε: its counts, extremes and progress.
+
+    Args:
+        attack: the attack with this ε.
+        name: its name, with ε where the attack is evaluated at several.
+        correct: images that the model classifies correctly when clean.
+        model: label of the model.
+        events: where the progress goes.
+    """
 
     def __init__(
         self, attack: Attack, name: str, correct: int, model: str, events: EventWriter
@@ -61,6 +80,7 @@ class AttackAtEps:
         self.extremes = Extremes(attack.pgd.norm)
         self.report = AttackReport(events, model, name, self.tally)
         self.done = 0
+        """Images in the batches that have been counted."""
 
     def count(self, *, images: int, successes: int, robust: int, seconds: float) -> None:
         """Add the counts of a batch."""
@@ -71,7 +91,7 @@ class AttackAtEps:
         self.report.step(self.done, 0, 0)
 
     def outcome(self, *, as_found: bool) -> LevelOutcome:
-        """Counts and extremes; ``as_found``: the attack left the model's mode as it was."""
+        """Counts and extremes. ``as_found``: the attack left the mode of each module unchanged."""
         tally, extremes = self.tally, self.extremes
         return {
             "eps": self.attack.pgd.eps,

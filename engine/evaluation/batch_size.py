@@ -1,4 +1,7 @@
-"""How many images a device has room for."""
+"""The largest batch whose attack fits into the memory of a device.
+
+Knows nothing about data sets and attacks: it measures one forward and backward pass.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -8,20 +11,30 @@ from runs.errors import UserError
 
 
 def room_for(network: nn.Module, images: Tensor) -> tuple[int, str | None]:
-    """The largest batch, ``len(images)`` halved so often as is needed, whose pass with the
-    gradient of the input fits into the memory; and a sentence where it had to be halved.
+    """The batch size for which a pass with the input gradient fits into the memory.
+
+    The size is ``len(images)``, halved as often as necessary. With it comes a notice for a person
+    where it had to be halved, else None.
+
+    Args:
+        network: maps float images, (N, 3, H, W), to logits, (N, classes).
+        images: float32 (N, 3, H, W): a batch of the size that is wanted.
 
     Raises:
-        UserError: not even one image fits.
+        UserError: a single image does not fit.
     """
     count = len(images)
     while not _fits(network, images[:count]):
         count //= 2
         if count == 0:
-            raise UserError("out of memory, even with one image at a time")
+            raise UserError(
+                "out of memory, even with one image at a time: use a device with more free memory, "
+                "or smaller images"
+            )
     if count == len(images):
         return count, None
-    return count, f"out of memory: batches of {count} images instead of {len(images)}"
+    notice = f"out of memory with batches of {len(images)} images: batches of {count} are used"
+    return count, notice
 
 
 def _fits(network: nn.Module, images: Tensor) -> bool:

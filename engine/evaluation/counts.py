@@ -1,4 +1,7 @@
-"""Counts of an attack on a model, and the extremes of what it returned."""
+"""Counts of an attack on a model, and the extremes of its adversarial images.
+
+Knows nothing about models and attacks.
+"""
 
 from dataclasses import dataclass
 
@@ -11,22 +14,28 @@ class Tally:
     """Counts of one attack on one model."""
 
     correct: int = 0
+    """Images that the model classifies correctly when clean: those that are attacked."""
     successes: int = 0
+    """Of these, images on which the attack reaches its goal: a wrong class, or the target."""
     robust: int = 0
+    """Of these, images that are classified correctly when attacked."""
     seconds: float = 0.0
 
 
 class Extremes:
-    """Extremes of what an attack returns: perturbation norm and pixel range."""
+    """The largest perturbation and the range of pixels, over all adversarial images of an attack.
+
+    ``norm``: ``linf`` or ``l2``. Before the first image, ``largest`` is 0 and the range is empty.
+    """
 
     def __init__(self, norm: str) -> None:
         self._order = torch.inf if norm == "linf" else 2
         self.largest = 0.0
-        """Largest norm of a perturbation."""
+        """Largest norm of a perturbation, in pixels of [0, 1]."""
         self.lowest, self.highest = 1.0, 0.0
 
     def include(self, images: Tensor, adversarial: Tensor) -> None:
-        """Include a batch of clean and adversarial images, (M, 3, H, W) both.
+        """Include a batch of clean and adversarial images, float32 (M, 3, H, W) both.
 
         A value that is not a number counts as infinite.
         """

@@ -1,7 +1,8 @@
 """Carry out an attack run: attack each model on the test split, and count.
 
-For each model: the clean accuracy, then each attack on the images that are classified correctly
-when clean (the others can be neither a success nor robust). Knows no training loop.
+Each model first classifies the clean images. Each attack then takes the images that the model
+classifies correctly when clean; the others can be neither a success nor robust. The module knows
+nothing about training loops and attack routines.
 """
 
 import time
@@ -20,7 +21,6 @@ from engine.devices import autocast_dtype
 from engine.evaluation.attack_progress import REPORT_EVERY_S
 from engine.evaluation.examples import keep_examples
 from engine.evaluation.model_under_attack import ModelUnderAttack
-from engine.evaluation.sanity.checks import Observed
 from engine.evaluation.sanity.panel import sanity_panel
 from engine.models.checkpoint import load_model
 from engine.models.resnet import PictureClassifier
@@ -28,7 +28,7 @@ from engine.models.user_model import load_own, source
 from engine.process.run_context import RunContext
 from runs.datasets import DATASETS, dataset_of
 from runs.errors import NotFoundError
-from runs.event_types import AttackOutcome
+from runs.event_types import AttackOutcome, ObservedExtremes
 from runs.outcomes import FILE as OUTCOMES
 from runs.outcomes import Outcomes, compare_pairs
 from runs.result_types import Cell, Row, ThreatModel, file_rows
@@ -40,14 +40,16 @@ from runs.threat_model import Attack
 
 
 def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dict[str, Any]:
-    """Carry out an attack spec; a resumed run keeps what an earlier attempt has finished.
+    """Carry out an attack spec. A resumed run keeps the attacks that an earlier attempt finished.
 
     Returns:
-        The fields of an attack run's result: the table, sanity checks, precision.
+        The fields of an attack run's result: threat model, rows, paired comparisons, sanity
+        checks, precision.
 
     Raises:
         StopRequested: a stop was requested.
-        NotFoundError, UserError: a checkpoint is missing, damaged, or of other classes.
+        NotFoundError: a checkpoint is missing.
+        UserError: a checkpoint is damaged or has another number of classes.
     """
     run = context.run
     test, classes = _test_pictures(context, spec)
@@ -58,7 +60,7 @@ def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dic
     }
     outcomes = _outcomes(run, test, classes)
     rows: list[Row] = []
-    observed: list[Observed] = []
+    observed: list[ObservedExtremes] = []
     models: list[ModelUnderAttack] = []
     for reference in spec.references:
         network = load_reference(reference, run, len(classes), _size(test)).to(device)
@@ -69,8 +71,7 @@ def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dic
         for attack in spec.attacks:
             earlier = finished.get((model.label, attack.name))
             outcome = _attack(model, attack, spec, outcomes, earlier, run.path / OUTCOMES)
-            for level in outcome["levels"]:
-                observed.append(Observed(model.label, attack.name, **level["observed"]))
+            observed += [level["observed"] for level in outcome["levels"]]
             attacks[attack.name] = _cells(outcome, len(test))
         rows.append(
             row(
@@ -104,7 +105,16 @@ def _attack(
     earlier: AttackOutcome | None,
     path: Path,
 ) -> AttackOutcome:
-    """The outcome of an attack: that of an earlier attempt where it is complete, else a new one."""
+    """The outcome of an attack: that of an earlier attempt where it is complete, else a new one.
+
+    Args:
+        model: the model to attack.
+        attack: one of the attacks of ``spec``.
+        spec: of the attack run.
+        outcomes: predictions on single images; those of a new attack are added and saved.
+        earlier: the outcome in the events of an earlier attempt, if any.
+        path: the file of ``outcomes``.
+    """
     names = [spec.level_name(level) for level in spec.levels(attack)]
     if earlier is not None and all((model.label, name) in outcomes.attacked for name in names):
         return earlier
@@ -132,16 +142,17 @@ def _cells(outcome: AttackOutcome, images: int) -> list[Cell]:
 def load_reference(
     reference: CheckpointRef | ModelRef, run: Run, classes: int, size: tuple[int, int]
 ) -> PictureClassifier:
-    """The network that a reference names, in eval mode on the CPU.
+    """The network that a reference names, in eval mode, on the CPU.
 
     Args:
         reference: a checkpoint of the run's home, or a user's own network.
         run: the attack run.
-        classes: how many the data set has.
-        size: height and width of its pictures, in pixels.
+        classes: number of classes of the data set.
+        size: height and width of its images, in pixels.
 
     Raises:
-        NotFoundError, UserError: it is missing, damaged, or does not fit.
+        NotFoundError: the network is missing.
+        UserError: it is damaged, or does not fit the data set.
     """
     if isinstance(reference, ModelRef):
         return load_own(reference, classes=classes, size=size)
@@ -154,13 +165,14 @@ def _size(pictures: Pictures) -> tuple[int, int]:
 
 
 def _origin(reference: CheckpointRef | ModelRef) -> dict[str, Any]:
+    """The fields of a row that say which network it is about."""
     if isinstance(reference, ModelRef):
         return {"run": None, "checkpoint": None, "source": source(reference)}
     return {"run": reference.run, "checkpoint": reference.checkpoint}
 
 
 def _test_pictures(context: RunContext, spec: AttackSpec) -> tuple[Pictures, tuple[str, ...]]:
-    """The pictures to attack, on the CPU, and the names of the classes."""
+    """The images to attack, on the CPU, and the names of the classes."""
     if spec.data in DATASETS:
         splits = load(spec.data, context.run.home, spec.data_dir)
         test = splits.test if spec.limit is None else balanced(splits.test, spec.limit)
@@ -182,17 +194,21 @@ def _test_pictures(context: RunContext, spec: AttackSpec) -> tuple[Pictures, tup
 _CURVE = (
     "; here at each ε shown, the step the same share of it, from the points found at the ε below"
 )
-"""Said of an attack that is evaluated at several ε."""
+"""Appended to the description of an attack that is evaluated at several ε.
+
+``compare`` puts two runs into one table only if their threat models are equal, and this text is a
+part of them: another wording would separate new runs from older runs.
+"""
 
 
 def _outcomes(run: Run, test: Pictures, classes: Sequence[str]) -> Outcomes:
-    """The outcomes that an earlier attempt kept for the same images, else empty ones."""
-    fresh = Outcomes(_int16(test.labels), test.indices.numpy(force=True), classes)
+    """The outcomes that an earlier attempt saved for the same images, else empty outcomes."""
+    empty = Outcomes(_int16(test.labels), test.indices.numpy(force=True), classes)
     try:
-        kept = Outcomes.load(run.path / OUTCOMES)
+        saved = Outcomes.load(run.path / OUTCOMES)
     except NotFoundError:
-        return fresh
-    return kept if np.array_equal(kept.indices, fresh.indices) else fresh
+        return empty
+    return saved if np.array_equal(saved.indices, empty.indices) else empty
 
 
 def _int16(predictions: torch.Tensor) -> "np.ndarray[Any, np.dtype[np.int16]]":
@@ -200,7 +216,7 @@ def _int16(predictions: torch.Tensor) -> "np.ndarray[Any, np.dtype[np.int16]]":
 
 
 def threat_model(spec: AttackSpec, n: int, precision: str) -> ThreatModel:
-    """What stands under the table of ``n`` images."""
+    """The threat model of a table over ``n`` images: data, attacks and precision, as plain JSON."""
     threat: ThreatModel = {
         "data": dataset_of(spec.data).title,
         "split": "test" if spec.data in DATASETS else None,

@@ -1,7 +1,8 @@
-"""One model under evaluation: its clean answers, and what each attack makes of them.
+"""One model under evaluation: its clean predictions, and its predictions on adversarial images.
 
-The attack looks at the network with BatchNorm folded away; what it returns is looked at once more
-by the network as it was trained, in fp32, and the counts come from that look.
+Attacks pass through a copy of the network with BatchNorm folded away, in the precision of the run.
+Results are counted on the network as it was trained, in fp32: it classifies each adversarial image
+once more. The module knows nothing about checkpoints, result files and tables.
 """
 
 import time
@@ -29,7 +30,16 @@ from runs.threat_model import Attack
 
 
 class ModelUnderAttack:
-    """One model under evaluation."""
+    """One model under evaluation. Call :meth:`clean` before any other method.
+
+    Args:
+        model: the network that counts, in eval mode, on the device of ``test``.
+        label: its name in the table.
+        test: the N images to evaluate.
+        spec: of the attack run.
+        dtype: of autocast in attacks; None: attacks compute in fp32.
+        context: the run, for its events and stop requests.
+    """
 
     def __init__(
         self,
@@ -42,49 +52,56 @@ class ModelUnderAttack:
     ) -> None:
         self.model, self.label, self.test, self.spec = model, label, test, spec
         self.copy = Folded(model).network
-        """What is attacked: the same function without BatchNorm, frozen."""
+        """The network that attacks use: the same function without BatchNorm, frozen."""
         self.logits = torch.empty(0)
+        """float32 (N, classes), of the clean images."""
         self.attacked: dict[str, Tensor] = {}
-        """By attack, int64 (N,): the predictions on the adversarial images, of an image that is
-        wrong when clean that on the clean one."""
+        """By the name of an attack at one ε: int64 (N,), the predictions on the adversarial images.
+        An image that is misclassified when clean is not attacked and keeps its prediction."""
         self._dtype = dtype
         self._events, self._stop = context.events, context.stop
-        self._right = torch.empty(0)
+        self._correct = torch.empty(0)
+        """int64: the places of the images that are classified correctly when clean."""
         self._batch_size = spec.batch_size
 
     def clean(self) -> int:
-        """Classify the clean images; returns how many are correct."""
-        self._make_room()
+        """Classify the clean images; return the number of correct predictions."""
+        self._fit_batch_size()
         parts = []
-        for cut in self.batches(torch.arange(len(self.test))):
-            parts.append(self.logits_of(to_float(self.test.images[cut])))
+        for places in self.batches(torch.arange(len(self.test))):
+            parts.append(self.logits_of(to_float(self.test.images[places])))
             self._stop.check()
         self.logits = torch.cat(parts)
-        self._right = (self.logits.argmax(dim=1) == self.test.labels).nonzero().flatten()
-        return len(self._right)
+        self._correct = (self.logits.argmax(dim=1) == self.test.labels).nonzero().flatten()
+        return len(self._correct)
 
-    def _make_room(self) -> None:
-        """Smaller batches where a GPU's memory is short: outcomes don't depend on their size."""
+    def _fit_batch_size(self) -> None:
+        """Choose smaller batches on a GPU with little memory; results don't depend on the size."""
         if self.test.images.device.type != "cuda":
             return
         with self.autocast():
             largest = to_float(self.test.images[: self.spec.batch_size])
-            self._batch_size, obstacle = room_for(self.copy, largest)
-        if obstacle:
-            self._events.write("log", level="warning", message=f"{self.label}: {obstacle}")
+            self._batch_size, notice = room_for(self.copy, largest)
+        if notice:
+            self._events.write("log", level="warning", message=f"{self.label}: {notice}")
 
     def attack(self, attack: Attack) -> AttackOutcome:
-        """Attack all images that are correct when clean, at each ε of the spec, from below.
+        """Attack all images that are classified correctly when clean, at each ε, smallest first.
 
-        An image that is fooled at one ε is so at all larger ones; the others begin there from the
-        points found below: no figure is weaker than the one before it.
+        An image on which the attack succeeds at one ε counts as a success at all larger ε. Every
+        other image starts at the next ε from its adversarial image at this ε. So success never
+        falls as ε grows.
 
         Returns:
-            ``levels``: ε, tally and observations, at each ε.
+            ``levels``: for each ε its counts and the extremes of the adversarial images.
+
+        Raises:
+            StopRequested: a stop was requested.
+            UserError: the attack is AutoAttack, and AutoAttack is not installed.
         """
         levels = [
             AttackAtEps(
-                level, self.spec.level_name(level), len(self._right), self.label, self._events
+                level, self.spec.level_name(level), len(self._correct), self.label, self._events
             )
             for level in self.spec.levels(attack)
         ]
@@ -93,12 +110,12 @@ class ModelUnderAttack:
             report = AttackReport(self._events, self.label, attack.name, levels[-1].tally)
         for level in levels:
             self.attacked[level.name] = self.logits.argmax(dim=1)
-        before = [module.training for module in self.copy.modules()]
+        modes = [module.training for module in self.copy.modules()]
         if attack.method == "autoattack":
             self._stage_by_stage(levels)
         else:
             self._batch_by_batch(levels)
-        as_found = before == [module.training for module in self.copy.modules()]
+        as_found = modes == [module.training for module in self.copy.modules()]
         if len(levels) > 1:
             for level in levels:
                 level.report.finish(None)
@@ -107,12 +124,15 @@ class ModelUnderAttack:
         return outcome
 
     def _batch_by_batch(self, levels: list[AttackAtEps]) -> None:
-        for cut in self.batches(self._right):
-            images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
+        """PGD and its family: one batch after another, each at every ε, smallest first."""
+        for places in self.batches(self._correct):
+            images, labels = to_float(self.test.images[places]), self.test.labels[places]
+            # For each image its last point and the prediction there, and whether the attack has not
+            # yet succeeded on it: only these remaining images are attacked.
             points, predicted = images, labels.clone()
-            left = torch.ones_like(labels, dtype=torch.bool)
-            for n, level in enumerate(levels):
-                begins = time.monotonic()
+            remaining = torch.ones_like(labels, dtype=torch.bool)
+            for position, level in enumerate(levels):
+                began = time.monotonic()
 
                 def on_step(
                     step: Step, level: AttackAtEps = level, batch: int = len(labels)
@@ -120,76 +140,99 @@ class ModelUnderAttack:
                     self._stop.check()
                     level.report.step(level.done, batch, len(step.images))
 
-                found, targets = points[left], None
-                if len(found) and level.attack.pgd.eps > 0:
-                    start = found if n else None
-                    found, targets = self.craft(cut[left], level.attack, on_step, start=start)
-                now = self.logits_of(found).argmax(dim=1)
-                level.extremes.include(images[left], found)
-                # What is wrong below is wrong here: a point of the smaller ball lies in this one.
-                wrong = predicted[left] != labels[left]
-                now = torch.where(wrong & (now == labels[left]), predicted[left], now)
-                reached = now != labels[left] if targets is None else now == targets
+                adversarial, targets = points[remaining], None
+                if len(adversarial) and level.attack.pgd.eps > 0:
+                    start = adversarial if position else None
+                    adversarial, targets = self.craft(
+                        places[remaining], level.attack, on_step, start=start
+                    )
+                latest = self.logits_of(adversarial).argmax(dim=1)
+                level.extremes.include(images[remaining], adversarial)
+                # What is misclassified at a smaller ε is misclassified at this ε as well: the point
+                # in the smaller ball also lies in this ball.
+                was_wrong = predicted[remaining] != labels[remaining]
+                latest = torch.where(
+                    was_wrong & (latest == labels[remaining]), predicted[remaining], latest
+                )
+                succeeded = latest != labels[remaining] if targets is None else latest == targets
                 points = points.clone()
-                points[left], predicted[left] = found, now
-                left = left.masked_scatter(left, ~reached)
-                self.attacked[level.name][cut] = predicted
+                points[remaining], predicted[remaining] = adversarial, latest
+                remaining = remaining.masked_scatter(remaining, ~succeeded)
+                self.attacked[level.name][places] = predicted
                 level.count(
                     images=len(labels),
-                    successes=int((~left).sum()),
+                    successes=int((~remaining).sum()),
                     robust=int((predicted == labels).sum()),
-                    seconds=time.monotonic() - begins,
+                    seconds=time.monotonic() - began,
                 )
 
     def _stage_by_stage(self, levels: list[AttackAtEps]) -> None:
-        """AutoAttack: each stage on the images that have withstood those before it.
+        """AutoAttack: at each ε, each stage on the images that withstood all stages before it.
 
-        On the model itself, and in float32, as its authors evaluate.
+        It attacks the model itself, in fp32, as its authors evaluate.
         """
-        left = self._right
+        robust = self._correct
         predicted = self.logits.argmax(dim=1)
         for level in levels:
-            begins = time.monotonic()
+            began = time.monotonic()
             authors = self._authors(level.attack) if level.attack.pgd.eps > 0 else None
-            for stage in AUTOATTACK_STAGES if authors else ():
-                tally = Tally(correct=len(left))
-                report = AttackReport(self._events, self.label, f"{level.name} {stage}", tally)
-                stay, done = [], 0
-                for cut in self.batches(left):
-                    images, labels = to_float(self.test.images[cut]), self.test.labels[cut]
-
-                    def on_query(
-                        report: AttackReport = report, done: int = done, batch: int = len(labels)
-                    ) -> None:
-                        self._stop.check()
-                        report.step(done, batch, batch)
-
-                    assert authors is not None
-                    adversarial = authors.attack(stage, images, labels, on_query)
-                    with torch.no_grad():
-                        predicted[cut] = self.model(adversarial).argmax(dim=1)
-                    robust = predicted[cut] == labels
-                    level.extremes.include(images, adversarial)
-                    stay.append(cut[robust])
-                    tally.successes += int((~robust).sum())
-                    done += len(labels)
-                    report.step(done, 0, 0)
-                left = torch.cat(stay) if stay else left
-                report.finish(None)
+            if authors is not None:
+                for stage in AUTOATTACK_STAGES:
+                    robust = self._carry_out_stage(authors, stage, level, robust, predicted)
             self.attacked[level.name] = predicted.clone()
             level.count(
-                images=len(self._right),
-                successes=len(self._right) - len(left),
-                robust=len(left),
-                seconds=time.monotonic() - begins,
+                images=len(self._correct),
+                successes=len(self._correct) - len(robust),
+                robust=len(robust),
+                seconds=time.monotonic() - began,
             )
+
+    def _carry_out_stage(
+        self,
+        authors: AutoAttack,
+        stage: str,
+        level: AttackAtEps,
+        robust: Tensor,
+        predicted: Tensor,
+    ) -> Tensor:
+        """Run one stage on the places ``robust``, int64 (M,); return the places that withstand it.
+
+        The predictions on the adversarial images replace those in ``predicted``, int64 (N,), and
+        their extremes go to ``level``.
+        """
+        tally = Tally(correct=len(robust))
+        report = AttackReport(self._events, self.label, f"{level.name} {stage}", tally)
+        withstanding, done = [], 0
+        for places in self.batches(robust):
+            images, labels = to_float(self.test.images[places]), self.test.labels[places]
+
+            def on_query(done: int = done, batch: int = len(labels)) -> None:
+                self._stop.check()
+                report.step(done, batch, batch)
+
+            adversarial = authors.attack(stage, images, labels, on_query)
+            with torch.no_grad():
+                predicted[places] = self.model(adversarial).argmax(dim=1)
+            is_robust = predicted[places] == labels
+            level.extremes.include(images, adversarial)
+            withstanding.append(places[is_robust])
+            tally.successes += int((~is_robust).sum())
+            done += len(labels)
+            report.step(done, 0, 0)
+        report.finish(None)
+        return torch.cat(withstanding) if withstanding else robust
 
     def _authors(self, attack: Attack) -> AutoAttack:
         pgd, device = attack.pgd, self.test.images.device
         return AutoAttack(self.model, pgd.norm, pgd.eps, self.spec.seed, device)
 
     def example(self, attack: Attack, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Adversarial images for the places ``chosen``, the model's logits there, targets."""
+        """Adversarial images for the places ``chosen``, int64 (M,), with their logits and targets.
+
+        Returns:
+            Images, float32 (M, 3, H, W); logits of the model that counts, float32 (M, classes);
+            targets, int64 (M,), None in an untargeted attack.
+        """
         adversarial, targets = self.craft(chosen, attack)
         return adversarial, self.logits_of(adversarial), targets
 
@@ -202,25 +245,36 @@ class ModelUnderAttack:
     ) -> tuple[Tensor, Tensor | None]:
         """Adversarial images for ``places``, int64 (M,), and their targets.
 
-        In bf16 an image leaves the attack at the first point that fools, often one so close to
-        the border that rounding decides (measured: 0.9 points of robust accuracy). What fp32
-        does not confirm is attacked again in fp32.
+        In bf16 an image leaves the attack at the first point that fools the model. Often this point
+        is so close to the decision boundary that rounding decides (measured: 0.9 points of robust
+        accuracy). An image whose success is not confirmed in fp32 is attacked again in fp32.
+
+        Args:
+            places: of the images in ``test``.
+            attack: method, targets and settings of PGD, at one ε.
+            on_step: called once for each point that the network has classified.
+            start: float32 (M, 3, H, W), where the first restart begins; None: as ``attack`` says.
+
+        Returns:
+            Images, float32 (M, 3, H, W); targets, int64 (M,), None in an untargeted attack.
         """
         if attack.method == "autoattack":
             return self._by_authors(places, attack), None
         with self.autocast():
-            found, targets = self._crafted(places, attack, on_step, start)
+            adversarial, targets = self._crafted(places, attack, on_step, start)
             if self._dtype is None:
-                return found, targets
+                return adversarial, targets
             with torch.no_grad():
-                hoped = fools(self.copy(found), self.test.labels[places], targets)
-        confirmed = fools(self.logits_of(found), self.test.labels[places], targets)
-        doubtful = (hoped & ~confirmed).nonzero().flatten()
+                fooled = fools(self.copy(adversarial), self.test.labels[places], targets)
+        confirmed = fools(self.logits_of(adversarial), self.test.labels[places], targets)
+        doubtful = (fooled & ~confirmed).nonzero().flatten()
         if len(doubtful):
-            begin = None if start is None else start[doubtful]
-            exact, _ = self._crafted(places[doubtful], attack, lambda _: self._stop.check(), begin)
-            found = found.index_copy(0, doubtful, exact)
-        return found, targets
+            restart = None if start is None else start[doubtful]
+            in_fp32, _ = self._crafted(
+                places[doubtful], attack, lambda _: self._stop.check(), restart
+            )
+            adversarial = adversarial.index_copy(0, doubtful, in_fp32)
+        return adversarial, targets
 
     def _crafted(
         self,
@@ -242,18 +296,18 @@ class ModelUnderAttack:
         )
 
     def _by_authors(self, places: Tensor, attack: Attack) -> Tensor:
+        """Adversarial images of AutoAttack; an image that withstands it stays clean."""
         authors = self._authors(attack)
         points, labels = to_float(self.test.images[places]), self.test.labels[places]
         robust = self.logits_of(points).argmax(dim=1) == labels
         for stage in AUTOATTACK_STAGES:
             if robust.any():
-                found = authors.attack(stage, points[robust], labels[robust])
-                points[robust] = found
+                points[robust] = authors.attack(stage, points[robust], labels[robust])
                 robust = self.logits_of(points).argmax(dim=1) == labels
         return points
 
     def square(self, places: Tensor, attack: Attack, on_query: Callable[[], object]) -> int:
-        """How many images Square alone fools, at the norm and ε of ``attack``.
+        """The number of images that Square alone fools, at the norm and ε of ``attack``.
 
         Raises:
             UserError: AutoAttack is not installed.
@@ -264,29 +318,29 @@ class ModelUnderAttack:
         return int((self.logits_of(adversarial).argmax(dim=1) != labels).sum())
 
     def modules_in_train_mode(self) -> int:
-        """Of the model that counts and of the copy that is attacked."""
-        both = (*self.model.modules(), *self.copy.modules())
-        return sum(module.training for module in both)
+        """The number of them, in the model that counts and in the copy that attacks use."""
+        modules = (*self.model.modules(), *self.copy.modules())
+        return sum(module.training for module in modules)
 
     @torch.no_grad()
     def logits_of(self, images: Tensor) -> Tensor:
-        """Logits float32 (M, classes) of the model that counts, in fp32 whatever attacks it."""
+        """Logits, float32 (M, classes), of the model that counts: in fp32 for every attack."""
         logits: Tensor = self.model(images)
         return logits
 
     @torch.no_grad()
     def copy_logits(self, images: Tensor) -> Tensor:
-        """Logits float32 (M, classes) of the copy that is attacked."""
+        """Logits, float32 (M, classes), of the copy that attacks use."""
         logits: Tensor = self.copy(images)
         return logits
 
     def autocast(self) -> AbstractContextManager[object]:
-        """In the precision of this evaluation's attacks."""
+        """A context in which passes have the precision of this evaluation's attacks."""
         if self._dtype is None:
             return nullcontext()
         return torch.autocast(self.test.images.device.type, dtype=self._dtype)
 
     def batches(self, places: Tensor) -> Iterator[Tensor]:
-        """The places in parts of a batch's size, on the device."""
+        """``places``, int64 (M,), in parts of the batch size, on the device."""
         places = places.to(self.test.images.device)
         return iter(torch.split(places, self._batch_size) if len(places) else ())

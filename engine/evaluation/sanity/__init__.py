@@ -1,4 +1,4 @@
-"""The sanity panel: probes of an evaluation, their thresholds and verdicts.
+"""The sanity panel: measurements on an evaluation, their thresholds and verdicts.
 
-Changes no figure of the table.
+It changes no figure of the table, and knows nothing about how a panel is shown.
 """

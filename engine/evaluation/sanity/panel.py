@@ -1,4 +1,7 @@
-"""The sanity panel at the end of an attack run: probes the models, asks the trainings, judges."""
+"""The sanity panel at the end of an attack run: probe the models, read the trainings, judge both.
+
+Knows nothing about limits and advice.
+"""
 
 import time
 from collections.abc import Sequence
@@ -6,7 +9,6 @@ from collections.abc import Sequence
 from engine.evaluation.attack_progress import REPORT_EVERY_S
 from engine.evaluation.model_under_attack import ModelUnderAttack
 from engine.evaluation.sanity.checks import (
-    Observed,
     TrainingHistory,
     attack_checks,
     model_checks,
@@ -14,6 +16,7 @@ from engine.evaluation.sanity.checks import (
 )
 from engine.evaluation.sanity.probes import Prober, Probes, base_attack
 from engine.process.run_context import RunContext
+from runs.event_types import ObservedExtremes
 from runs.result_types import Row, SanityCheck
 from runs.snapshot import read_snapshot
 from runs.spec import AttackSpec, CheckpointRef
@@ -25,23 +28,30 @@ def sanity_panel(
     context: RunContext,
     spec: AttackSpec,
     models: Sequence[ModelUnderAttack],
-    observed: Sequence[Observed],
+    observed: Sequence[ObservedExtremes],
     rows: Sequence[Row],
 ) -> list[SanityCheck]:
     """All checks of an attack run, in the order in which they are shown.
 
+    Args:
+        context: of the attack run.
+        spec: of the attack run.
+        models: the attacked models, in the order of ``spec.references``.
+        observed: extremes of each attack on each model at each ε.
+        rows: of the comparison table.
+
     Raises:
-        StopRequested: a stop was asked for.
+        StopRequested: a stop was requested.
     """
     run = context.run
     progress = _Progress(context, len(models))
     prober = Prober(base_attack(spec), spec.sanity, progress.beat)
     probes: list[Probes] = []
-    for attacker in _baseline_first(run, spec, models):
-        progress.tell(len(probes))
-        probes.append(prober.probe(attacker))
-    progress.tell(len(probes))
-    ce_alone = all(_climbs_ce(attack) for attack in spec.attacks if attack.targets is None)
+    for model in _baseline_first(run, spec, models):
+        progress.report(len(probes))
+        probes.append(prober.probe(model))
+    progress.report(len(probes))
+    ce_alone = all(_maximises_ce(attack) for attack in spec.attacks if attack.targets is None)
     return [
         *attack_checks(observed, rows),
         *model_checks(
@@ -55,44 +65,44 @@ def sanity_panel(
 
 
 class _Progress:
-    """``progress`` events of the probing, twice a second, that a slow model is not taken for a
-    hung one."""
+    """``progress`` events of the probing, twice a second, so that a slow probe shows no hang."""
 
     def __init__(self, context: RunContext, total: int) -> None:
         self._events, self._stop, self._total = context.events, context.stop, total
-        self._done, self._at = 0, 0.0
+        self._done, self._reported_at = 0, 0.0
 
-    def tell(self, done: int) -> None:
-        """So many models are through."""
-        self._done, self._at = done, time.monotonic()
+    def report(self, done: int) -> None:
+        """Write an event now. ``done``: the number of models that are probed."""
+        self._done, self._reported_at = done, time.monotonic()
         self._events.write(
             "progress", task="sanity", done=done, total=self._total, unit="models", rate=None
         )
 
     def beat(self) -> None:
-        """Called at every step of an attack.
+        """Call at every step of an attack.
 
         Raises:
-            StopRequested: a stop was asked for.
+            StopRequested: a stop was requested.
         """
         self._stop.check()
-        if time.monotonic() - self._at >= REPORT_EVERY_S:
-            self.tell(self._done)
+        if time.monotonic() - self._reported_at >= REPORT_EVERY_S:
+            self.report(self._done)
 
 
-def _climbs_ce(attack: Attack) -> bool:
+def _maximises_ce(attack: Attack) -> bool:
     return attack.method != "autoattack" and attack.pgd.loss == "ce"
 
 
 def _margins(spec: AttackSpec, rows: Sequence[Row]) -> dict[str, tuple[float, int]]:
-    """What the run's own attacks say about the margin loss, where it attacked with both losses.
+    """By how much the margin loss is stronger, from the run's own attacks.
 
-    By model: robust accuracy under cross-entropy minus that under the margin loss, at the last ε,
-    and the number of images. Empty where the run did not; a probe measures it then.
+    For each model, by label: robust accuracy under cross-entropy minus that under the margin loss,
+    at the last ε, and the number of images. Empty where the run did not attack with both losses; a
+    probe measures the difference then.
     """
     base = base_attack(spec)
-    margin = base.pgd.model_copy(update={"loss": "margin"})
-    twin = next((a for a in spec.attacks if a.targets is None and a.pgd == margin), None)
+    with_margin = base.pgd.model_copy(update={"loss": "margin"})
+    twin = next((a for a in spec.attacks if a.targets is None and a.pgd == with_margin), None)
     if twin is None or twin.method != "pgd" or base.name not in [a.name for a in spec.attacks]:
         return {}
     gaps = {}
@@ -106,33 +116,33 @@ def _margins(spec: AttackSpec, rows: Sequence[Row]) -> dict[str, tuple[float, in
 
 
 def _baseline_first(
-    run: Run, spec: AttackSpec, attackers: Sequence[ModelUnderAttack]
+    run: Run, spec: AttackSpec, models: Sequence[ModelUnderAttack]
 ) -> list[ModelUnderAttack]:
-    """The plainly trained model first: its adversarial images are shown to the others."""
+    """Baselines first: the adversarial images of the first model are transferred to the others."""
     modes = [
         _run_of(run, reference).mode if isinstance(reference, CheckpointRef) else None
         for reference in spec.references
     ]
-    order = sorted(range(len(attackers)), key=lambda n: modes[n] != "baseline")
-    return [attackers[n] for n in order]
+    order = sorted(range(len(models)), key=lambda n: modes[n] != "baseline")
+    return [models[n] for n in order]
 
 
 def _histories(run: Run, spec: AttackSpec) -> list[TrainingHistory]:
-    """The adversarial trainings behind the rows, as far as their events tell."""
+    """The adversarial trainings behind the rows, from their events."""
     histories = []
     for reference in spec.checkpoints:
         training = _run_of(run, reference)
         if training.mode != "robust":
             continue
         snapshot = read_snapshot(training)
-        values = [event["values"] for event in snapshot.epochs]
-        kept = snapshot.checkpoints.get(reference.checkpoint)
+        epochs = [event["values"] for event in snapshot.epochs]
+        checkpoint = snapshot.checkpoints.get(reference.checkpoint)
         histories.append(
             TrainingHistory(
                 reference.label,
-                kept=len(values) if kept is None else kept["epoch"],
-                pgd=[epoch.get("val_robust_accuracy") or 0.0 for epoch in values],
-                fgsm=[epoch.get("val_fgsm_accuracy") for epoch in values],
+                checkpoint_epoch=len(epochs) if checkpoint is None else checkpoint["epoch"],
+                pgd=[epoch.get("val_robust_accuracy") or 0.0 for epoch in epochs],
+                fgsm=[epoch.get("val_fgsm_accuracy") for epoch in epochs],
             )
         )
     return histories

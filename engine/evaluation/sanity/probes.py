@@ -1,7 +1,8 @@
-"""Probes of one model: the figures that :mod:`engine.evaluation.sanity.checks` judges.
+"""Probes of a model: measure the figures that :mod:`engine.evaluation.sanity.checks` judges.
 
-On a subset of the test images, with the attack of the run: does the attack see what is counted,
-does it climb, has it arrived, and what do stronger, weaker and blind attacks find?
+All are measured on a subset of the test images, with the attack of the run: whether attacks use the
+model that is counted, whether the attack raises its loss and converges, and how often stronger and
+weaker attacks and attacks without gradients succeed. The module knows nothing about limits.
 """
 
 import math
@@ -21,6 +22,7 @@ from engine.attacks.norms import GEOMETRIES
 from engine.data.pictures import to_float
 from engine.data.splits import balanced_places
 from engine.evaluation.model_under_attack import ModelUnderAttack
+from engine.evaluation.sanity.loss_increase import LossIncrease
 from engine.seeding import image_generators
 from runs.attacks import named_attack
 from runs.errors import UserError
@@ -28,277 +30,297 @@ from runs.spec import AttackSpec
 from runs.threat_model import EVALUATION_PGD, PGD, Attack
 
 IMAGES = {"quick": 50, "full": 1000}
-"""Test images that are looked at, equally many a class."""
+"""Number of test images that are probed, balanced over the classes."""
 MORE_STEPS = 5
+"""Factor of the steps in the probe for convergence."""
 GREY = 0.5
-"""The ε at which every picture can be made the same grey one, in pixels of [0, 1], for L∞."""
+"""ε for L∞, in pixels of [0, 1], at which every image can be made the same grey."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probes:
-    """Figures of one model on ``images`` test images; shares in [0, 1], None: not measured."""
+    """Figures of one model on ``images`` test images. Shares are in [0, 1]; None: not measured."""
 
     model: str
+    """Its label in the table."""
     images: int
     in_train_mode: int
-    """Modules in train mode, of the model that counts and of the copy that is attacked."""
-    path_gap: float
-    """Difference between the clean accuracy and that of the copy that is attacked."""
-    wobble: float
-    """Largest difference of two answers to the same input, as a share of the largest logit."""
-    distributions: float
-    """Share of answers that sum to 1 without a negative one: probabilities, not logits."""
+    """Modules in train mode, of the model that counts and of the copy that attacks use."""
+    accuracy_gap: float
+    """Difference between the clean accuracies of the model that counts and of that copy."""
+    logit_change: float
+    """Largest change of a logit between two passes of the same input, as a share of the largest
+    logit."""
+    probabilities: float
+    """Share of images whose logits are all ≥ 0 and sum to 1: they are probabilities."""
     lost_gradients: float
-    """Share of images whose input gradient is zero everywhere, or no finite number."""
-    climb: float | None = None
-    """By how much the attack raises its own mean loss."""
-    late: float | None = None
-    """Share fooled by five times the steps only."""
-    rise: float | None = None
-    """Largest growth of robust accuracy with ε, over 0, ε/2, ε and 2ε."""
-    at_zero: float | None = None
+    """Share of images whose input gradient is zero everywhere, or has a non-finite value."""
+    loss_increase: float | None = None
+    """By how much the attack raises its own loss, as a mean over the images."""
+    more_steps: float | None = None
+    """Share of images on which only :data:`MORE_STEPS` times the steps succeed."""
+    rise_with_eps: float | None = None
+    """Largest increase of robust accuracy from one ε to the next, over 0, ε/2, ε and 2ε."""
+    change_at_zero: float | None = None
     """Difference between the clean accuracy and the robust accuracy at ε = 0."""
-    at_grey: float | None = None
+    robust_at_grey: float | None = None
     """Robust accuracy at :data:`GREY`."""
     noise: float | None = None
-    """Success of a random point of the ball; likewise FGSM's, and PGD's."""
+    """Share of images that a uniformly random point of the ball fools."""
     fgsm: float | None = None
+    """Share of images that FGSM fools (Goodfellow et al. 2015)."""
     pgd: float | None = None
+    """Share of images that the probed attack fools."""
     margin: float | None = None
     """Robust accuracy under cross-entropy minus that under the margin loss."""
     square: float | None = None
-    """Share fooled by Square (Andriushchenko et al. 2020), and by none of cross-entropy, margin
-    and targeted APGD."""
+    """Share of images that Square (Andriushchenko et al. 2020) fools and that withstand
+    cross-entropy, the margin loss and targeted APGD."""
     square_missing: str | None = None
     """Why Square was not run."""
     transfer: float | None = None
-    """Success of the images crafted on ``transfer_from`` minus the white-box success."""
+    """Success rate of the adversarial images of another model, the first that was probed, minus the
+    white-box success rate."""
     transfer_from: str | None = None
+    """The label of that other model."""
 
 
 def base_attack(spec: AttackSpec) -> Attack:
-    """The untargeted PGD that is probed: the run's own, else one at its norm and largest ε."""
+    """The attack that is probed: the run's first untargeted PGD with cross-entropy.
+
+    Where the run has none, it is a PGD of the norm and ε of the run's first attack.
+    """
     for attack in spec.attacks:
         if attack.method == "pgd" and attack.targets is None and attack.pgd.loss == "ce":
             return attack
-    own = spec.attacks[0].pgd
-    pgd = own if spec.attacks[0].method == "pgd" else EVALUATION_PGD
+    first = spec.attacks[0].pgd
+    pgd = first if spec.attacks[0].method == "pgd" else EVALUATION_PGD
     share = pgd.step_size / pgd.eps if pgd.eps else 0.25
-    eps = own.eps or max(spec.epsilons, default=0.0)
-    changes = {"norm": own.norm, "eps": eps, "step_size": share * eps, "loss": "ce"}
+    eps = first.eps or max(spec.epsilons, default=0.0)
+    changes = {"norm": first.norm, "eps": eps, "step_size": share * eps, "loss": "ce"}
     return Attack(name="probe", pgd=pgd.model_copy(update=changes))
 
 
 class Prober:
-    """Probes one model after the other with the same attack on the same images."""
+    """Probes several models with the same attack on the same images.
+
+    Args:
+        attack: from :func:`base_attack`.
+        depth: ``quick`` or ``full``, a key of :data:`IMAGES`; ``full`` adds Square.
+        check_stop: called at every step of an attack; raises to end the probing.
+    """
 
     def __init__(self, attack: Attack, depth: str, check_stop: Callable[[], None]) -> None:
         self._attack, self._full = attack, depth == "full"
         self._images = IMAGES[depth]
         self._check_stop = check_stop
-        self._source: tuple[str, Tensor] | None = None
+        self._first_model: tuple[str, Tensor] | None = None
+        """Label and adversarial images, (M, 3, H, W), of the first model that was probed."""
 
-    def probe(self, attacker: ModelUnderAttack) -> Probes:
-        """All figures of one model; the first one's adversarial images go on to the others."""
-        places = balanced_places(attacker.test.labels.cpu(), self._images)
-        places = places.to(attacker.test.labels.device)
-        found = self._passive(attacker, places)
-        right = places[self._is_right(attacker, places)]
-        if len(right) == 0 or self._attack.pgd.eps == 0:
-            return found
-        return replace(found, **self._under_attack(attacker, places, right))
+    def probe(self, model: ModelUnderAttack) -> Probes:
+        """Measure all figures of one model.
 
-    # What needs no attack
+        The adversarial images of the first model are tried on all models after it.
 
-    def _passive(self, attacker: ModelUnderAttack, places: Tensor) -> Probes:
-        logits = attacker.logits[places]
-        labels = attacker.test.labels[places]
-        copies: list[Tensor] = []
-        again: list[Tensor] = []
+        Raises:
+            StopRequested: by ``check_stop``.
+        """
+        places = balanced_places(model.test.labels.cpu(), self._images)
+        places = places.to(model.test.labels.device)
+        probes = self._without_attack(model, places)
+        correct = places[self._is_correct(model, places)]
+        if len(correct) == 0 or self._attack.pgd.eps == 0:
+            return probes
+        return replace(probes, **self._under_attack(model, places, correct))
+
+    # Figures that need no attack
+
+    def _without_attack(self, model: ModelUnderAttack, places: Tensor) -> Probes:
+        logits = model.logits[places]
+        labels = model.test.labels[places]
+        copy_logits: list[Tensor] = []
+        second_logits: list[Tensor] = []
         lost = 0
-        for cut in attacker.batches(places):
+        for batch in model.batches(places):
             self._check_stop()
-            images = to_float(attacker.test.images[cut])
-            again.append(attacker.logits_of(images))
-            copies.append(attacker.copy_logits(images))
-            lost += self._lost_gradients(attacker, images, attacker.test.labels[cut])
+            images = to_float(model.test.images[batch])
+            second_logits.append(model.logits_of(images))
+            copy_logits.append(model.copy_logits(images))
+            lost += self._lost_gradients(model, images, model.test.labels[batch])
         largest = float(logits.abs().max()) or 1.0
-        apart = float((torch.cat(again) - logits).abs().max())
-        accuracy, copied = (
-            float((answer.argmax(dim=1) == labels).float().mean())
-            for answer in (logits, torch.cat(copies))
+        change = float((torch.cat(second_logits) - logits).abs().max())
+        accuracy, copy_accuracy = (
+            float((predictor.argmax(dim=1) == labels).float().mean())
+            for predictor in (logits, torch.cat(copy_logits))
         )
-        probable = (logits >= 0).all(dim=1) & ((logits.sum(dim=1) - 1).abs() < 1e-2)
+        is_distribution = (logits >= 0).all(dim=1) & ((logits.sum(dim=1) - 1).abs() < 1e-2)
         return Probes(
-            model=attacker.label,
+            model=model.label,
             images=len(places),
-            in_train_mode=attacker.modules_in_train_mode(),
-            path_gap=abs(accuracy - copied),
-            wobble=apart / largest if math.isfinite(apart) else math.inf,
-            distributions=float(probable.float().mean()),
+            in_train_mode=model.modules_in_train_mode(),
+            accuracy_gap=abs(accuracy - copy_accuracy),
+            logit_change=change / largest if math.isfinite(change) else math.inf,
+            probabilities=float(is_distribution.float().mean()),
             lost_gradients=lost / len(places),
         )
 
-    def _lost_gradients(self, attacker: ModelUnderAttack, images: Tensor, labels: Tensor) -> int:
-        with torch.enable_grad(), frozen(attacker.copy, "eval"), attacker.autocast():
+    def _lost_gradients(self, model: ModelUnderAttack, images: Tensor, labels: Tensor) -> int:
+        """The number of images whose input gradient is zero everywhere, or not finite."""
+        with torch.enable_grad(), frozen(model.copy, "eval"), model.autocast():
             points = images.clone().requires_grad_()
-            loss = objective(self._attack.pgd.loss, attacker.copy(points), labels, None)
+            loss = objective(self._attack.pgd.loss, model.copy(points), labels, None)
             gradient = input_gradient(loss, points).flatten(1)
         lost = (gradient == 0).all(dim=1) | ~gradient.isfinite().all(dim=1)
         return int(lost.sum())
 
-    # What the attack comes to, and others beside it
+    # Figures of the attack, and of weaker and stronger attacks
 
     def _under_attack(
-        self, attacker: ModelUnderAttack, places: Tensor, right: Tensor
+        self, model: ModelUnderAttack, places: Tensor, correct: Tensor
     ) -> dict[str, Any]:
+        """The fields of :class:`Probes` that need attacks.
+
+        ``places``, int64 (M,), are the probed images; ``correct``, int64 (K,), those of them that
+        the model classifies correctly when clean. Success is counted on these alone.
+        """
         images, base = len(places), self._attack.pgd
-        climb = _Climb()
-        points, fooled = self._by(attacker, right, self._attack, climb)
-        left = right[~fooled]
+        loss_increase = LossIncrease()
+        points, fooled = self._attacked(model, correct, self._attack, loss_increase)
+        robust = correct[~fooled]
         more = _changed(base, steps=(MORE_STEPS - 1) * base.steps, restarts=1)
-        late = self._fooled(attacker, left, more, start=points[~fooled])
-        by_margin = self._fooled(attacker, right, _changed(base, loss="margin"))
-        by_fgsm = self._fooled(attacker, right, named_attack("fgsm", base).pgd)
-        found: dict[str, Any] = {
-            "climb": climb.mean(),
-            "late": int(late.sum()) / images,
-            "noise": self._by_noise(attacker, right) / images,
+        by_more_steps = self._fooled(model, robust, more, start=points[~fooled])
+        by_margin = self._fooled(model, correct, _changed(base, loss="margin"))
+        by_fgsm = self._fooled(model, correct, named_attack("fgsm", base).pgd)
+        figures: dict[str, Any] = {
+            "loss_increase": loss_increase.mean(),
+            "more_steps": int(by_more_steps.sum()) / images,
+            "noise": self._fooled_by_noise(model, correct) / images,
             "fgsm": int(by_fgsm.sum()) / images,
             "pgd": int(fooled.sum()) / images,
             "margin": (int(by_margin.sum()) - int(fooled.sum())) / images,
-            **self._over_eps(attacker, places, right, int((~fooled).sum())),
-            **self._transferred(attacker, places, right, fooled),
+            **self._over_eps(model, places, correct, int((~fooled).sum())),
+            **self._transferred(model, places, fooled),
         }
         if self._full:
-            found |= self._beyond(attacker, right[~(fooled | by_margin)], images)
-        return found
+            figures |= self._without_gradients(model, correct[~(fooled | by_margin)], images)
+        return figures
 
     def _fooled(
-        self, attacker: ModelUnderAttack, places: Tensor, pgd: PGD, start: Tensor | None = None
+        self, model: ModelUnderAttack, places: Tensor, pgd: PGD, start: Tensor | None = None
     ) -> Tensor:
-        """bool (M,): which images the model takes for a wrong class when attacked."""
-        return self._by(attacker, places, Attack(name="probe", pgd=pgd), start=start)[1]
+        """bool (M,): whether untargeted PGD makes the model misclassify each image."""
+        return self._attacked(model, places, Attack(name="probe", pgd=pgd), start=start)[1]
 
-    def _by(
+    def _attacked(
         self,
-        attacker: ModelUnderAttack,
+        model: ModelUnderAttack,
         places: Tensor,
         attack: Attack,
-        climb: "_Climb | None" = None,
+        loss_increase: LossIncrease | None = None,
         start: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Adversarial images, and which of them the model takes for a wrong class."""
-        size = attacker.spec.batch_size
+        """Adversarial images, (M, 3, H, W), and whether the model misclassifies each, bool (M,).
+
+        Args:
+            model: the model to attack.
+            places: int64 (M,).
+            attack: the attack, at one ε.
+            loss_increase: takes the losses of all steps.
+            start: (M, 3, H, W), where the first restart begins.
+        """
+        size = model.spec.batch_size
         starts = iter(torch.split(start, size)) if start is not None and len(start) else None
-        parts = [attacker.test.images.new_empty((0, *attacker.test.images.shape[1:])).float()]
+        parts = [model.test.images.new_empty((0, *model.test.images.shape[1:])).float()]
         wrong = [torch.zeros(0, dtype=torch.bool, device=places.device)]
-        for cut in attacker.batches(places):
-            seen = climb.batch(len(cut)) if climb else None
+        for batch in model.batches(places):
+            record = loss_increase.recorder(len(batch)) if loss_increase else None
 
-            def note(step: Step, seen: "Callable[[Step], None] | None" = seen) -> None:
+            def on_step(step: Step, record: Callable[[Step], None] | None = record) -> None:
                 self._check_stop()
-                if seen:
-                    seen(step)
+                if record:
+                    record(step)
 
-            points, _ = attacker.craft(cut, attack, note, next(starts) if starts else None)
+            points, _ = model.craft(batch, attack, on_step, next(starts) if starts else None)
             parts.append(points)
-            wrong.append(attacker.logits_of(points).argmax(dim=1) != attacker.test.labels[cut])
+            wrong.append(model.logits_of(points).argmax(dim=1) != model.test.labels[batch])
         return torch.cat(parts), torch.cat(wrong)
 
-    def _by_noise(self, attacker: ModelUnderAttack, right: Tensor) -> int:
-        """How many a uniformly random point of the ball fools."""
+    def _fooled_by_noise(self, model: ModelUnderAttack, correct: Tensor) -> int:
+        """The number of images that a uniformly random point of the ball fools."""
         fooled, pgd = 0, self._attack.pgd
-        for cut in attacker.batches(right):
-            images = to_float(attacker.test.images[cut])
-            noise = image_generators(
-                attacker.spec.seed, "noise", attacker.test.indices[cut].tolist()
-            )
+        for batch in model.batches(correct):
+            images = to_float(model.test.images[batch])
+            noise = image_generators(model.spec.seed, "noise", model.test.indices[batch].tolist())
             points = GEOMETRIES[pgd.norm].random_start(images, pgd.eps, noise)
-            answers = attacker.logits_of(points).argmax(dim=1)
-            fooled += int((answers != attacker.test.labels[cut]).sum())
+            predictions = model.logits_of(points).argmax(dim=1)
+            fooled += int((predictions != model.test.labels[batch]).sum())
         return fooled
 
     def _over_eps(
-        self, attacker: ModelUnderAttack, places: Tensor, right: Tensor, at_eps: int
+        self, model: ModelUnderAttack, places: Tensor, correct: Tensor, robust_at_eps: int
     ) -> dict[str, Any]:
+        """Robust accuracies at other ε; ``robust_at_eps``: robust images at the ε of the attack."""
         base = self._attack.pgd
-        robust = {base.eps: at_eps}
+        robust = {base.eps: robust_at_eps}
         for eps in (0.0, base.eps / 2, 2 * base.eps):
-            # Nothing moves in a ball without extent: one step is as good as all.
+            # A ball of radius 0 holds one point: one step gives the same result as all steps.
             pgd = _at(base, eps) if eps else _changed(_at(base, eps), steps=1)
-            robust[eps] = int((~self._fooled(attacker, right, pgd)).sum())
-        pixels = math.prod(attacker.test.images.shape[1:])
+            robust[eps] = int((~self._fooled(model, correct, pgd)).sum())
+        pixels = math.prod(model.test.images.shape[1:])
         grey = GREY if base.norm == "linf" else GREY * math.sqrt(pixels)
-        fooled = self._fooled(attacker, right, _at(base, grey))
-        in_order = [robust[eps] for eps in sorted(robust)]
-        steps = [after - before for before, after in pairwise(in_order)]
+        fooled = self._fooled(model, correct, _at(base, grey))
+        by_eps = [robust[eps] for eps in sorted(robust)]
+        increases = [larger - smaller for smaller, larger in pairwise(by_eps)]
         return {
-            "rise": max(steps) / len(places),
-            "at_zero": abs(robust[0.0] - len(right)) / len(places),
-            "at_grey": int((~fooled).sum()) / len(places),
+            "rise_with_eps": max(increases) / len(places),
+            "change_at_zero": abs(robust[0.0] - len(correct)) / len(places),
+            "robust_at_grey": int((~fooled).sum()) / len(places),
         }
 
     def _transferred(
-        self, attacker: ModelUnderAttack, places: Tensor, right: Tensor, fooled: Tensor
+        self, model: ModelUnderAttack, places: Tensor, fooled: Tensor
     ) -> dict[str, Any]:
-        if self._source is None:
-            crafted, _ = self._by(attacker, places, self._attack)
-            self._source = (attacker.label, crafted)
+        """The success of the first model's adversarial images; of the first model no figure."""
+        if self._first_model is None:
+            adversarial, _ = self._attacked(model, places, self._attack)
+            self._first_model = (model.label, adversarial)
             return {}
-        name, crafted = self._source
-        known = self._is_right(attacker, places)
-        taken = 0
-        for rows in torch.split(known.nonzero().flatten(), attacker.spec.batch_size):
-            answers = attacker.logits_of(crafted[rows]).argmax(dim=1)
-            taken += int((answers != attacker.test.labels[places[rows]]).sum())
-        gain = (taken - int(fooled.sum())) / len(places)
+        name, adversarial = self._first_model
+        is_correct = self._is_correct(model, places)
+        transferred = 0
+        for rows in torch.split(is_correct.nonzero().flatten(), model.spec.batch_size):
+            predictions = model.logits_of(adversarial[rows]).argmax(dim=1)
+            transferred += int((predictions != model.test.labels[places[rows]]).sum())
+        gain = (transferred - int(fooled.sum())) / len(places)
         return {"transfer": gain, "transfer_from": name}
 
-    def _beyond(self, attacker: ModelUnderAttack, left: Tensor, images: int) -> dict[str, Any]:
-        """Square on what withstands cross-entropy, margin and targeted APGD."""
+    def _without_gradients(
+        self, model: ModelUnderAttack, robust: Tensor, images: int
+    ) -> dict[str, Any]:
+        """Square, on the images that withstand cross-entropy, the margin loss and targeted APGD.
+
+        Args:
+            model: the model to attack.
+            robust: int64 (K,), places of images that withstand the first two.
+            images: the number of probed images.
+        """
         try:
             authors_code()
         except UserError as error:
             return {"square_missing": str(error)}
-        if attacker.logits.shape[1] >= 4:  # the targeted DLR loss wants as many
-            _, fooled = self._by(attacker, left, named_attack("apgd-targeted", self._attack.pgd))
-            left = left[~fooled]
-        found = 0
-        for cut in attacker.batches(left):
-            found += attacker.square(cut, self._attack, self._check_stop)
-        return {"square": found / images}
+        if model.logits.shape[1] >= 4:  # the targeted DLR loss needs 4
+            apgd_targeted = named_attack("apgd-targeted", self._attack.pgd)
+            _, fooled = self._attacked(model, robust, apgd_targeted)
+            robust = robust[~fooled]
+        by_square = 0
+        for batch in model.batches(robust):
+            by_square += model.square(batch, self._attack, self._check_stop)
+        return {"square": by_square / images}
 
-    def _is_right(self, attacker: ModelUnderAttack, places: Tensor) -> Tensor:
-        right: Tensor = attacker.logits[places].argmax(dim=1) == attacker.test.labels[places]
-        return right
-
-
-class _Climb:
-    """By how much an attack raises the loss of each image, from the first look to the last."""
-
-    def __init__(self) -> None:
-        self._first: list[Tensor] = []
-        self._last: list[Tensor] = []
-
-    def batch(self, images: int) -> Callable[[Step], None]:
-        """What to tell of a batch's steps."""
-        place = len(self._first)
-        self._first.append(torch.zeros(images))
-        self._last.append(torch.zeros(images))
-
-        def see(step: Step) -> None:
-            if step.restart == 0:
-                where, loss = step.indices.cpu(), step.loss.float().cpu()
-                if step.step == 0:
-                    self._first[place][where] = loss
-                self._last[place][where] = loss
-
-        return see
-
-    def mean(self) -> float:
-        """Over all images."""
-        return float((torch.cat(self._last) - torch.cat(self._first)).mean())
+    def _is_correct(self, model: ModelUnderAttack, places: Tensor) -> Tensor:
+        """bool (M,): whether the model classifies each clean image correctly."""
+        is_correct: Tensor = model.logits[places].argmax(dim=1) == model.test.labels[places]
+        return is_correct
 
 
 def _changed(pgd: PGD, **changes: object) -> PGD:
@@ -306,5 +328,5 @@ def _changed(pgd: PGD, **changes: object) -> PGD:
 
 
 def _at(pgd: PGD, eps: float) -> PGD:
-    """The same attack at another ε, its step the same share of it."""
+    """The same attack at another ε; its step size keeps its share of ε."""
     return _changed(pgd, eps=eps, step_size=pgd.step_size / pgd.eps * eps)

@@ -1,4 +1,7 @@
-"""The sanity panel's rules for probed models: a figure each, its limits, and what to do beyond."""
+"""The rules of the sanity panel: for each figure of a probed model its limits and the advice.
+
+Knows nothing about how the figures are measured.
+"""
 
 import math
 from collections.abc import Callable
@@ -8,20 +11,26 @@ from engine.evaluation.sanity.probes import GREY, MORE_STEPS, Probes
 
 
 class Rule(NamedTuple):
-    """One check: up to which figure, in ``unit``, it passes and warns; beyond, it fails."""
+    """One check: the limits of its figure, and the advice beyond them.
+
+    A figure up to ``passes`` passes, up to ``warns`` it warns, and a larger figure fails.
+    """
 
     check: str
+    """Its name in the panel."""
     passes: float
     warns: float
     advice: str
     unit: str = "points"
+    """Of the figure and both limits; ``points`` are percentage points."""
     images: int = 0
-    """So many images more than the limits are held against nobody: chance."""
+    """Tolerance: the share of this many images is added to both limits, against chance."""
     least: bool = False
-    """The figure must be above the limits, not below."""
+    """The limits are lower limits: the figure must be at least as large."""
 
 
 def in_points(share: float | None) -> float | None:
+    """A share in [0, 1] in percentage points; None stays None."""
     return None if share is None else 100 * share
 
 
@@ -30,20 +39,22 @@ def _gap(stronger: float | None, weaker: float | None) -> float | None:
 
 
 def _order(probes: Probes) -> float | None:
+    """By how many points FGSM is ahead of PGD, or noise of FGSM: the larger; None: not measured."""
     gaps = (_gap(probes.pgd, probes.fgsm), _gap(probes.fgsm, probes.noise))
-    known = [gap for gap in gaps if gap is not None]
-    return in_points(max(known)) if known else None
+    measured = [gap for gap in gaps if gap is not None]
+    return in_points(max(measured)) if measured else None
 
 
 NEVER = math.inf
+"""As the limit ``warns``: the check never fails."""
 PROBED: tuple[tuple[Rule, Callable[[Probes], float | None]], ...] = (
     (
         Rule(
             "model in eval mode",
             0,
             0,
-            "modules in train mode: BatchNorm and dropout answer otherwise than in use; the "
-            "model must obey eval()",
+            "some modules are in train mode, where BatchNorm and dropout compute something else: "
+            "the model must obey eval()",
             unit="modules",
         ),
         lambda p: p.in_train_mode,
@@ -53,40 +64,41 @@ PROBED: tuple[tuple[Rule, Callable[[Probes], float | None]], ...] = (
             "the attack sees the accuracy that is counted",
             0,
             0,
-            "clean accuracy differs on the attack's path: look at preprocessing, precision, mode",
+            "the clean accuracy differs for the network that attacks use: check preprocessing, "
+            "precision and mode",
             images=1,
         ),
-        lambda p: in_points(p.path_gap),
+        lambda p: in_points(p.accuracy_gap),
     ),
     (
         Rule(
             "same input, same logits",
             0.1,
             0.1,
-            "the model answers at random (dropout, noise), so that one gradient tells little: "
-            "attack the mean over its randomness (Athalye et al. 2018)",
+            "the logits are random (dropout, noise), so that a single gradient is unreliable: "
+            "attack the mean over the randomness (Athalye et al. 2018)",
             unit="% of the largest",
         ),
-        lambda p: in_points(p.wobble),
+        lambda p: in_points(p.logit_change),
     ),
     (
         Rule(
             "logits, not probabilities",
             1,
             1,
-            "the model ends in a softmax, on which cross-entropy has vanishing gradients: leave "
-            "the softmax out",
+            "the model ends in a softmax, which makes the gradients of cross-entropy vanish: "
+            "remove the softmax",
             unit="% of the answers",
         ),
-        lambda p: in_points(p.distributions),
+        lambda p: in_points(p.probabilities),
     ),
     (
         Rule(
             "input gradients are there",
             1,
             10,
-            "zero or no numbers: rounding, a non-differentiable step or saturation hides them; "
-            "use the margin or DLR loss, and Square, which needs none",
+            "gradients are zero or not finite: rounding, a non-differentiable step or saturated "
+            "logits hide them; use the margin or DLR loss, and Square, which needs no gradients",
             unit="% lost",
         ),
         lambda p: in_points(p.lost_gradients),
@@ -96,11 +108,12 @@ PROBED: tuple[tuple[Rule, Callable[[Probes], float | None]], ...] = (
             "the attack climbs its loss",
             1e-6,
             1e-6,
-            "the loss does not rise along the steps: step size, gradients or sign are wrong",
+            "the loss does not rise along the steps: check the step size, the gradients and the "
+            "sign of the loss",
             unit="of loss",
             least=True,
         ),
-        lambda p: p.climb,
+        lambda p: p.loss_increase,
     ),
     (
         Rule(
@@ -110,77 +123,83 @@ PROBED: tuple[tuple[Rule, Callable[[Probes], float | None]], ...] = (
             "the attack has not converged: raise --steps, or use APGD",
             images=1,
         ),
-        lambda p: in_points(p.late),
+        lambda p: in_points(p.more_steps),
     ),
     (
         Rule(
             "robust accuracy falls as ε grows",
             0,
             0,
-            "a larger ε leaves more images robust: the attack is lost in masked gradients",
+            "more images are robust at a larger ε: masked gradients mislead the attack; compare "
+            "with Square (--sanity full)",
             images=1,
         ),
-        lambda p: in_points(p.rise),
+        lambda p: in_points(p.rise_with_eps),
     ),
     (
         Rule(
             "ε = 0 changes nothing",
             0,
             0,
-            "an attack that may change nothing changes the outcome: counting is wrong, or the "
-            "model answers at random",
+            "an attack with ε = 0 changes predictions: the counting is wrong, or the logits are "
+            "random",
         ),
-        lambda p: in_points(p.at_zero),
+        lambda p: in_points(p.change_at_zero),
     ),
     (
         Rule(
             f"ε = {GREY:g} leaves hardly any image",
             1,
             5,
-            "every image can be made grey there, and still some withstand: gradient masking",
+            "every image can be made the same grey at this ε, yet some stay robust: gradient "
+            "masking; compare with Square (--sanity full)",
             unit="% robust",
         ),
-        lambda p: in_points(p.at_grey),
+        lambda p: in_points(p.robust_at_grey),
     ),
     (
         Rule(
             "PGD ≥ FGSM ≥ random noise",
             0,
             0,
-            "a weaker attack finds more than a stronger one: gradient masking (Athalye et al. "
-            "2018)",
+            "a weaker attack succeeds more often than a stronger attack: gradient masking "
+            "(Athalye et al. 2018)",
             images=1,
         ),
         _order,
     ),
 )
+"""A rule, and the figure that it judges."""
 MARGIN = Rule(
     "margin loss finds little beyond cross-entropy",
     4,
     NEVER,
-    "cross-entropy is saturated: believe the column of the stronger loss",
+    "cross-entropy is saturated: rely on the column of the stronger loss",
 )
+"""For a run whose untargeted attacks have another loss beside cross-entropy."""
 CE_ALONE = MARGIN._replace(
     passes=0.5,
     advice="the margin loss is the stronger attack here: add --attack pgd-margin, or apgd-targeted",
 )
+"""For a run whose untargeted attacks all maximise cross-entropy."""
 SQUARE = Rule(
     "Square finds nothing beyond white-box attacks",
     0.2,
     1,
-    "an attack without gradients finds what cross-entropy, margin and targeted APGD have missed: "
+    "an attack without gradients succeeds where cross-entropy, margin and targeted APGD fail: "
     "gradient masking",
 )
 TRANSFER = Rule(
     "transfer is no stronger than white-box",
     0,
     0,
-    "images crafted on another model fool this one better than its own: its gradients are masked",
+    "adversarial images of another model fool this model more often than its own: its gradients "
+    "are masked",
     images=1,
 )
 OVERFIT = Rule(
     "the last epoch is as robust as the best",
     2,
     NEVER,
-    "robust overfitting (Rice et al. 2020): train shorter, or with weight averaging",
+    "robust overfitting (Rice et al. 2020): train for fewer epochs, or average the weights",
 )

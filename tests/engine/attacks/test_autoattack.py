@@ -72,7 +72,7 @@ def test_it_withstands_the_same_images_as_by_itself(norm: str, home: Path) -> No
     told = [event for event in EventReader(events).new() if event["kind"] == "attack"]
     last = {event["attack"]: event for event in told}
     assert list(last) == [*(f"autoattack {stage}" for stage in AUTOATTACK_STAGES), "autoattack"]
-    left = tally["correct"]
+    left: float = tally["correct"]
     for stage in AUTOATTACK_STAGES:
         event = last[f"autoattack {stage}"]
         assert event["done"] == event["total"] == left
@@ -84,7 +84,7 @@ def test_it_withstands_the_same_images_as_by_itself(norm: str, home: Path) -> No
 def test_its_examples_are_its_own(home: Path) -> None:
     pytest.importorskip("pyautoattack", reason="not installed: pip install 'advtui[autoattack]'")
     one, _ = attacker(home)
-    chosen = one._right[:6]
+    chosen = one._correct[:6]
     attack = named_attack("autoattack", PGD(eps=2 / 255))
     adversarial, logits, targets = one.example(attack, chosen)
     assert targets is None

@@ -51,10 +51,10 @@ def test_memory_that_runs_out_halves_the_batch_until_it_fits_and_says_so(
     run, result, weights = trained_with_room(8, tmp_path / "small", monkeypatch)
     assert result["steps"] == 2 * 4  # a step is still one of 32 images
     training = [w for w in warnings(run) if "gradients" in w]
-    assert ["of 32 images goes in 2 parts" in w for w in training] == [True, False]
-    assert "of 32 images goes in 4 parts" in training[1]
+    assert ["of 32 images is split into 2 parts" in w for w in training] == [True, False]
+    assert "of 32 images is split into 4 parts" in training[1]
     assert [w for w in warnings(run) if "the validation" in w] == [
-        f"out of memory: the validation looks at its batches in {n} parts" for n in (2, 4)
+        f"out of memory: the validation splits its batches into {n} parts" for n in (2, 4)
     ]
     # Accumulated, the gradients are those of the whole batch.
     roomy, as_whole, expected = trained_with_room(1000, tmp_path / "large", monkeypatch)
@@ -101,5 +101,5 @@ def test_an_attack_run_takes_smaller_batches_where_memory_is_short() -> None:
     network = SmallMemory(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10)), 10)
     found, said = room_for(network, torch.rand(64, 3, 32, 32))
     assert found == 8
-    assert said == "out of memory: batches of 8 images instead of 64"
+    assert said == "out of memory with batches of 64 images: batches of 8 are used"
     assert room_for(network, torch.rand(10, 3, 32, 32)) == (10, None)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,6 @@ from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
 from runs.attacks import named_attack
 from runs.events import EventReader, EventWriter
-from runs.result_types import SanityCheck
 from runs.spec import AttackSpec, CheckpointRef, TrainSpec
 from runs.store import Store
 from runs.threat_model import PGD, Attack
@@ -116,7 +116,7 @@ def checked(
     attack: Attack = ATTACK,
     depth: str = "quick",
     ce_alone: bool = False,
-) -> dict[str, SanityCheck]:
+) -> dict[str, Any]:
     spec = AttackSpec(data="digits", attacks=(attack,), batch_size=64)
     prober = Prober(base_attack(spec), depth, lambda: None)
     probes = [prober.probe(attacker(home, net, spec, f"m{n}")) for n, net in enumerate(nets)]
@@ -124,7 +124,7 @@ def checked(
     return {check["check"]: check for check in checks}
 
 
-def faults(found: dict[str, SanityCheck]) -> set[str]:
+def faults(found: dict[str, Any]) -> set[str]:
     return {name for name, check in found.items() if check["verdict"] == "fail"}
 
 
@@ -265,7 +265,7 @@ def test_a_model_that_knows_nothing_is_no_reason_to_fail(home: Path) -> None:
     one.test = Pictures(one.test.images, (one.logits.argmax(1) + 1) % 10, one.test.indices)
     found = Prober(ATTACK, "quick", lambda: None).probe(one)
     assert found.images == IMAGES["quick"]
-    assert found.climb is None
+    assert found.loss_increase is None
     assert one.clean() == 0
 
 

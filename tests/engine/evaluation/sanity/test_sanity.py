@@ -2,23 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from engine.evaluation.sanity.checks import (
-    Observed,
     TrainingHistory,
     attack_checks,
     model_checks,
     training_checks,
 )
 from engine.evaluation.sanity.probes import Probes
+from runs.event_types import ObservedExtremes
 
 EPS = 8 / 255
-GOOD: dict[str, Any] = {
-    "model": "m",
-    "attack": "pgd-untargeted",
+GOOD: ObservedExtremes = {
     "eps": EPS,
     "largest": EPS,
     "lowest": 0.0,
@@ -29,12 +27,16 @@ BUDGET, RANGE, MODE = "perturbations within ε", "pixels in [0, 1]", "model left
 STRONGER = "targeted success ≤ untargeted success"
 
 
-def verdicts(*changes: dict[str, Any], rows: tuple[dict[str, Any], ...] = ()) -> dict[str, str]:
-    observed = [Observed(**{**GOOD, **change}) for change in changes]
+def observation(change: dict[str, Any]) -> ObservedExtremes:
+    return cast(ObservedExtremes, {**GOOD, **change})
+
+
+def verdicts(*changes: dict[str, Any], rows: tuple[Any, ...] = ()) -> dict[str, str]:
+    observed = [observation(change) for change in changes]
     return {check["check"]: check["verdict"] for check in attack_checks(observed, rows)}
 
 
-def row(targeted: float, untargeted: float, correct: int = 100) -> dict[str, Any]:
+def row(targeted: float, untargeted: float, correct: int = 100) -> Any:
     attacks = {
         "pgd-targeted": [{"success_rate": targeted}],
         "pgd-untargeted": [{"success_rate": untargeted}],
@@ -100,8 +102,7 @@ def test_targeted_must_not_beat_untargeted(
 
 
 def test_only_a_check_that_failed_gives_advice() -> None:
-    observed = [Observed(**{**GOOD, "largest": 1.0})]
-    checks = attack_checks(observed, [row(0.1, 0.2)])
+    checks = attack_checks([observation({"largest": 1.0})], [row(0.1, 0.2)])
     assert len(checks) == 4
     for check in checks:
         assert set(check) == {"check", "verdict", "value", "unit", "model", "advice"}
@@ -120,15 +121,15 @@ HEALTHY = Probes(
     model="m",
     images=1000,
     in_train_mode=0,
-    path_gap=0.0,
-    wobble=0.0,
-    distributions=0.0,
+    accuracy_gap=0.0,
+    logit_change=0.0,
+    probabilities=0.0,
     lost_gradients=0.0,
-    climb=1.2,
-    late=0.002,
-    rise=-0.03,
-    at_zero=0.0,
-    at_grey=0.0,
+    loss_increase=1.2,
+    more_steps=0.002,
+    rise_with_eps=-0.03,
+    change_at_zero=0.0,
+    robust_at_grey=0.0,
     noise=0.02,
     fgsm=0.4,
     pgd=0.5,
@@ -163,22 +164,22 @@ def test_a_healthy_model_passes_every_check() -> None:
     ("change", "name", "verdict"),
     [
         ({"in_train_mode": 1}, "model in eval mode", "fail"),
-        ({"path_gap": 0.0021}, PATH, "fail"),
-        ({"path_gap": 0.001}, PATH, "pass"),  # one image of a thousand
-        ({"wobble": 0.01}, SAME, "fail"),
-        ({"wobble": float("nan")}, SAME, "fail"),
-        ({"wobble": 1e-6}, SAME, "pass"),
-        ({"distributions": 1.0}, LOGITS, "fail"),
+        ({"accuracy_gap": 0.0021}, PATH, "fail"),
+        ({"accuracy_gap": 0.001}, PATH, "pass"),  # one image of a thousand
+        ({"logit_change": 0.01}, SAME, "fail"),
+        ({"logit_change": float("nan")}, SAME, "fail"),
+        ({"logit_change": 1e-6}, SAME, "pass"),
+        ({"probabilities": 1.0}, LOGITS, "fail"),
         ({"lost_gradients": 0.05}, GRADIENTS, "warn"),
         ({"lost_gradients": 0.5}, GRADIENTS, "fail"),
-        ({"climb": 0.0}, CLIMBS, "fail"),
-        ({"climb": -0.3}, CLIMBS, "fail"),
-        ({"late": 0.012}, CONVERGED, "warn"),
-        ({"late": 0.04}, CONVERGED, "fail"),
-        ({"rise": 0.02}, FALLS, "fail"),
-        ({"at_zero": 0.001}, ZERO, "fail"),
-        ({"at_grey": 0.03}, GREY, "warn"),
-        ({"at_grey": 0.2}, GREY, "fail"),
+        ({"loss_increase": 0.0}, CLIMBS, "fail"),
+        ({"loss_increase": -0.3}, CLIMBS, "fail"),
+        ({"more_steps": 0.012}, CONVERGED, "warn"),
+        ({"more_steps": 0.04}, CONVERGED, "fail"),
+        ({"rise_with_eps": 0.02}, FALLS, "fail"),
+        ({"change_at_zero": 0.001}, ZERO, "fail"),
+        ({"robust_at_grey": 0.03}, GREY, "warn"),
+        ({"robust_at_grey": 0.2}, GREY, "fail"),
         ({"fgsm": 0.52}, ORDER, "fail"),
         ({"noise": 0.45}, ORDER, "fail"),
         ({"margin": 0.05}, MARGIN, "warn"),
@@ -213,12 +214,13 @@ def test_where_the_run_itself_has_attacked_with_both_losses_its_own_figures_coun
         ce_alone=False,
         margins={"m": (0.023, 10_000)},
     )
+    check: Any
     (check,) = [check for check in checks if check["check"].startswith(MARGIN)]
     assert (check["verdict"], check["value"]) == ("pass", pytest.approx(2.3))
 
 
 def test_the_worst_model_gives_the_verdict_and_its_name() -> None:
-    bad = replace(HEALTHY, model="bad", late=0.3, climb=-2.0)
+    bad = replace(HEALTHY, model="bad", more_steps=0.3, loss_increase=-2.0)
     for models in ((HEALTHY, bad), (bad, HEALTHY)):
         found = judged(*models)
         assert one(found, CONVERGED)["model"] == "bad"
