@@ -1,6 +1,6 @@
 """The named data sets: download, check, and load them as uint8 tensors.
 
-Knows nothing about models, and no folder of a user's own images.
+Knows nothing about models and folders of a user's own images.
 """
 
 import threading

@@ -24,7 +24,7 @@ from engine.evaluation.model_under_attack import ModelUnderAttack
 from engine.evaluation.sanity.panel import sanity_panel
 from engine.models.checkpoint import load_model
 from engine.models.resnet import PictureClassifier
-from engine.models.user_model import load_own, source
+from engine.models.user_model import load_user_model, user_model_source
 from engine.process.run_context import RunContext
 from runs.datasets import DATASETS, dataset_of
 from runs.errors import NotFoundError
@@ -155,7 +155,7 @@ def load_reference(
         UserError: it is damaged, or does not fit the data set.
     """
     if isinstance(reference, ModelRef):
-        return load_own(reference, classes=classes, size=size)
+        return load_user_model(reference, classes=classes, size=size)
     return load_model(run.home / reference.file, classes=classes)[0]
 
 
@@ -167,7 +167,7 @@ def _size(pictures: Pictures) -> tuple[int, int]:
 def _origin(reference: CheckpointRef | ModelRef) -> dict[str, Any]:
     """The fields of a row that say which network it is about."""
     if isinstance(reference, ModelRef):
-        return {"run": None, "checkpoint": None, "source": source(reference)}
+        return {"run": None, "checkpoint": None, "source": user_model_source(reference)}
     return {"run": reference.run, "checkpoint": reference.checkpoint}
 
 

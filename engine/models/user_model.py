@@ -31,7 +31,9 @@ NOT_A_STATE_DICT = (
 )
 
 
-def load_own(reference: ModelRef, *, classes: int, size: tuple[int, int]) -> PictureClassifier:
+def load_user_model(
+    reference: ModelRef, *, classes: int, size: tuple[int, int]
+) -> PictureClassifier:
     """The user's network with its weights, in eval mode on the CPU; it takes images in [0, 1].
 
     Args:
@@ -61,7 +63,7 @@ def load_own(reference: ModelRef, *, classes: int, size: tuple[int, int]) -> Pic
     return model
 
 
-def source(reference: ModelRef) -> dict[str, Any]:
+def user_model_source(reference: ModelRef) -> dict[str, Any]:
     """The origin of a network, for the table: factory, file, its SHA-256, normalisation.
 
     Raises:

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from engine.models.user_model import load_own, read_weights, source
+from engine.models.user_model import load_user_model, read_weights, user_model_source
 from own_network import ref, saved, weights
 from runs.errors import NotFoundError, UserError
 from runs.spec import ModelRef
 
 
 def load(reference: ModelRef, classes: int = 10) -> nn.Module:
-    return load_own(reference, classes=classes, size=(32, 32))
+    return load_user_model(reference, classes=classes, size=(32, 32))
 
 
 @pytest.mark.parametrize("how", ["safetensors", "plain", "parallel", "lightning", "ema"])
@@ -128,8 +128,10 @@ def test_weights_of_another_network_are_told_with_what_differs(nets: Path) -> No
 
 
 def test_the_table_can_tell_which_weights_they_were(nets: Path) -> None:
-    told = source(ref(nets, weights=str(saved(nets, "plain")), mean=(0, 0, 0), std=(1, 1, 1)))
+    told = user_model_source(
+        ref(nets, weights=str(saved(nets, "plain")), mean=(0, 0, 0), std=(1, 1, 1))
+    )
     assert len(told["sha256"]) == 64
     assert told["factory"].endswith("small:make")
     assert told["mean"] == [0.0, 0.0, 0.0]
-    assert source(ref(nets))["sha256"] is None
+    assert user_model_source(ref(nets))["sha256"] is None
