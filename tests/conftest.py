@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from advtui_process import TINY, Command
-from runs.store import Run, Store
+from advtui_process import TINY, Command, Studied
+from runs.store import Store
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def advtui(home: Path) -> Command:
 
 
 @pytest.fixture(scope="session")
-def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Command, Run, str, str]:
+def studied(tmp_path_factory: pytest.TempPathFactory) -> Studied:
     """A tiny study that has been run to its end: command, run, stdout, stderr."""
     command = Command(tmp_path_factory.mktemp("studied"))
     words = ("--train-limit", "640", "--limit", "40", "--name", "first look", "--tag", "tiny")

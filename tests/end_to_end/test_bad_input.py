@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from advtui_process import Command
+from advtui_process import Command, Finished
 from runs.datasets import DATASETS
 
 CASES = [
@@ -31,7 +31,7 @@ CASES = [
 ]
 
 
-def assert_refused(done, code: int, sentence: str, home: Path) -> None:
+def assert_refused(done: Finished, code: int, sentence: str, home: Path) -> None:
     assert done.returncode == code, done.stderr
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr

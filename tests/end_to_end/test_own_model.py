@@ -23,7 +23,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Command:
 def test_our_own_checkpoint_by_hand_gives_the_same_row(trained: Command, nets: Path) -> None:
     (run,) = [run for run in Store(trained.home).runs() if run.kind == "train"]
     file = run.checkpoint("best_clean")
-    common = ("--limit", "120", "--eps", "16/255", "--steps", "5", "--threads", "1", "--json")
+    common: tuple[str, ...] = (
+        "--limit",
+        "120",
+        "--eps",
+        "16/255",
+        "--steps",
+        "5",
+        "--threads",
+        "1",
+        "--json",
+    )
     common += ("--precision", "fp32")  # ours is attacked without its BatchNorm: bf16 rounds apart
     own = ("--model", f"{nets.name}.small:ours", "--weights", str(file), "--data", "digits")
     done = trained("attack", *own, *common, cwd=nets.parent)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_demo_shows_a_difference_and_twice_the_same_table(tmp_path: Path) -> Non
     assert robust["accuracy"] >= 0.93
 
 
-def without_names(rows: list[dict]) -> list[dict]:
+def without_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Everything of a table but run ids and seconds."""
     return [
         {

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from advtui_process import wait_for
-from runs.events import Event, EventReader
+from runs.event_types import MetricEvent
+from runs.events import EventReader
 from runs.launch import request_stop, start_worker, worker_pid
 from runs.overrides import override
 from runs.presets import preset
@@ -63,8 +64,8 @@ def assert_same_training(one: Run, other: Run) -> None:
     assert told(one) == told(other)
 
 
-def told(run: Run) -> list[tuple[int, int, dict[str, float]]]:
-    def without_time(event: Event) -> dict[str, float]:
+def told(run: Run) -> list[tuple[int, int, dict[str, float | None]]]:
+    def without_time(event: MetricEvent) -> dict[str, float | None]:
         return {key: value for key, value in event["values"].items() if key != "seconds"}
 
     return [(e["epoch"], e["step"], without_time(e)) for e in read_snapshot(run).epochs]
@@ -86,6 +87,7 @@ def test_stopped_in_the_middle_of_an_epoch_and_resumed_it_ends_with_the_same_wei
     assert start_worker(run).wait(240) == 0
     started = read_snapshot(run).started
     assert started is not None
+    assert started["resumed_from"] is not None
     assert (started["attempt"], started["resumed_from"]["step"]) == (2, stopped_at)
     assert_same_training(run, uninterrupted)
 

@@ -36,6 +36,8 @@ class Terminal:
             "COLORTERM": "truecolor",
             "ADVTUI_CONFIG": str(home / "no-config.toml"),
         }
+        for size_of_another in ("COLUMNS", "LINES"):  # they would count for more than the pty's
+            environment.pop(size_of_another, None)
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tui", *words],

@@ -144,7 +144,7 @@ def test_noise_follows_the_seed_and_the_index() -> None:
 
 def test_without_a_random_start_seed_and_index_do_not_matter() -> None:
     places = list(range(6))
-    still = {"random_start": False, "restarts": 1}
+    still: dict[str, Any] = {"random_start": False, "restarts": 1}
     first, _ = run_attack(places, **still)
     other, _ = run_attack(places, seed=5, indices=[0] * 6, **still)
     assert torch.equal(first, other)
@@ -226,7 +226,9 @@ def test_all_targets_is_the_strongest_rule_and_fewer_classes_are_weaker() -> Non
             logits=logits, seed=0,
         )  # fmt: skip
         with torch.no_grad():
-            return net(found).argmax(dim=1) == aims
+            taken_for: Tensor = net(found).argmax(dim=1)
+        assert aims is not None
+        return taken_for == aims
 
     every = reached("all")
     assert (reached("all", 1) == reached("runner-up")).all()

@@ -21,7 +21,8 @@ from attacked_network import (
     rng,
     spec,
 )
-from engine.attacks.pgd import Step, pgd
+from engine.attacks.active_set import Step
+from engine.attacks.pgd import pgd
 from runs.threat_model import PGD
 
 # --- against a reference ---------------------------------------------------------------------

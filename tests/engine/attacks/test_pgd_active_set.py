@@ -20,7 +20,8 @@ from attacked_network import (
     rng,
     spec,
 )
-from engine.attacks.pgd import Step, pgd
+from engine.attacks.active_set import Step
+from engine.attacks.pgd import pgd
 
 # --- the active set --------------------------------------------------------------------------
 

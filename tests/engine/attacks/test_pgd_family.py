@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attacked_network import batch, every_norm, fooled_by, lengths, network, rng, spec
-from engine.attacks.active_set import ActiveBatch
+from engine.attacks.active_set import ActiveBatch, Step
 from engine.attacks.losses import margin, objective
 from engine.attacks.norms import GEOMETRIES
 from engine.attacks.pgd import pgd, step_size
@@ -115,7 +115,7 @@ def test_the_cosine_step_falls_from_its_length_to_nearly_nothing() -> None:
 def test_the_routine_takes_the_cosine_steps() -> None:
     net, (images, labels, _) = network(), batch()
     setting = spec("linf", step_schedule="cosine", random_start=False, eps=1.0, steps=4)
-    seen = []
+    seen: list[torch.Tensor] = []
     pgd(net, images, labels, setting, keep="last", on_step=lambda step: seen.append(step.images))
     for t, (before, after) in enumerate(itertools.pairwise(seen)):
         moved = float((after - before).abs().max())
@@ -137,7 +137,7 @@ def test_a_given_start_is_where_the_first_restart_begins(norm: str) -> None:
     net, (images, labels, _) = network(), batch()
     small, large = spec(norm), spec(norm, eps=1.1 * spec(norm).eps, restarts=2)
     below = pgd(net, images, labels, small, generator=rng())
-    seen = []
+    seen: list[Step] = []
     ours = pgd(net, images, labels, large, generator=rng(), start=below, on_step=seen.append)
     assert torch.equal(seen[0].images, below)  # it lies within the larger ball as it is
     assert (fooled_by(net, below, labels, None) <= fooled_by(net, ours, labels, None)).all()
@@ -150,6 +150,6 @@ def test_a_given_start_is_where_the_first_restart_begins(norm: str) -> None:
 def test_a_start_outside_the_ball_is_brought_into_it(norm: str) -> None:
     net, (images, labels, _) = network(), batch()
     far = (images + 0.5).clamp(0, 1)
-    seen = []
+    seen: list[Step] = []
     pgd(net, images, labels, spec(norm), generator=rng(), start=far, on_step=seen.append)
     assert (lengths(seen[0].images - images, norm) <= spec(norm).eps + 1e-9).all()

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from attacked_network import COUNT, Net, batch, network, rng, spec
-from engine.attacks.pgd import Step, pgd
+from engine.attacks.active_set import Step
+from engine.attacks.pgd import pgd
 from model_state import assert_as_found, snapshot
 
 # --- the model as found ----------------------------------------------------------------------

@@ -53,4 +53,4 @@ def test_floats_are_the_pixels_over_255() -> None:
     assert floats.dtype == torch.float32
     assert floats.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(floats, images.float() / 255)
-    assert (floats.min(), floats.max()) == (0, 1)
+    assert (floats.min().item(), floats.max().item()) == (0, 1)

@@ -25,6 +25,8 @@ def stir(net: nn.Module) -> None:
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.uniform_(0.5, 1.5)
                 module.bias.normal_(0, 0.3)
+                assert module.running_mean is not None
+                assert module.running_var is not None
                 module.running_mean.normal_(0, 0.3)
                 module.running_var.uniform_(0.5, 2)
             elif isinstance(module, nn.Conv2d | nn.Linear):

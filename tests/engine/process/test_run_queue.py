@@ -65,7 +65,8 @@ def test_a_worker_that_waits_is_queued_and_stops_when_asked(
         worker = start_worker(run, [first])
         wait_for(
             lambda: (
-                "goes first" in (run.events_path.read_text() if run.events_path.exists() else "")
+                "waiting for run"
+                in (run.events_path.read_text() if run.events_path.exists() else "")
             )
         )
         assert run.state() == "queued"

@@ -56,7 +56,7 @@ def test_a_full_resnet18_costs_what_the_papers_say() -> None:
     ],
     ids=lambda fields: " ".join(str(value) for value in fields.values()),
 )
-def test_the_passes_of_a_step_are_those_that_it_does(fields: dict) -> None:
+def test_the_passes_of_a_step_are_those_that_it_does(fields: dict[str, Any]) -> None:
     threat = PGD(steps=3, restarts=1 if fields["recipe"] == "trades" else 2)
     spec = TrainSpec(width=4, attack=threat, batch_size=IMAGES, **fields)
     model = resnet18(10, spec.width, [0.5] * 3, [0.25] * 3)

@@ -66,7 +66,7 @@ def test_no_recipe_waits_for_its_device(
         noise = generator(0, "attack", device="cpu" if name == "meta" else device)
         setting = Setting(spec, 10, folded.network, noise)
         loss, _ = RECIPES[recipe](model, images, labels, setting)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
 
     if device.type == "cuda":

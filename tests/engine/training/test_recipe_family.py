@@ -191,7 +191,7 @@ def test_awp_is_the_recipe_at_the_weights_that_one_step_makes_worst(recipe: str)
         for there, here in zip(moved.parameters(), climbing.parameters(), strict=True):
             if here.ndim > 1:
                 assert here.grad is not None
-                there += 0.1 * here.norm() * here.grad / here.grad.norm()
+                there.add_(0.1 * here.norm() * here.grad / here.grad.norm())
     expected, expected_logits = RECIPES[recipe](moved, images, labels, told(0))
     expected.backward()
     torch.testing.assert_close(loss, expected)
@@ -235,7 +235,7 @@ def test_catastrophic_overfitting_is_told_once_also_after_a_resume(tmp_path: Pat
             callback_metrics={"val_robust_accuracy": pgd, "val_fgsm_accuracy": fgsm},
         )
         watch.on_train_epoch_end(cast(Any, trainer), cast(Any, None))
-        told = EventReader(tmp_path / "events.jsonl").new()
+        told: list[Any] = [*EventReader(tmp_path / "events.jsonl").new()]
         assert len(told) == int(epoch >= 3)
         state, watch = watch.state_dict(), OverfittingWatch(events)
         watch.load_state_dict(state)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from engine.attacks.pgd import pgd
 from engine.training import recipes
 from engine.training.recipes import RECIPES
 from recipe_network import (
@@ -72,11 +73,10 @@ def test_mixed_is_cross_entropy_on_clean_targeted_and_untargeted_thirds(smoothin
 def attacks(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The attacks that a recipe asks for."""
     asked: list[dict[str, Any]] = []
-    real = recipes.pgd
 
     def spy(model: nn.Module, images: Tensor, labels: Tensor, spec: PGD, **more: Any) -> Tensor:
         asked.append({"images": images, "labels": labels, **more})
-        return real(model, images, labels, spec, **more)
+        return pgd(model, images, labels, spec, **more)
 
     monkeypatch.setattr(recipes, "pgd", spy)
     return asked
@@ -145,14 +145,18 @@ def test_the_loss_reaches_every_parameter_in_training_mode_and_not_the_attacked_
 ) -> None:
     net, attacked, (images, labels) = Noting(0).train(), Noting(1), data()
     mode = "baseline" if recipe == "standard" else "robust"
-    before = net.layers[1].running_mean.clone()
+    norm = net.layers[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.num_batches_tracked is not None
+    before = norm.running_mean.clone()
     loss, _ = RECIPES[recipe](net, images, labels, setting(attacked, mode=mode, recipe=recipe))
     loss.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.layers[4].parameters())
     assert all(p.grad is not None for p in net.parameters())
     assert all(p.grad is None for p in attacked.parameters())
-    assert int(net.layers[1].num_batches_tracked) == 1  # one pass in training mode
-    assert not torch.equal(net.layers[1].running_mean, before)
+    assert int(norm.num_batches_tracked) == 1  # one pass in training mode
+    assert not torch.equal(norm.running_mean, before)
 
 
 def test_attacking_the_network_in_training_leaves_its_statistics_to_the_loss_alone() -> None:

@@ -1,6 +1,7 @@
 """What the live and the plain view show of events, without a run at work."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -17,7 +18,7 @@ def run(tmp_path: Path) -> Run:
     return Store(tmp_path).create(preset("demo").child("robust"))
 
 
-def event(kind: str, **fields: object) -> dict:
+def event(kind: str, **fields: object) -> Any:
     return {"v": 1, "t": 1.0, "kind": kind, **fields}
 
 
@@ -43,7 +44,7 @@ PROGRESS = event(
 )
 
 
-def epoch(number: int, seconds: object, **fields: object) -> dict:
+def epoch(number: int, seconds: object, **fields: object) -> Any:
     values = {"train_loss": 1.5, "val_accuracy": 0.5, "val_robust_accuracy": 0.25, "lr": 0.1}
     return event(
         "metric",
@@ -55,7 +56,7 @@ def epoch(number: int, seconds: object, **fields: object) -> dict:
     )
 
 
-def fed(*events: dict) -> Snapshot:
+def fed(*events: Any) -> Snapshot:
     snapshot = Snapshot()
     for one in events:
         snapshot.apply(one)
@@ -65,7 +66,8 @@ def fed(*events: dict) -> Snapshot:
 @pytest.mark.parametrize("eta", [None, "20", -1, 1e300, float("nan")])
 def test_what_is_no_time_is_not_told(eta: object) -> None:
     assert left_s(PROGRESS) == 20.0
-    assert left_s({**PROGRESS, "eta_s": eta}) is None
+    told: Any = {**PROGRESS, "eta_s": eta}
+    assert left_s(told) is None
 
 
 def test_a_pipe_is_told_once_how_long_a_training_takes(
@@ -73,7 +75,8 @@ def test_a_pipe_is_told_once_how_long_a_training_takes(
 ) -> None:
     view = PlainView()
     for done, eta in ((1, 9000.0), (9, None), (10, 1323.0), (11, 1322.0), (20, 900.0)):
-        view.event(run, {**PROGRESS, "done": done, "eta_s": eta})
+        told: Any = {**PROGRESS, "done": done, "eta_s": eta}
+        view.event(run, told)
     assert capsys.readouterr().err.splitlines() == ["robust: ETA 22 m 03 s"]
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from runs.outcomes import FILE, Outcomes
 from runs.store import Store
 from tui.commands.per_image import attack_run, show_classes, show_examples
 
-QUIET = {"force_terminal": True, "file": io.StringIO()}
+QUIET: dict[str, Any] = {"force_terminal": True, "file": io.StringIO()}
 
 
 @pytest.fixture

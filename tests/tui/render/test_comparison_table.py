@@ -1,5 +1,7 @@
 """The comparison table and the sanity checks at every width."""
 
+from typing import Any
+
 import pytest
 from rich.console import Console
 
@@ -24,7 +26,7 @@ def test_a_hostile_model_name_is_shown_and_not_obeyed() -> None:
 )
 def test_no_figure_of_the_table_is_ever_cut(attacks: int, width: int, is_long: bool) -> None:
     """Many attacks in a narrow terminal: a line each, instead of columns without room."""
-    cells = {
+    cells: dict[str, Any] = {
         f"pgd-attack{n}": attack_cell(eps=0.03, n=1000, correct=1000, successes=900 + n, robust=n)
         for n in range(attacks)
     }
@@ -43,15 +45,15 @@ def test_no_figure_of_the_table_is_ever_cut(attacks: int, width: int, is_long: b
 
 
 def test_every_check_has_its_figure_and_those_that_fail_what_to_do() -> None:
-    good = {"check": "a", "verdict": "pass", "value": 0.0, "unit": "points", "advice": None}
-    bad = {
+    good: Any = {"check": "a", "verdict": "pass", "value": 0.0, "unit": "points", "advice": None}
+    bad: Any = {
         "check": "b",
         "verdict": "fail",
         "value": 0.5,
         "model": "Best clean",
         "advice": "do this",
     }
-    none = {"check": "c", "verdict": "skipped", "value": None, "advice": "not asked for"}
+    none: Any = {"check": "c", "verdict": "skipped", "value": None, "advice": "not asked for"}
     console = Console(width=60)
     with console.capture() as shown:
         console.print(sanity([good, bad, none]))

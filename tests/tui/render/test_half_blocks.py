@@ -2,8 +2,17 @@
 
 import numpy as np
 import pytest
+from rich.segment import Segment
 
 from tui.render.half_blocks import half_blocks
+
+
+def colour(segment: Segment) -> tuple[int, ...]:
+    """Red, green and blue of a segment's foreground."""
+    assert segment.style is not None
+    assert segment.style.color is not None
+    assert segment.style.color.triplet is not None
+    return tuple(segment.style.color.triplet)
 
 
 @pytest.mark.parametrize("size", [(40, 40), (28, 28), (224, 224)])
@@ -12,5 +21,4 @@ def test_pictures_of_any_size_are_drawn_as_wide_as_cifars(size: tuple[int, int])
     pixels[: size[0] // 2] = (200, 100, 0)
     lines = half_blocks(pixels)
     assert [len(line) for line in lines] == [32] * 16
-    shown = [line[5].style.color.triplet for line in lines]
-    assert (tuple(shown[0]), tuple(shown[-1])) == ((200, 100, 0), (0, 0, 0))
+    assert (colour(lines[0][5]), colour(lines[-1][5])) == ((200, 100, 0), (0, 0, 0))

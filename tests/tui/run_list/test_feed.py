@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fixed_home import NOW, build
 from runs.events import EventWriter
 from runs.presets import preset
@@ -29,7 +31,9 @@ def test_a_pass_is_cut_into_slices(home: Path) -> None:
     assert feed.take_change()
 
 
-def test_nothing_new_is_no_change_and_reads_no_ended_run_again(home: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_new_is_no_change_and_reads_no_ended_run_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ids = build(home)
     feed = HomeFeed(Store(home), clock=lambda: NOW)
     whole_pass(feed)

@@ -104,7 +104,8 @@ class Climbing(pl.LightningModule):
 
 def fit(folder: Path, callbacks: list[pl.Callback], steps: int = 1) -> Climbing:
     climbing = Climbing()
-    loader = torch.utils.data.DataLoader(torch.zeros(steps), batch_size=1)  # type: ignore[arg-type]
+    steps_of_an_epoch = cast("torch.utils.data.Dataset[Tensor]", torch.zeros(steps))
+    loader = torch.utils.data.DataLoader(steps_of_an_epoch, batch_size=1)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=len(CLEAN),

@@ -103,7 +103,9 @@ def test_how_long_a_training_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_gpu_is_waited_for_seldom_and_no_step_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     now, waited = 100.0, []
     monkeypatch.setattr("engine.training.callbacks.stopwatch.time.monotonic", lambda: now)
-    monkeypatch.setattr("engine.devices._finish", lambda _: waited.append(now))
+    monkeypatch.setattr(
+        "engine.training.callbacks.stopwatch.synchronize", lambda _: waited.append(now)
+    )
     trainer = cast(Any, SimpleNamespace(is_last_batch=False))
     module = cast(Any, SimpleNamespace(settled=False, device=torch.device("cuda")))
     watch = Stopwatch()
@@ -124,8 +126,8 @@ def test_a_gpu_is_waited_for_seldom_and_no_step_is_lost(monkeypatch: pytest.Monk
 
 
 def test_progress_tells_how_long_a_training_has_left(tmp_path: Path) -> None:
-    run, _ = carried_out(tmp_path, tiny(epochs=2, train_limit=64))
-    events = [e for e in EventReader(run.events_path).new() if e["kind"] == "progress"]
+    run, _ = carried_out(tmp_path, tiny(epochs=2, train_limit=256))
+    events: list[Any] = [e for e in EventReader(run.events_path).new() if e["kind"] == "progress"]
     assert {e["task"] for e in events} == {"train", "validate"}
     assert all(e["eta_s"] > 0 for e in events[:-1])
     assert events[0]["eta_s"] > events[-1]["eta_s"] >= 0
