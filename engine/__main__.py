@@ -1,8 +1,8 @@
-"""A worker: ``python -P -m engine RUN_DIR [--after RUN_ID…]`` carries out a run's spec.
+"""The worker: ``python -P -m engine RUN_DIR [--after RUN_ID…]`` carries out the spec of a run.
 
-It takes the run's lock, starts its heartbeat before anything slow is imported, waits for the runs
-of the same home that go first, does the work, and leaves a result whatever happens, short of
-SIGKILL.
+It takes the run's lock, starts its heartbeat before it imports torch, waits for the runs of the
+same home that go first, and does the work. It writes a result in every case except SIGKILL. What a
+run computes is in :mod:`engine.worker` and :mod:`engine.process.study`.
 """
 
 import os
@@ -28,23 +28,25 @@ from runs.spec import StudySpec
 from runs.store import Run
 
 LOCK_TRIES = 20
+"""Attempts to take the run's lock, 0.1 s apart."""
 USAGE = "usage: python -P -m engine RUN_DIR [--after RUN_ID…] (a folder that holds spec.json)"
 
 
 def main(arguments: list[str]) -> int:
-    folder, *order = arguments or [""]
+    """Carry out a run; return the exit code: a constant of :mod:`runs.errors`, or 0."""
+    folder, *options = arguments or [""]
     is_run = bool(folder) and (Path(folder) / "spec.json").is_file()
-    if not is_run or order[:1] not in ([], ["--after"]):
+    if not is_run or options[:1] not in ([], ["--after"]):
         print(USAGE, file=sys.stderr)
         return EXIT_USAGE
     run = Run(Path(folder).absolute())
-    predecessors = [Run(run.path.parent / name) for name in order[1:]]
+    predecessors = [Run(run.path.parent / name) for name in options[1:]]
     lock = FileLock(run.path / "lock")
     if not _acquire(lock):
         print(f"{run.id} is being carried out by another worker", file=sys.stderr)
         return EXIT_FAILED
     if run.state() == "completed":
-        print(f"{run.id} is completed", file=sys.stderr)
+        print(f"{run.id} is already completed: there is nothing to do", file=sys.stderr)
         return 0
     record_worker(run)
     attempt = 1 + _last_attempt(run)
@@ -53,19 +55,19 @@ def main(arguments: list[str]) -> int:
     stop = StopSignal(run)
     stop.listen()
     heartbeat.beat()
-    (run.path / "result.json").unlink(missing_ok=True)  # only now: the new attempt can be seen
+    (run.path / "result.json").unlink(missing_ok=True)  # only now: the new attempt has an event
     heartbeat.start()
 
     def report_started(fields: StartedFields) -> None:
         heartbeat.phase = "running"
-        whole: StartedFields = {
+        all_fields: StartedFields = {
             "attempt": attempt,
             "resumed_from": None,
             **fields,
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
-        events.write("started", **whole)
+        events.write("started", **all_fields)
 
     began = time.time()
     context = RunContext(run, events, stop)
@@ -83,7 +85,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _acquire(lock: FileLock) -> bool:
-    """Take the run's lock. A process that checks whether it is free holds it for a moment."""
+    """Take the run's lock, with several attempts: a process that tests a lock holds it briefly."""
     for _ in range(LOCK_TRIES):
         if lock.try_acquire():
             return True
@@ -92,6 +94,7 @@ def _acquire(lock: FileLock) -> bool:
 
 
 def _last_attempt(run: Run) -> int:
+    """The number of the last attempt in the run's events; 0 where there is none."""
     attempts = [
         event.get("attempt", 0)
         for event in EventReader(run.events_path).new()
@@ -106,12 +109,12 @@ def _carry_out(
     """The fields of the result with its state, and the exit code."""
     events = context.events
 
-    def has_to_wait(other: Run) -> None:
-        events.write("log", level="info", message=f"queued: {other.id} goes first")
+    def report_wait(other: Run) -> None:
+        events.write("log", level="info", message=f"queued: waiting for run {other.id} to end")
 
     try:
         spec = context.run.spec
-        wait_for_runs(predecessors, context.stop, has_to_wait)
+        wait_for_runs(predecessors, context.stop, report_wait)
         if isinstance(spec, StudySpec):
             from engine.process.study import carry_out_study
 
@@ -126,7 +129,7 @@ def _carry_out(
         print(error, file=sys.stderr)
         events.write("log", level="error", message=str(error))
         return _failed(str(error), error.exit_code), error.exit_code
-    except BaseException as error:  # whatever it was, a result must be left
+    except BaseException as error:  # every failure must leave a result
         traceback.print_exc()
         message = f"{type(error).__name__}: {error}".rstrip(": ")
         events.write("log", level="error", message=message)

@@ -1,6 +1,7 @@
-"""Carry out one train or attack spec: check, wait for the device, work.
+"""Carry out a train or attack spec: check it, wait for the device, do the work.
 
-Imports torch; the part of a worker that must not wait for that is in ``__main__``.
+Imports torch; what a worker does before that import is in ``__main__``. Knows nothing about
+heartbeats, results files and exit codes.
 """
 
 import os
@@ -27,7 +28,12 @@ from runs.spec import AttackSpec, TrainSpec
 def carry_out(
     context: RunContext, spec: TrainSpec | AttackSpec, report_started: ReportStarted
 ) -> dict[str, Any]:
-    """Do what ``spec`` says and return the fields of the result.
+    """Carry out ``spec`` and return the fields of the result.
+
+    Args:
+        context: of the run.
+        spec: of the run.
+        report_started: called once, when all checks have passed and the run has its device.
 
     Raises:
         UserError: a device, data or checkpoint is missing or does not fit.
@@ -49,14 +55,14 @@ def carry_out(
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
 
-    def has_to_wait() -> None:
-        message = f"queued: another run of this home works on {device}"
+    def report_wait() -> None:
+        message = f"queued: waiting for {device}, which another run of this home uses"
         events.write("log", level="info", message=message)
 
     lock = (
         None
         if spec.share
-        else take_turn(lock_name(device), run.home, has_to_wait=has_to_wait, check_stop=stop.check)
+        else take_turn(lock_name(device), run.home, on_wait=report_wait, check_stop=stop.check)
     )
     try:
         report_started(
@@ -85,10 +91,14 @@ def carry_out(
 
 
 def _check_references(context: RunContext, spec: AttackSpec) -> None:
-    """Refuse models that don't fit before the run waits for its device.
+    """Refuse models that don't fit, before the run waits for its device.
 
-    The models are read again when the run has its turn: while it is queued, the training that it
-    attacks may replace its best checkpoints.
+    The models are read again when the run has its device: until then, the training that it attacks
+    may replace its best checkpoints.
+
+    Raises:
+        NotFoundError: a model is missing.
+        UserError: a model is damaged, or does not fit the data set.
     """
     size = (32, 32)
     if spec.data not in DATASETS:

@@ -1,4 +1,4 @@
-"""The worker as a process: heartbeat, stop requests, queue, device lock, a study's children.
+"""The worker as a process: heartbeat, stop requests, queue, device lock, the children of a study.
 
-Imports no torch, and knows nothing of what a run computes.
+It imports no torch, and knows nothing about what a run computes.
 """

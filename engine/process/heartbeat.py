@@ -1,7 +1,7 @@
-"""A thread that says every 5 s that the worker lives, and every 10 s how the machine does.
+"""A thread that writes a ``heartbeat`` event every 5 s and the machine's load every 10 s.
 
-It starts before torch is imported and knows nothing of the work: a hung run shows as a
-heartbeat whose ``stalled_s`` grows.
+It starts before torch is imported and knows nothing about the work: the heartbeats of a run that
+hangs go on, with a growing ``stalled_s``.
 """
 
 import contextlib
@@ -15,30 +15,36 @@ import psutil
 from runs.events import EventWriter
 
 HEARTBEAT_S = 5.0
-SYSTEM_EVERY = 2  # heartbeats
+"""Seconds between two heartbeats."""
+SYSTEM_EVERY = 2
+"""Heartbeats between two ``system`` events."""
 
 
 class Heartbeat(threading.Thread):
-    """Writes ``heartbeat`` and ``system`` events until it is stopped."""
+    """Writes ``heartbeat`` and ``system`` events until :meth:`stop`.
+
+    ``system`` events begin when :attr:`phase` is ``running``.
+    """
 
     def __init__(self, events: EventWriter, attempt: int) -> None:
         super().__init__(daemon=True, name="heartbeat")
         self.phase = "queued"
+        """``queued`` or ``running``; the worker sets it."""
         self._events = events
         self._attempt = attempt
-        self._over = threading.Event()
+        self._stopping = threading.Event()
         self._process = psutil.Process()
 
     def run(self) -> None:
         beats = 0
-        while not self._over.wait(HEARTBEAT_S if beats else 0):
+        while not self._stopping.wait(HEARTBEAT_S if beats else 0):
             self.beat()
             if beats % SYSTEM_EVERY == 1 and self.phase == "running":
                 self._events.write("system", **self._machine())
             beats += 1
 
     def beat(self) -> None:
-        """One heartbeat now."""
+        """Write one heartbeat now."""
         self._events.write(
             "heartbeat",
             attempt=self._attempt,
@@ -47,10 +53,12 @@ class Heartbeat(threading.Thread):
         )
 
     def stop(self) -> None:
-        self._over.set()
+        """End the thread; return when it has ended."""
+        self._stopping.set()
         self.join()
 
     def _machine(self) -> dict[str, Any]:
+        """The fields of a ``system`` event; memory in bytes."""
         memory = psutil.virtual_memory()
         return {
             "cpu_percent": psutil.cpu_percent(),
@@ -62,7 +70,7 @@ class Heartbeat(threading.Thread):
 
 
 def _gpus() -> list[dict[str, Any]]:
-    """Each GPU's load, as NVML tells it; empty where there is no NVIDIA driver."""
+    """The load of each GPU from NVML; empty where there is no NVIDIA driver."""
     if not Path("/dev/nvidiactl").exists():
         return []
     import pynvml
@@ -80,7 +88,7 @@ def _gpus() -> list[dict[str, Any]]:
                 "memory_used": int(memory.used),
                 "memory_total": int(memory.total),
             }
-            with contextlib.suppress(pynvml.NVMLError):  # not every card tells everything
+            with contextlib.suppress(pynvml.NVMLError):  # some cards don't report all three
                 gpu["utilisation_percent"] = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu
                 gpu["temperature_c"] = pynvml.nvmlDeviceGetTemperature(handle, 0)
                 gpu["power_w"] = pynvml.nvmlDeviceGetPowerUsage(handle) / 1000

@@ -1,4 +1,7 @@
-"""The run that a worker carries out, with its two channels: events out, stop requests in."""
+"""The run that a worker carries out, the events that it writes, and the stop requests that it gets.
+
+Knows nothing about the kinds of runs.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,13 +12,15 @@ from runs.events import EventWriter
 from runs.store import Run
 
 ReportStarted = Callable[[StartedFields], None]
-"""Writes the ``started`` event; called once, when everything is checked and the device is ours."""
+"""Writes the ``started`` event; called once, when all checks passed and the run has its device."""
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What every part of a worker needs of its run."""
+    """A run with its events and stop requests: what every part of a worker needs."""
 
     run: Run
     events: EventWriter
+    """Appends to the run's ``events.jsonl``."""
     stop: StopSignal
+    """Whether a stop was requested."""

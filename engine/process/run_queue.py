@@ -1,10 +1,10 @@
-"""Wait for the runs that go first, before anything heavy is imported.
+"""Wait for the runs that go first, before torch is imported.
 
-The seeds of one command are started all at once, so that a dropped terminal costs none of them.
-Their device's lock alone would not queue them well: it has no order (the worker that looks first
-gets it, so the parts of several studies would take turns and every table come last), and who
-waits for it holds torch already, some 430 MB each, with a GPU a CUDA context too. Knows nothing
-of the work.
+The workers of all seeds of one command start at once, so that no seed is lost with the terminal.
+The lock of their device would not be enough to queue them. It has no order: any waiting worker may
+get it, so the children of several studies would alternate and all tables would come at the end. And
+a worker that waits for it has already imported torch, which takes about 430 MB each, and on a GPU a
+CUDA context as well. The module knows nothing about the work of a run.
 """
 
 import time
@@ -15,22 +15,25 @@ from runs.launch import is_carried_out
 from runs.store import LIVE, Run
 
 POLL_S = 0.25
+"""Seconds between two checks of the run that goes first."""
 
 
-def wait_for_runs(
-    runs: Sequence[Run], stop: StopSignal, has_to_wait: Callable[[Run], object]
-) -> None:
-    """Return when none of ``runs`` is queued or running any more, however it has ended.
+def wait_for_runs(runs: Sequence[Run], stop: StopSignal, on_wait: Callable[[Run], object]) -> None:
+    """Return when none of ``runs`` is queued or running any more, in whatever state it ended.
 
-    ``has_to_wait`` is called once for each that is waited for. A run whose worker was killed
-    counts as ended once it is lost (:data:`runs.store.SILENCE_S`).
+    A run whose worker was killed counts as ended once it is lost (:data:`runs.store.SILENCE_S`).
+
+    Args:
+        runs: in the order in which they are waited for.
+        stop: ends the wait.
+        on_wait: called once with each run that has to be waited for.
 
     Raises:
-        StopRequested: a stop was asked for meanwhile.
+        StopRequested: a stop was requested meanwhile.
     """
     for run in runs:
         if _is_live(run):
-            has_to_wait(run)
+            on_wait(run)
         while _is_live(run):
             stop.check()
             time.sleep(POLL_S)

@@ -1,4 +1,7 @@
-"""How a worker learns that it should stop: a signal, or a request file in the run's folder."""
+"""Stop requests to a worker: a signal, or a request file in the run's folder.
+
+Knows nothing about what is done at a stop.
+"""
 
 import signal
 import time
@@ -6,38 +9,44 @@ import time
 from runs.launch import STOP_FILE
 from runs.store import Run
 
-LOOK_EVERY_S = 0.5
+CHECK_EVERY_S = 0.5
+"""Shortest time between two checks for the request file, in seconds."""
 
 
 class StopRequested(Exception):
-    """The work ends here because it was asked to; what is saved can be resumed."""
+    """Ends the work after a stop request. The run can be resumed from its last checkpoint."""
 
 
 class StopSignal:
-    """Whether somebody has asked this worker to stop."""
+    """Whether a stop of this worker was requested."""
 
     def __init__(self, run: Run) -> None:
         self._file = run.path / STOP_FILE
-        self._asked = False
-        self._looked = 0.0
+        self._is_requested = False
+        self._checked_at = 0.0
 
     def listen(self) -> None:
-        """Take SIGTERM and SIGINT as requests; call from the main thread."""
+        """Take SIGTERM and SIGINT as stop requests. Call it from the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._note)
 
     def _note(self, *_: object) -> None:
-        self._asked = True
+        self._is_requested = True
 
     @property
     def requested(self) -> bool:
+        """True from the first request on."""
         now = time.monotonic()
-        if not self._asked and now - self._looked >= LOOK_EVERY_S:
-            self._looked = now
-            self._asked = self._file.exists()
-        return self._asked
+        if not self._is_requested and now - self._checked_at >= CHECK_EVERY_S:
+            self._checked_at = now
+            self._is_requested = self._file.exists()
+        return self._is_requested
 
     def check(self) -> None:
-        """Raises StopRequested where a stop was asked for."""
+        """Do nothing if no stop was requested.
+
+        Raises:
+            StopRequested: a stop was requested.
+        """
         if self.requested:
             raise StopRequested

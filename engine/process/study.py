@@ -1,8 +1,9 @@
-"""A study: its children baseline, robust and attack, one after another. Imports no torch.
+"""Carry out a study: its children baseline, robust and attack, one after another.
 
-Each child is an ordinary run with a worker of its own. On resume a completed child is reused, a
-live one is followed, any other is resumed; ``reuse`` looks for completed runs with the same spec in
-the whole home.
+Each child is an ordinary run with a worker of its own. When a study is resumed, a completed child
+is reused, a child with a live worker is followed, and any other child is resumed. With ``reuse`` a
+completed run of the home with an equal spec takes the place of a new child. The module imports no
+torch and knows nothing about training and attacks.
 """
 
 import subprocess
@@ -21,26 +22,36 @@ from runs.store import ENDED, Run, Store
 Role = Literal["baseline", "robust", "attack"]
 ROLES: tuple[Role, ...] = get_args(Role)
 POLL_S = 0.2
-NOT_THE_OUTCOME = ("name", "device", "threads", "share", "data_dir", "compile", "profile")
-"""Fields that two equal runs may differ in."""
+"""Seconds between two checks of the child at work."""
+MAY_DIFFER = ("name", "device", "threads", "share", "data_dir", "compile", "profile")
+"""Fields of the spec that do not change what a run computes: two equal runs may differ in them."""
 TABLE_FIELDS = ("threat_model", "rows", "paired", "sanity")
-"""Fields of the attack run's result that are the study's as well."""
+"""Fields that the result of a study takes from the result of its attack run."""
 
 
 def carry_out_study(
     context: RunContext, spec: StudySpec, report_started: ReportStarted
 ) -> dict[str, Any]:
-    """Carry out all children and return the fields of the result: the attack run's table.
+    """Carry out all children and return the fields of the result.
+
+    Args:
+        context: of the study.
+        spec: of the study.
+        report_started: called when the first child has started.
+
+    Returns:
+        The fields :data:`TABLE_FIELDS` of the attack run, and the ids of the children by role.
 
     Raises:
-        StopRequested: a stop was requested; the child at work has been stopped too.
-        UserError: a child failed; the message is the child's.
+        StopRequested: a stop was requested; the child at work was stopped too.
+        UserError: a child failed; the message is that of the child.
     """
     store = Store(context.run.home)
     children: dict[str, Run] = {}
 
     def child_started() -> None:
-        if not children:  # a study starts when its first child has passed its checks and its queue
+        # A study starts when its first child has passed its checks and has its device.
+        if not children:
             report_started({"children": list(ROLES)})
 
     for role in ROLES:
@@ -58,6 +69,7 @@ def carry_out_study(
 
 
 def _references(children: dict[str, Run]) -> tuple[CheckpointRef, ...]:
+    """The checkpoints to attack, in the order of the table's rows."""
     return tuple(
         CheckpointRef(run=child.id, checkpoint=name, label=row_label(child, name))
         for child in children.values()
@@ -68,6 +80,7 @@ def _references(children: dict[str, Run]) -> tuple[CheckpointRef, ...]:
 def _child(
     store: Store, study: Run, role: Role, spec: TrainSpec | AttackSpec, *, reuse: bool
 ) -> Run:
+    """The run for a role: the existing child, else (``reuse``) an equal run, else a new run."""
     existing = [child for child in store.children(study) if child.role == role]
     if existing:
         return existing[-1]
@@ -79,9 +92,10 @@ def _child(
 
 
 def _is_same(other: Run, spec: TrainSpec | AttackSpec) -> bool:
-    """Whether a run has an equal spec; fields that are newer than the run have their default.
+    """Whether a run's spec is equal, apart from :data:`MAY_DIFFER`.
 
-    A spec that can't be read today equals none.
+    A field that did not exist when the run was made has its default. A spec that this version can't
+    read equals no other.
     """
     try:
         return _outcome_fields(other.spec) == _outcome_fields(spec)
@@ -90,13 +104,17 @@ def _is_same(other: Run, spec: TrainSpec | AttackSpec) -> bool:
 
 
 def _outcome_fields(spec: AnySpec) -> dict[str, Any]:
-    return spec.model_dump(mode="json", exclude=set(NOT_THE_OUTCOME))
+    return spec.model_dump(mode="json", exclude=set(MAY_DIFFER))
 
 
 def _follow(child: Run, role: Role, context: RunContext, child_started: Callable[[], None]) -> None:
-    """Start or adopt the child, wait for its end, and report its states.
+    """Start the child or follow its live worker, wait for its end, and write its states as events.
 
     ``child_started`` is called once, when the child has started.
+
+    Raises:
+        StopRequested: the child was interrupted.
+        UserError: the child failed, or its worker exited without a result.
     """
     worker: subprocess.Popen[bytes] | None = None
     state: str = child.state()

@@ -1,4 +1,7 @@
-"""Carry out a train spec: data, module, Lightning's Trainer, result."""
+"""Carry out a train spec: data, Lightning module, Lightning's Trainer with its callbacks, result.
+
+Knows nothing about recipes and attacks.
+"""
 
 import logging
 import math
@@ -38,7 +41,11 @@ from runs.store import Run
 
 
 def resume_point(run: Run) -> ResumePoint | None:
-    """Epoch and step of the run's last checkpoint; None where there is none."""
+    """Epoch and step of the run's last checkpoint; None where there is none.
+
+    Raises:
+        UserError: the checkpoint is damaged.
+    """
     path = run.checkpoint("last")
     if not path.is_file():
         return None
@@ -47,13 +54,13 @@ def resume_point(run: Run) -> ResumePoint | None:
 
 
 def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[str, Any]:
-    """Train as ``spec`` says, from the run's last checkpoint where there is one.
+    """Train as ``spec`` says. A resumed run continues from its last checkpoint.
 
     Returns:
-        The fields of a train run's result: epochs, steps, last metrics, checkpoints.
+        The fields of a train run's result: epochs, steps, speed, last metrics, checkpoints.
 
     Raises:
-        StopRequested: a stop was requested; ``last.ckpt`` holds the place.
+        StopRequested: a stop was requested; the run can be resumed from ``last.ckpt``.
         UserError: the spec does not fit the data.
     """
     run, events, stop = context.run, context.events, context.stop
@@ -62,7 +69,10 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
         splits.train, spec.val_per_class, spec.seed, spec.train_limit
     )
     if len(training) < spec.batch_size:
-        raise UserError(f"batch_size {spec.batch_size} exceeds the {len(training)} training images")
+        raise UserError(
+            f"batch_size {spec.batch_size} exceeds the {len(training)} training images: choose a "
+            "smaller batch_size"
+        )
     pl.seed_everything(spec.seed, workers=False, verbose=False)
     data = PicturesOnDevice(
         training.to(device),
@@ -71,25 +81,25 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
         flips=splits.flips,
         mean=splits.mean,
     )
-    per_epoch = len(data.train_dataloader())
+    steps_per_epoch = len(data.train_dataloader())
     module = Classifier(
         spec,
         len(splits.classes),
         list(splits.mean),
         list(splits.std),
-        steps=spec.epochs * per_epoch,
+        steps=spec.epochs * steps_per_epoch,
         compiling=is_wanted(spec, device),
     )
     cost = costs(len(splits.classes), spec.width)
-    look, step = cost.of(validation_passes(spec)), cost.of(passes(spec))
-    stopwatch = Stopwatch(len(validation) * look / (spec.batch_size * step))
+    validation_cost, step_cost = cost.of(validation_passes(spec)), cost.of(passes(spec))
+    stopwatch = Stopwatch(len(validation) * validation_cost / (spec.batch_size * step_cost))
     reporter = Reporter(events, stopwatch)
     last = run.checkpoint("last")
 
-    watching = [OverfittingWatch(events)] if spec.mode == "robust" else []
-    early = [] if spec.patience is None else [Patience(spec.patience)]
-    keeping = keepers(last.parent)
-    _quieten_lightning()
+    watches = [OverfittingWatch(events)] if spec.mode == "robust" else []
+    patience = [] if spec.patience is None else [Patience(spec.patience)]
+    savers = keepers(last.parent)
+    _silence_lightning()
     bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16
     trainer = pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
@@ -97,34 +107,36 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
         precision="bf16-mixed" if bf16 else "32-true",
         max_epochs=spec.epochs,
         callbacks=[
-            *_averaging(spec, per_epoch),
+            *_averaging(spec, steps_per_epoch),
             stopwatch,
             reporter,
-            *watching,
-            *early,
+            *watches,
+            *patience,
             StopAtBatch(stop, last, events),
-            *keeping,
-            CheckpointReporter(events, keeping),
+            *savers,
+            CheckpointReporter(events, savers),
             StopAtEpoch(stop),
             *([Profiler(run.path, stopwatch)] if spec.profile else []),
         ],
         plugins=[checkpoint_io(device)],
         default_root_dir=run.path,
         benchmark=True,
-        inference_mode=False,  # the validation attacks, and needs gradients
+        inference_mode=False,  # attacks in the validation need gradients
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
     if not module.settled:
-        events.write("log", level="info", message="compiling: the first steps take a minute or so")
+        events.write("log", level="info", message="compiling: the first steps take about a minute")
     began = time.monotonic()
     trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
     epochs = int(reporter.last["epoch"]) + 1
     if epochs < spec.epochs:
-        waited = "1 epoch" if spec.patience == 1 else f"{spec.patience} epochs"
-        message = f"stopped early: robust accuracy has not risen for {waited}"
+        duration = "1 epoch" if spec.patience == 1 else f"{spec.patience} epochs"
+        message = (
+            f"stopped early: robust accuracy has not risen for {duration} on the validation split"
+        )
         events.write("log", level="info", message=message)
     dtype = torch.bfloat16 if bf16 else torch.float32
     return {
@@ -142,15 +154,16 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
 
 
 def _averaging(spec: TrainSpec, steps_per_epoch: int) -> list[WeightAveraging]:
+    """The callback that averages the weights; empty where the spec asks for none."""
     if spec.swa_start is not None:
         first = math.ceil(round(spec.swa_start * spec.epochs, 6))
         return [EqualAveraging(first, steps_per_epoch)]
     return [moving_average(spec.ema_decay)] if spec.ema_decay > 0 else []
 
 
-def _quieten_lightning() -> None:
-    """Its advice is for people who write training scripts; here it would only fill the log."""
+def _silence_lightning() -> None:
+    """Keep Lightning's advice out of the log: it is for people who write training scripts."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for about in (".*does not have many workers.*", ".*Checkpoint directory.*exists.*"):
-        warnings.filterwarnings("ignore", about)
+    for pattern in (".*does not have many workers.*", ".*Checkpoint directory.*exists.*"):
+        warnings.filterwarnings("ignore", pattern)
     warnings.filterwarnings("ignore", ".*lr_scheduler.step.*before.*optimizer.step.*")

@@ -1,4 +1,4 @@
-"""Lightning callbacks: what a training reports, keeps, averages and stops for.
+"""Lightning callbacks: what a training reports, saves, averages and stops for.
 
-Knows no recipe and no attack.
+Knows nothing about recipes and attacks.
 """

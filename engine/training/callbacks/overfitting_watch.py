@@ -1,4 +1,7 @@
-"""Warns of catastrophic overfitting in the epoch in which it happens. Changes nothing."""
+"""Warns of catastrophic overfitting in the epoch in which it happens.
+
+It changes nothing in the training, and knows nothing about models and recipes.
+"""
 
 from typing import Any
 
@@ -9,9 +12,10 @@ from runs.events import EventWriter
 
 
 class OverfittingWatch(pl.Callback):
-    """Says once, as a warning in the log, that an adversarial training overfits catastrophically.
+    """Writes one warning when an adversarial training overfits catastrophically.
 
-    By the sanity panel's own rule, :func:`engine.training.overfitting.collapses`.
+    The rule is that of the sanity panel, :func:`engine.training.overfitting.collapses`. The class
+    name is part of every checkpoint.
     """
 
     def __init__(self, events: EventWriter) -> None:
@@ -20,15 +24,15 @@ class OverfittingWatch(pl.Callback):
         self._fgsm: list[float] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        known = len(collapses(self._pgd, self._fgsm))
+        had_collapsed = bool(collapses(self._pgd, self._fgsm))
         self._pgd.append(float(trainer.callback_metrics["val_robust_accuracy"]))
         self._fgsm.append(float(trainer.callback_metrics["val_fgsm_accuracy"]))
-        if known or not collapses(self._pgd, self._fgsm):
+        if had_collapsed or not collapses(self._pgd, self._fgsm):
             return
         message = (
             f"catastrophic overfitting in epoch {trainer.current_epoch + 1}: robust accuracy under "
-            f"PGD fell from {max(self._pgd):.1%} to {self._pgd[-1]:.1%} while that under FGSM is "
-            f"{self._fgsm[-1]:.1%}; best_robust is from before"
+            f"PGD fell from {max(self._pgd):.1%} to {self._pgd[-1]:.1%}, while the accuracy under "
+            f"FGSM is {self._fgsm[-1]:.1%}; the checkpoint best_robust holds an earlier epoch"
         )
         self._events.write("log", level="warning", message=message)
 

@@ -1,4 +1,7 @@
-"""The progress and metrics of a training as events. Changes nothing of the training."""
+"""Writes the progress and the metrics of a training as events.
+
+It changes nothing in the training, and knows nothing about recipes and attacks.
+"""
 
 import time
 from typing import Any, Literal
@@ -12,16 +15,19 @@ from runs.event_types import MetricFields
 from runs.events import EventWriter
 
 PROGRESS_EVERY_S = 0.5
-
-
-VALIDATED = ("val_loss", "val_fgsm_accuracy", *MONITORS.values())
-
-
+"""Shortest time between two ``progress`` events of a task, in seconds."""
 STEP_METRICS_EVERY_S = 2.0
+"""Shortest time between two ``metric`` events of training steps, in seconds."""
+VALIDATED = ("val_loss", "val_fgsm_accuracy", *MONITORS.values())
+"""Metrics of a validation that an epoch's ``metric`` event contains."""
 
 
 class Reporter(pl.Callback):
-    """Writes progress and metric events. Stands behind the ``stopwatch`` that it reads."""
+    """Writes ``progress``, ``metric`` and ``log`` events.
+
+    It must come after ``stopwatch``, which it reads, in the list of callbacks. The class name is
+    part of every checkpoint.
+    """
 
     def __init__(self, events: EventWriter, stopwatch: Stopwatch) -> None:
         self._events = events
@@ -30,7 +36,7 @@ class Reporter(pl.Callback):
         self._metrics_at = 0.0
         self._lr = 0.0
         self.last: dict[str, Any] = {}
-        """The values of the last whole epoch."""
+        """The epoch number and the metrics of the last complete epoch."""
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -46,7 +52,7 @@ class Reporter(pl.Callback):
         batch_idx: int,
     ) -> None:
         assert isinstance(pl_module, Classifier)
-        self._tell(pl_module)
+        self._write_notices(pl_module)
         batches = int(trainer.num_training_batches)
         self._progress(trainer, "train", batch_idx + 1, batches, self._stopwatch.rate)
         now = time.monotonic()
@@ -66,10 +72,11 @@ class Reporter(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         assert isinstance(pl_module, Classifier)
-        self._tell(pl_module)
+        self._write_notices(pl_module)
         self._progress(trainer, "validate", batch_idx + 1, int(trainer.num_val_batches[0]), None)
 
-    def _tell(self, module: Classifier) -> None:
+    def _write_notices(self, module: Classifier) -> None:
+        """Write the module's notices as warnings, and clear them."""
         for message in module.notices:
             self._events.write("log", level="warning", message=message)
         module.notices.clear()
@@ -77,12 +84,12 @@ class Reporter(pl.Callback):
     def _progress(
         self, trainer: pl.Trainer, task: str, done: int, total: int, rate: float | None
     ) -> None:
-        """At most twice a second, and at the end of a task."""
+        """Write a ``progress`` event, at most twice a second, and at the end of a task."""
         now = time.monotonic()
         if done < total and now - self._progress_at < PROGRESS_EVERY_S:
             return
         self._progress_at = now
-        left = self._stopwatch.left_s(trainer)
+        remaining_s = self._stopwatch.left_s(trainer)
         self._events.write(
             "progress",
             task=task,
@@ -92,7 +99,7 @@ class Reporter(pl.Callback):
             total=total,
             unit="batches",
             rate=rate,
-            eta_s=None if left is None else round(left, 1),
+            eta_s=None if remaining_s is None else round(remaining_s, 1),
         )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -132,5 +139,5 @@ class Reporter(pl.Callback):
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float | None]:
-    """Six digits: the precision of a float32 mean."""
+    """Values with six significant digits, the precision of a float32 mean."""
     return {name: float(f"{value:.6g}") for name, value in values.items()}

@@ -1,6 +1,7 @@
-"""Lightning callbacks that end a training early: a stop request, or patience.
+"""Lightning callbacks that end a training early: at a stop request, or when patience runs out.
 
-A training ends at a batch boundary or after an epoch's validation, never in between.
+A training ends between two batches or after the validation of an epoch, never during a validation.
+The module knows nothing about models and recipes.
 """
 
 from pathlib import Path
@@ -15,23 +16,30 @@ from runs.events import EventWriter
 
 
 class Patience(EarlyStopping):
-    """Ends a training whose robust accuracy on the validation split has not risen for so many
-    epochs. Its count is part of every checkpoint, and an end that was decided stays decided."""
+    """Ends a training whose robust accuracy on the validation split did not rise for ``epochs``.
+
+    The count of epochs is part of every checkpoint, under the name of this class.
+    """
 
     def __init__(self, epochs: int) -> None:
         super().__init__(MONITORS["best_robust"], mode="max", patience=epochs)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.wait_count >= self.patience:  # killed when it was about to end
+        if self.wait_count >= self.patience:  # the worker was killed after patience ran out
             trainer.should_stop = True
 
 
 class StopAtBatch(pl.Callback):
-    """Ends the training where it was asked to, at a batch boundary, with a checkpoint.
+    """Ends the training between two batches at a stop request, and saves the checkpoint ``last``.
 
-    The last batch of an epoch is no such place: its validation is yet to come, and
-    :class:`StopAtEpoch` is for what follows that. The callback stands behind all others that
-    change the training at the end of a batch.
+    It does not end it after the last batch of an epoch, before the validation: :class:`StopAtEpoch`
+    ends it after the validation. The callback must come after all callbacks that change the
+    training at the end of a batch.
+
+    Args:
+        stop: whether a stop was requested.
+        last: the file of the checkpoint.
+        events: where the checkpoint is reported.
     """
 
     def __init__(self, stop: StopSignal, last: Path, events: EventWriter) -> None:
@@ -40,8 +48,8 @@ class StopAtBatch(pl.Callback):
         self._events = events
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Lightning has put a handler of its own before ours, which ends the process between two
-        # batches, without a checkpoint.
+        # Lightning has installed its own signal handlers, which end the process between two batches
+        # without a checkpoint. This call replaces them.
         self._stop.listen()
 
     def on_train_batch_end(
@@ -59,9 +67,10 @@ class StopAtBatch(pl.Callback):
 
 
 class StopAtEpoch(Checkpoint):
-    """Ends the training where it was asked to, after an epoch's validation.
+    """Ends the training after the validation of an epoch at a stop request.
 
-    A ``Checkpoint`` for the same reason as :class:`CheckpointReporter`: ``last`` has been kept.
+    It is a ``Checkpoint`` for the same reason as :class:`CheckpointReporter`: at this point
+    ``last`` has been saved.
     """
 
     def __init__(self, stop: StopSignal) -> None:

@@ -132,7 +132,7 @@ def test_compiled_it_learns_the_same(tmp_path: Path) -> None:
     ]
     assert warnings(runs[1][0]) == []
     told = [warnings(run, "info") for run, _ in runs]
-    assert told == [[], ["compiling: the first steps take a minute or so"]]
+    assert told == [[], ["compiling: the first steps take about a minute"]]
     plain, compiled = (result for _, result in runs)
     for name in ("train_loss", "val_loss"):
         assert compiled["last"][name] == pytest.approx(plain["last"][name], rel=0.02)
