@@ -1,11 +1,15 @@
 """The help of the ``advtui`` command."""
 
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
 
+from runs import attacks, presets
+from runs.spec import ROBUST_RECIPES, DataName, Recipe
+from runs.threat_model import TargetRule
 from tui.cli import GROUPS, app
 from tui.commands.launch import study, train
 
@@ -70,3 +74,21 @@ def test_a_shared_option_that_is_left_out_is_none_or_false(
     ((_, seeds, home, tags), flags) = calls[0]
     assert (seeds, home, tags) == (None, None, None)
     assert flags == {"detach": False, "as_json": False}
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("study", ROBUST_RECIPES),
+        ("train", get_args(Recipe)),
+        ("study", presets.NAMES),
+        ("attack", attacks.NAMES),
+        ("attack", get_args(TargetRule)),
+        ("train", get_args(DataName)),
+    ],
+    ids=["recipes of a study", "recipes", "presets", "attacks", "target rules", "data sets"],
+)
+def test_the_help_of_a_choice_names_all_of_it(command: str, names: Iterable[str]) -> None:
+    words = re.findall(r"[\w-]+", help_of(command))
+
+    assert set(names) <= set(words)
