@@ -2,8 +2,9 @@
 
 Each child is an ordinary run with a worker of its own. When a study is resumed, a completed child
 is reused, a child with a live worker is followed, and any other child is resumed. With ``reuse`` a
-completed run of the home with an equal spec takes the place of a new child. The module imports no
-torch and knows nothing about training and attacks.
+completed run of the home with an equal spec takes the place of a new child; of a training the
+checkpoints that the study attacks must exist. The module imports no torch and knows nothing about
+training and attacks.
 """
 
 import subprocess
@@ -24,7 +25,9 @@ ROLES: tuple[Role, ...] = get_args(Role)
 POLL_S = 0.2
 """Seconds between two checks of the child at work."""
 MAY_DIFFER = ("name", "device", "threads", "share", "data_dir", "compile", "profile")
-"""Fields of the spec that do not change what a run computes: two equal runs may differ in them."""
+"""Fields of the spec in which two runs may differ and still count as equal: their name, and where
+and how they compute. ``device``, ``threads`` and ``compile`` change rounding, so the figures may
+differ slightly."""
 TABLE_FIELDS = ("threat_model", "rows", "paired", "sanity")
 """Fields that the result of a study takes from the result of its attack run."""
 
@@ -50,7 +53,8 @@ def carry_out_study(
     children: dict[str, Run] = {}
 
     def child_started() -> None:
-        # A study starts when its first child has passed its checks and has its device.
+        # A study starts when its first child has passed its checks and has its device. ``children``
+        # holds those that have ended: while the first one works, it is empty.
         if not children:
             report_started({"children": list(ROLES)})
 
@@ -58,9 +62,11 @@ def carry_out_study(
         child_spec = spec.child(role)
         if isinstance(child_spec, AttackSpec):
             child_spec = child_spec.model_copy(update={"checkpoints": _references(children)})
-        child = _child(store, context.run, role, child_spec, reuse=spec.reuse)
-        _follow(child, role, context, child_started)
+        child = _existing_or_new_child(store, context.run, role, child_spec, reuse=spec.reuse)
+        _carry_out_child(child, role, context, child_started)
         children[role] = child
+    # Raw, because the rows go into a file again: the attacks of parsed rows are lists, also those
+    # with a single ε, and parsing leaves out what this version doesn't know.
     result = children["attack"].raw_result or {}
     return {
         **{field: result.get(field, []) for field in TABLE_FIELDS},
@@ -77,18 +83,28 @@ def _references(children: dict[str, Run]) -> tuple[CheckpointRef, ...]:
     )
 
 
-def _child(
+def _existing_or_new_child(
     store: Store, study: Run, role: Role, spec: TrainSpec | AttackSpec, *, reuse: bool
 ) -> Run:
-    """The run for a role: the existing child, else (``reuse``) an equal run, else a new run."""
+    """The run for a role: the existing child, else (``reuse``) an equal run, else a new run.
+
+    An equal run is completed, has the checkpoints that the study attacks, and its spec is equal.
+    """
     existing = [child for child in store.children(study) if child.role == role]
     if existing:
         return existing[-1]
     if reuse:
         for other in store.runs():
-            if other.kind == spec.kind and other.state() == "completed" and _is_same(other, spec):
+            if other.kind == spec.kind and _is_reusable(other) and _is_same(other, spec):
                 return other
     return store.create(spec, parent=study.id, role=role)
+
+
+def _is_reusable(run: Run) -> bool:
+    """Whether a run is completed and has the checkpoints that :func:`_references` names."""
+    if run.state() != "completed":
+        return False
+    return run.kind != "train" or set(default_checkpoints(run.mode)) <= set(run.checkpoints())
 
 
 def _is_same(other: Run, spec: TrainSpec | AttackSpec) -> bool:
@@ -107,7 +123,9 @@ def _outcome_fields(spec: AnySpec) -> dict[str, Any]:
     return spec.model_dump(mode="json", exclude=set(MAY_DIFFER))
 
 
-def _follow(child: Run, role: Role, context: RunContext, child_started: Callable[[], None]) -> None:
+def _carry_out_child(
+    child: Run, role: Role, context: RunContext, child_started: Callable[[], None]
+) -> None:
     """Start the child or follow its live worker, wait for its end, and write its states as events.
 
     ``child_started`` is called once, when the child has started.

@@ -1,26 +1,35 @@
-"""What ``--reuse`` takes for the same run."""
+"""Which completed run ``--reuse`` takes."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from engine.process.study import _child
+from engine.process.study import _existing_or_new_child
 from runs.jsonfiles import read_json, write_json
 from runs.presets import preset
-from runs.spec import StudySpec, TrainSpec
+from runs.results import default_checkpoints
+from runs.spec import AttackSpec, StudySpec, TrainSpec
 from runs.store import Run, Store
 
 DEMO = preset("demo")
 BASELINE = DEMO.child("baseline")
 
 
+def completed(store: Store, spec: TrainSpec) -> Run:
+    """A completed training with the checkpoints that a study attacks."""
+    run = store.create(spec)
+    write_json(run.path / "result.json", {"state": "completed"})
+    for name in default_checkpoints(run.mode):
+        run.checkpoint(name).parent.mkdir(exist_ok=True)
+        run.checkpoint(name).touch()
+    return run
+
+
 @pytest.fixture
 def old(store: Store) -> Run:
     """A completed baseline of the demo."""
     assert isinstance(BASELINE, TrainSpec)
-    run = store.create(BASELINE)
-    write_json(run.path / "result.json", {"state": "completed"})
-    return run
+    return completed(store, BASELINE)
 
 
 def wanted(store: Store, **changes: Any) -> Run:
@@ -28,7 +37,7 @@ def wanted(store: Store, **changes: Any) -> Run:
     assert isinstance(BASELINE, TrainSpec)
     study = store.create(StudySpec.model_validate({**DEMO.model_dump(), "reuse": True}))
     spec = TrainSpec.model_validate({**BASELINE.model_dump(), **changes})
-    return _child(store, study, "baseline", spec, reuse=True)
+    return _existing_or_new_child(store, study, "baseline", spec, reuse=True)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +75,39 @@ def test_a_run_with_a_spec_that_is_not_understood_is_passed_over(store: Store, o
     assert spec is not None
     write_json(old.path / "spec.json", {**spec, "of_the_future": 1})
     assert wanted(store).id != old.id
+
+
+def test_a_training_whose_checkpoints_were_deleted_is_trained_again(store: Store, old: Run) -> None:
+    store.delete(old, checkpoints_only=True)
+    assert wanted(store).id != old.id
+
+
+@pytest.mark.parametrize(
+    ("role", "missing", "reused"),
+    [
+        ("baseline", "best_clean", False),
+        ("robust", "best_clean", False),
+        ("robust", "best_robust", False),
+        ("robust", None, True),
+    ],
+)
+def test_a_training_is_reused_only_with_every_checkpoint_that_the_study_attacks(
+    store: Store, role: Literal["baseline", "robust"], missing: str | None, reused: bool
+) -> None:
+    spec = DEMO.child(role)
+    assert isinstance(spec, TrainSpec)
+    old = completed(store, spec)
+    old.checkpoint("last").touch()  # the study does not attack it
+    if missing:
+        old.checkpoint(missing).unlink()
+    study = store.create(DEMO)
+    assert (_existing_or_new_child(store, study, role, spec, reuse=True).id == old.id) == reused
+
+
+def test_an_attack_run_is_reused_without_checkpoints(store: Store) -> None:
+    spec = DEMO.child("attack")
+    assert isinstance(spec, AttackSpec)
+    old = store.create(spec)
+    write_json(old.path / "result.json", {"state": "completed"})
+    study = store.create(DEMO)
+    assert _existing_or_new_child(store, study, "attack", spec, reuse=True).id == old.id
