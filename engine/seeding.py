@@ -28,5 +28,5 @@ def generator(
 
 
 def image_generators(seed: int, purpose: str, indices: Iterable[int]) -> list[torch.Generator]:
-    """One CPU generator for each image index. Each restart draws the next noise from each."""
+    """One CPU generator for each image index. Each restart draws its next start from each."""
     return [generator(seed, purpose, index) for index in indices]

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from engine.attacks.active_set import ActiveBatch, BestPoints, Step
 from engine.attacks.frozen_model import frozen, input_gradient
 from engine.attacks.losses import fools, objective
-from engine.attacks.norms import GEOMETRIES, Noise, per_image
+from engine.attacks.norms import GEOMETRIES, Generators, per_image
 from engine.attacks.start import check_arguments, first_points
 from runs.threat_model import PGD
 
@@ -41,7 +41,7 @@ def apgd(
     spec: PGD,
     *,
     targets: Tensor | None = None,
-    generator: Noise | None = None,
+    generator: Generators | None = None,
     start: Tensor | None = None,
     on_step: Callable[[Step], object] | None = None,
 ) -> Tensor:

@@ -1,4 +1,4 @@
-"""One attack of an evaluation on one batch: chooses targets and noise, then calls PGD or APGD.
+"""One attack of an evaluation on one batch: chooses targets and generators, calls PGD or APGD.
 
 Attack runs and the validation of a training both attack through :func:`attack_batch`, and so in the
 same way. The module knows nothing about data sets or about what is counted.
@@ -66,18 +66,18 @@ def attack_batch(
         model: maps float images in [0, 1], (N, 3, H, W), to logits, (N, classes).
         images: (N, 3, H, W), floating point, in [0, 1].
         labels: (N,), int64.
-        indices: the places of the images in their split. The noise of an image depends on the
-            seed and its index alone.
+        indices: the places of the images in their split. The random start of an image
+            depends on the seed and its index alone.
         attack: method, target rule and settings of PGD.
         logits: (N, classes), of the clean images.
-        seed: seed of noise and random targets.
+        seed: seed of random starts and random targets.
         start: of the shape of ``images``; the first restart begins at this point, projected onto
             the ball, instead of at a random point or at the image.
         on_step: called once for each point that the model has classified.
     """
-    noise = image_generators(seed, "start", indices) if attack.pgd.random_start else None
+    generators = image_generators(seed, "start", indices) if attack.pgd.random_start else None
     if attack.targets == "all":
-        return _towards_all(model, images, labels, attack, logits, noise, start, on_step)
+        return _towards_all(model, images, labels, attack, logits, generators, start, on_step)
     targets = (
         None
         if attack.targets is None
@@ -90,7 +90,7 @@ def attack_batch(
         labels,
         attack.pgd,
         targets=targets,
-        generator=noise,
+        generator=generators,
         start=start,
         on_step=on_step,
     )
@@ -103,7 +103,7 @@ def _towards_all(
     labels: Tensor,
     attack: Attack,
     logits: Tensor,
-    noise: list[torch.Generator] | None,
+    generators: list[torch.Generator] | None,
     start: Tensor | None,
     on_step: Callable[[Step], object] | None,
 ) -> tuple[Tensor, Tensor]:
@@ -132,7 +132,7 @@ def _towards_all(
             labels[active],
             attack.pgd,
             targets=active_targets,
-            generator=None if noise is None else [noise[n] for n in active.tolist()],
+            generator=None if generators is None else [generators[n] for n in active.tolist()],
             start=None if start is None else start[active],
             on_step=note,
         )

@@ -11,15 +11,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-Noise = torch.Generator | Sequence[torch.Generator]
-"""Source of randomness: one generator for a batch, or one for each image. With one for each image
-the noise of an image does not depend on the other images of its batch."""
+Generators = torch.Generator | Sequence[torch.Generator]
+"""Source of random numbers: one generator for a batch, or one for each image. With one for each
+image, its random start does not depend on the other images of its batch."""
 
 
 class Geometry(Protocol):
     """The operations of an attack that depend on the norm."""
 
-    def random_start(self, images: Tensor, eps: float, noise: Noise) -> Tensor:
+    def random_start(self, images: Tensor, eps: float, generator: Generators) -> Tensor:
         """A uniform point of the ε-ball around each image, clipped to [0, 1]."""
 
     def direction(self, gradient: Tensor) -> Tensor:
@@ -32,8 +32,8 @@ class Geometry(Protocol):
 class LInf:
     """max_i |δ_i| ≤ ε."""
 
-    def random_start(self, images: Tensor, eps: float, noise: Noise) -> Tensor:
-        uniform = _draw(torch.rand, images, noise)
+    def random_start(self, images: Tensor, eps: float, generator: Generators) -> Tensor:
+        uniform = _draw(torch.rand, images, generator)
         return (images + eps * (2 * uniform - 1)).clamp_(0, 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
@@ -46,11 +46,11 @@ class LInf:
 class L2:
     """(Σ_i δ_i²)^½ ≤ ε."""
 
-    def random_start(self, images: Tensor, eps: float, noise: Noise) -> Tensor:
+    def random_start(self, images: Tensor, eps: float, generator: Generators) -> Tensor:
         # A Gaussian gives a uniform direction, U^(1/d) the radius of a uniform point of the ball.
-        direction = self.direction(_draw(torch.randn, images, noise))
+        direction = self.direction(_draw(torch.randn, images, generator))
         dimensions = math.prod(images.shape[1:])
-        radius = _draw(torch.rand, images.flatten(1)[:, :1], noise) ** (1 / dimensions)
+        radius = _draw(torch.rand, images.flatten(1)[:, :1], generator) ** (1 / dimensions)
         return (images + eps * per_image(radius.flatten(), images) * direction).clamp_(0, 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
@@ -88,21 +88,24 @@ def per_image(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *[1] * (like.dim() - 1))
 
 
-def _draw(sample, like: Tensor, noise: Noise) -> Tensor:  # type: ignore[no-untyped-def]
+def _draw(sample, like: Tensor, generator: Generators) -> Tensor:  # type: ignore[no-untyped-def]
     """A sample of ``torch.rand`` or ``torch.randn``, of the shape, dtype and device of ``like``.
 
     Raises:
         ValueError: the number of generators is not the number of images.
     """
-    if isinstance(noise, torch.Generator):
-        drawn = sample(like.shape, generator=noise, dtype=like.dtype, device=noise.device)
+    if isinstance(generator, torch.Generator):
+        drawn = sample(like.shape, generator=generator, dtype=like.dtype, device=generator.device)
     else:
-        if len(noise) != len(like):
+        if len(generator) != len(like):
             raise ValueError(
-                f"{len(noise)} generators for {len(like)} images: pass one generator for each "
+                f"{len(generator)} generators for {len(like)} images: pass one generator for each "
                 "image, or a single one for the batch"
             )
         drawn = torch.stack(
-            [sample(like.shape[1:], generator=g, dtype=like.dtype, device=g.device) for g in noise]
+            [
+                sample(like.shape[1:], generator=g, dtype=like.dtype, device=g.device)
+                for g in generator
+            ]
         )
     return drawn.to(like.device)  # type: ignore[no-any-return]

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from engine.attacks import losses
 from engine.attacks.active_set import ActiveBatch, BestPoints, Step
 from engine.attacks.frozen_model import frozen, input_gradient
-from engine.attacks.norms import GEOMETRIES, Noise, unit_l1
+from engine.attacks.norms import GEOMETRIES, Generators, unit_l1
 from engine.attacks.start import check_arguments, first_points
 from runs.threat_model import PGD
 
@@ -67,7 +67,7 @@ def pgd(
     spec: PGD,
     *,
     targets: Tensor | None = None,
-    generator: Noise | None = None,
+    generator: Generators | None = None,
     start: Tensor | None = None,
     keep: Literal["best", "last"] = "best",
     objective: Objective | None = None,
@@ -83,11 +83,12 @@ def pgd(
         labels: (N,), int64.
         spec: norm, ε and step size in pixels of [0, 1], steps, restarts, start, loss.
         targets: (N,), int64; with targets the attack is targeted.
-        generator: randomness of the start: one generator, or one for each image.
+        generator: of the random starts: one generator for the batch, or one for each image.
         start: of the shape of ``images``; the first restart begins at this point, projected onto
             the ball, instead of at a random point or at the image.
         keep: ``best`` (evaluation): for each image the first point that fools the model, else
-            the one of highest loss. ``last`` (training): the last point of the last restart.
+            the one of highest loss. ``last`` (training): the last point of the last restart; all
+            images stay under attack, also with ``spec.active_set``.
         objective: what the attack maximises, instead of the loss that ``spec`` names.
         gradient_step: computes a step on ``model``, instead of autograd; e.g. a compiled function.
         on_step: called once for each point xᵗ that the model has classified. With ``last`` the
@@ -105,11 +106,12 @@ def pgd(
     objective = objective or _named_objective(spec.loss)
     gradient_step = gradient_step or partial(_gradient_step, model)
 
-    # Leaving inference mode and cloning makes tensors that autograd may save.
+    # Autograd cannot save inference tensors: leave inference mode and clone.
     with torch.inference_mode(False), torch.enable_grad(), frozen(model, spec.craft_mode):
         images, labels = images.detach().clone(), labels.clone()
         targets = None if targets is None else targets.clone()
         best = BestPoints(images) if keep == "best" else None
+        # ``best`` also holds which images are fooled; None: no image leaves the batch.
         active_set = best if spec.active_set and spec.craft_mode == "eval" else None
 
         def record(
@@ -128,7 +130,10 @@ def pgd(
         def without_fooled(
             batch: ActiveBatch, points: Tensor, velocity: Tensor | None
         ) -> tuple[ActiveBatch, Tensor, Tensor | None]:
-            """The images that stay under attack; all of them without an active set."""
+            """The images that stay in the batch; all of them without an active set.
+
+            Some of them may be fooled: they pad the batch to one of a few sizes.
+            """
             if active_set is None or (stay := active_set.active_places(batch)) is None:
                 return batch, points, velocity
             return batch.only(stay), points[stay], None if velocity is None else velocity[stay]
@@ -145,7 +150,7 @@ def pgd(
                     break
                 before = points
                 logits, loss, points, velocity = gradient_step(
-                    points, velocity, batch, objective, spec, step_size(spec, t)
+                    points, velocity, batch, objective, spec, step_size_at(spec, t)
                 )
                 record(restart, t, before, batch, logits, loss)
                 batch, points, velocity = without_fooled(batch, points, velocity)
@@ -172,10 +177,10 @@ def _gradient_step(
     logits = model(points)
     loss = objective(logits, batch)
     gradient = input_gradient(loss, points)
-    following, velocity = next_point(
+    next_points, velocity = next_point(
         points.detach(), velocity, gradient, batch.images, spec.norm, spec.momentum, spec.eps, alpha
     )
-    return StepResult(logits.detach(), loss.detach(), following, velocity)
+    return StepResult(logits.detach(), loss.detach(), next_points, velocity)
 
 
 def next_point(
@@ -207,7 +212,7 @@ def _named_objective(loss: str) -> Objective:
     return objective
 
 
-def step_size(spec: PGD, step: int) -> float:
+def step_size_at(spec: PGD, step: int) -> float:
     """α at the step t = 0 … ``spec.steps`` − 1, in pixels of [0, 1]."""
     if spec.step_schedule == "fixed":
         return spec.step_size

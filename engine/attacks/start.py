@@ -5,12 +5,12 @@ Knows nothing about models and losses.
 
 from torch import Tensor
 
-from engine.attacks.norms import GEOMETRIES, Noise
+from engine.attacks.norms import GEOMETRIES, Generators
 from runs.threat_model import PGD
 
 
 def check_arguments(
-    images: Tensor, labels: Tensor, targets: Tensor | None, spec: PGD, generator: Noise | None
+    images: Tensor, labels: Tensor, targets: Tensor | None, spec: PGD, generator: Generators | None
 ) -> None:
     """Refuse arguments that an attack can't begin with.
 
@@ -26,12 +26,12 @@ def check_arguments(
 
 
 def first_points(
-    images: Tensor, spec: PGD, generator: Noise | None, start: Tensor | None, restart: int
+    images: Tensor, spec: PGD, generator: Generators | None, start: Tensor | None, restart: int
 ) -> Tensor:
     """x⁰ of all images, (N, 3, H, W): the given start, a random point of the ball, or the image.
 
-    ``start`` holds for the restart 0 alone. Noise is drawn for the whole batch, before any image
-    leaves it.
+    ``start`` holds for the restart 0 alone. Random points are drawn for the whole batch, before any
+    image leaves it.
     """
     geometry = GEOMETRIES[spec.norm]
     if start is not None and restart == 0:

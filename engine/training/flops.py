@@ -6,7 +6,7 @@ the gradient of the input 2.22, with the gradients of all weights 3.33. The modu
 about devices and time.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import torch
 from torch import nn
@@ -86,5 +86,7 @@ def passes(spec: TrainSpec) -> PassCounts:
             counts = PassCounts(0, steps, 2)
         case "fast":
             counts = PassCounts(0, 1, 1)
+        case other:
+            assert_never(other)
     # AWP computes the same loss once more, to find the worst weights.
     return counts._replace(descent=counts.descent * (2 if spec.awp_gamma else 1))

@@ -110,7 +110,7 @@ class Classifier(pl.LightningModule):
         The memory of a failed pass is free only after this function has returned.
         """
         optimiser: Any = self.optimizers()
-        noise = generator(
+        attack_generator = generator(
             self.spec.seed, "attack", self.current_epoch, batch_idx, device=self.device
         )
         share = strength(self.global_step, self._steps, self.spec.eps_warmup)
@@ -123,7 +123,7 @@ class Classifier(pl.LightningModule):
                 self.spec,
                 self.classes,
                 passes.attacked,
-                noise,
+                attack_generator,
                 share,
                 passes.gradient_step,
                 passes.forward_with,

@@ -34,8 +34,8 @@ class Setting:
     classes: int
     attacked: nn.Module
     """The network that is attacked: the model, or a cheaper network that computes the same."""
-    noise: torch.Generator
-    """Randomness of the attacks on this batch."""
+    generator: torch.Generator
+    """Source of the random starts and targets of this batch."""
     strength: float = 1.0
     """Factor of ε and step size, in [0, 1]."""
     gradient_step: GradientStep | None = None
@@ -79,8 +79,10 @@ def mixed(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) ->
     sizes = [clean, targeted, len(images) - clean - targeted]
     clean_images, targeted_images, untargeted_images = torch.split(images, sizes)
     _, targeted_labels, untargeted_labels = torch.split(labels, sizes)
-    noise = setting.noise
-    offset = torch.randint(1, setting.classes, (targeted,), generator=noise, device=noise.device)
+    generator = setting.generator
+    offset = torch.randint(
+        1, setting.classes, (targeted,), generator=generator, device=generator.device
+    )
     targets = (targeted_labels + offset.to(labels.device)) % setting.classes
     towards_targets = _craft(targeted_images, targeted_labels, setting, targets)
     untargeted = _craft(untargeted_images, untargeted_labels, setting)
@@ -108,21 +110,23 @@ def trades(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -
 @record_function("attack")
 def _largest_divergence(images: Tensor, labels: Tensor, setting: Setting) -> Tensor:
     """Points of the ε-ball that maximise KL(f(x)‖f(x′)), found by PGD."""
-    attacked, noise, attack = setting.attacked, setting.noise, setting.attack
+    attacked, generator, attack = setting.attacked, setting.generator, setting.attack
     with torch.no_grad(), frozen(attacked, attack.craft_mode):
         clean = attacked(images)
 
     def divergence(logits: Tensor, batch: ActiveBatch) -> Tensor:
         return kl_divergence(clean[batch.indices], logits)
 
-    gaussian = torch.randn(images.shape, generator=noise, device=noise.device, dtype=images.dtype)
+    gaussian = torch.randn(
+        images.shape, generator=generator, device=generator.device, dtype=images.dtype
+    )
     start = images + TRADES_START * gaussian.to(images.device)
     return pgd(
         attacked,
         images,
         labels,
         attack,
-        generator=noise,
+        generator=generator,
         start=start,
         keep="last",
         objective=divergence,
@@ -160,7 +164,7 @@ def fast(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> 
     """
     attack = setting.attack
     radius = setting.spec.fast_noise * attack.eps
-    noised = GEOMETRIES[attack.norm].random_start(images, radius, setting.noise)
+    noised = GEOMETRIES[attack.norm].random_start(images, radius, setting.generator)
     fgsm = named_attack("fgsm", attack).pgd
     with record_function("attack"):
         adversarial = pgd(
@@ -203,7 +207,7 @@ def _craft(
         labels,
         setting.attack,
         targets=targets,
-        generator=setting.noise,
+        generator=setting.generator,
         keep="last",
         gradient_step=setting.gradient_step,
     )

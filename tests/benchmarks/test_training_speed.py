@@ -107,8 +107,8 @@ def by_hand(spec: TrainSpec, pictures: Pictures) -> tuple[float, float]:
     for number in range(STEPS):
         images, labels, _ = data._train_batch(0, number)
         folded.refresh()
-        noise = generator(spec.seed, "attack", 0, number)
-        setting = Setting(spec, 100, folded.network, noise)
+        attack_generator = generator(spec.seed, "attack", 0, number)
+        setting = Setting(spec, 100, folded.network, attack_generator)
         optimiser.zero_grad()
         loss, _ = RECIPES[spec.recipe](network, images, labels, setting)
         loss.backward()

@@ -45,9 +45,9 @@ class Probes:
     """Its label in the table."""
     images: int
     in_train_mode: int
-    """Modules in train mode, of the model that counts and of the copy that attacks use."""
+    """Modules in train mode, of the original and of the copy that attacks use."""
     accuracy_gap: float
-    """Difference between the clean accuracies of the model that counts and of that copy."""
+    """Difference between the clean accuracies of the original and of that copy."""
     logit_change: float
     """Largest change of a logit between two passes of the same input, as a share of the largest
     logit."""
@@ -144,7 +144,7 @@ class Prober:
         for batch in model.batches(places):
             self._check_stop()
             images = to_float(model.test.images[batch])
-            second_logits.append(model.logits_of(images))
+            second_logits.append(model.original_logits(images))
             copy_logits.append(model.copy_logits(images))
             lost += self._lost_gradients(model, images, model.test.labels[batch])
         largest = float(logits.abs().max()) or 1.0
@@ -242,7 +242,7 @@ class Prober:
 
             points, _ = model.craft(batch, attack, on_step, next(starts) if starts else None)
             parts.append(points)
-            wrong.append(model.logits_of(points).argmax(dim=1) != model.test.labels[batch])
+            wrong.append(model.original_logits(points).argmax(dim=1) != model.test.labels[batch])
         return torch.cat(parts), torch.cat(wrong)
 
     def _fooled_by_noise(self, model: ModelUnderAttack, correct: Tensor) -> int:
@@ -250,9 +250,10 @@ class Prober:
         fooled, pgd = 0, self._attack.pgd
         for batch in model.batches(correct):
             images = to_float(model.test.images[batch])
-            noise = image_generators(model.spec.seed, "noise", model.test.indices[batch].tolist())
-            points = GEOMETRIES[pgd.norm].random_start(images, pgd.eps, noise)
-            predictions = model.logits_of(points).argmax(dim=1)
+            indices = model.test.indices[batch].tolist()
+            generators = image_generators(model.spec.seed, "noise", indices)
+            points = GEOMETRIES[pgd.norm].random_start(images, pgd.eps, generators)
+            predictions = model.original_logits(points).argmax(dim=1)
             fooled += int((predictions != model.test.labels[batch]).sum())
         return fooled
 
@@ -289,7 +290,7 @@ class Prober:
         is_correct = self._is_correct(model, places)
         transferred = 0
         for rows in torch.split(is_correct.nonzero().flatten(), model.spec.batch_size):
-            predictions = model.logits_of(adversarial[rows]).argmax(dim=1)
+            predictions = model.original_logits(adversarial[rows]).argmax(dim=1)
             transferred += int((predictions != model.test.labels[places[rows]]).sum())
         gain = (transferred - int(fooled.sum())) / len(places)
         return {"transfer": gain, "transfer_from": name}

@@ -11,7 +11,7 @@ from attacked_network import batch, every_norm, fooled_by, lengths, network, rng
 from engine.attacks.active_set import ActiveBatch, Step
 from engine.attacks.losses import margin, objective
 from engine.attacks.norms import GEOMETRIES
-from engine.attacks.pgd import pgd, step_size
+from engine.attacks.pgd import pgd, step_size_at
 from runs.threat_model import PGD
 
 
@@ -105,11 +105,11 @@ def test_a_gradient_that_is_no_number_does_not_poison_the_momentum() -> None:
 
 def test_the_cosine_step_falls_from_its_length_to_nearly_nothing() -> None:
     setting = PGD(steps=10, step_size=0.02, step_schedule="cosine")
-    sizes = [step_size(setting, t) for t in range(10)]
+    sizes = [step_size_at(setting, t) for t in range(10)]
     assert sizes == pytest.approx([0.01 * (1 + math.cos(math.pi * t / 10)) for t in range(10)])
     assert sizes[0] == 0.02
     assert sizes == sorted(sizes, reverse=True)
-    assert [step_size(PGD(steps=3, step_size=0.02), t) for t in range(3)] == [0.02] * 3
+    assert [step_size_at(PGD(steps=3, step_size=0.02), t) for t in range(3)] == [0.02] * 3
 
 
 def test_the_routine_takes_the_cosine_steps() -> None:
@@ -119,7 +119,7 @@ def test_the_routine_takes_the_cosine_steps() -> None:
     pgd(net, images, labels, setting, keep="last", on_step=lambda step: seen.append(step.images))
     for t, (before, after) in enumerate(itertools.pairwise(seen)):
         moved = float((after - before).abs().max())
-        assert moved == pytest.approx(step_size(setting, t), rel=1e-6)
+        assert moved == pytest.approx(step_size_at(setting, t), rel=1e-6)
 
 
 def test_one_step_of_length_eps_from_the_image_is_fgsm() -> None:

@@ -69,12 +69,12 @@ def test_compiled_passes_give_a_recipe_the_same_losses(fields: dict[str, Any]) -
             images = torch.rand(64, 3, 32, 32, generator=data, dtype=torch.float64)
             labels = torch.randint(10, (64,), generator=data)
             folded.refresh()
-            noise = generator(0, "attack", step, device=cpu)
+            attack_generator = generator(0, "attack", step, device=cpu)
             setting = Setting(
                 spec,
                 10,
                 passes.attacked,
-                noise,
+                attack_generator,
                 gradient_step=passes.gradient_step,
                 forward_with=passes.forward_with,
             )
@@ -104,14 +104,13 @@ def test_a_compiled_step_goes_where_the_equation_leads(fields: dict[str, Any]) -
 
     def attacked(how: CompiledGradientStep | None, eps: float, aims: Tensor | None) -> Tensor:
         spec = PGD.model_validate({"eps": eps, "step_size": eps / 3, "steps": 4, **fields})
-        noise = generator(2)
         return pgd(
             network,
             images,
             labels,
             spec,
             targets=aims,
-            generator=noise,
+            generator=generator(2),
             keep="last",
             gradient_step=how,
         )

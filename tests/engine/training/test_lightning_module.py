@@ -63,8 +63,8 @@ def test_no_recipe_waits_for_its_device(
 
     def step() -> None:
         folded.refresh()
-        noise = generator(0, "attack", device="cpu" if name == "meta" else device)
-        setting = Setting(spec, 10, folded.network, noise)
+        attack_generator = generator(0, "attack", device="cpu" if name == "meta" else device)
+        setting = Setting(spec, 10, folded.network, attack_generator)
         loss, _ = RECIPES[recipe](model, images, labels, setting)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
