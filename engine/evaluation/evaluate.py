@@ -65,7 +65,7 @@ def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dic
     for reference in spec.references:
         network = load_reference(reference, run, len(classes), _size(test)).to(device)
         model = ModelUnderAttack(network, reference.label, test, spec, dtype, context)
-        correct = model.clean()
+        correct = model.classify_clean()
         outcomes.clean[model.label] = _int16(model.logits.argmax(dim=1))
         attacks: dict[str, list[Cell]] = {}
         for attack in spec.attacks:

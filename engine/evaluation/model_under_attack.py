@@ -1,8 +1,9 @@
 """One model under evaluation: its clean predictions, and its predictions on adversarial images.
 
-Attacks pass through a copy of the network with BatchNorm folded away, in the precision of the run.
-Results are counted on the network as it was trained, in fp32: it classifies each adversarial image
-once more. The module knows nothing about checkpoints, result files and tables.
+The original is the network as it was loaded. Attacks pass through a copy of it, in the precision of
+the run; in a copy of our own ResNet-18, BatchNorm is folded away. Results are counted on the
+original, in fp32: it classifies each adversarial image once more. AutoAttack alone attacks the
+original itself. The module knows nothing about checkpoints, result files and tables.
 """
 
 import time
@@ -30,10 +31,13 @@ from runs.threat_model import Attack
 
 
 class ModelUnderAttack:
-    """One model under evaluation. Call :meth:`clean` before any other method.
+    """One model under evaluation. Call :meth:`classify_clean` before any other method.
+
+    :meth:`attack` evaluates an attack on all images at each ε and counts. :meth:`craft` makes the
+    adversarial images of a batch at one ε, and counts nothing.
 
     Args:
-        model: the network that counts, in eval mode, on the device of ``test``.
+        original: the network, in eval mode, on the device of ``test``.
         label: its name in the table.
         test: the N images to evaluate.
         spec: of the attack run.
@@ -43,16 +47,17 @@ class ModelUnderAttack:
 
     def __init__(
         self,
-        model: PictureClassifier,
+        original: PictureClassifier,
         label: str,
         test: Pictures,
         spec: AttackSpec,
         dtype: torch.dtype | None,
         context: RunContext,
     ) -> None:
-        self.model, self.label, self.test, self.spec = model, label, test, spec
-        self.copy = Folded(model).network
-        """The network that attacks use: the same function without BatchNorm, frozen."""
+        self.original, self.label, self.test, self.spec = original, label, test, spec
+        self.copy = Folded(original).network
+        """The network that attacks use: the same function in eval mode, frozen; without BatchNorm
+        if the original is our own ResNet-18."""
         self.logits = torch.empty(0)
         """float32 (N, classes), of the clean images."""
         self.attacked: dict[str, Tensor] = {}
@@ -60,16 +65,16 @@ class ModelUnderAttack:
         An image that is misclassified when clean is not attacked and keeps its prediction."""
         self._dtype = dtype
         self._events, self._stop = context.events, context.stop
-        self._correct = torch.empty(0)
+        self._correct = torch.empty(0, dtype=torch.int64)
         """int64: the places of the images that are classified correctly when clean."""
         self._batch_size = spec.batch_size
 
-    def clean(self) -> int:
+    def classify_clean(self) -> int:
         """Classify the clean images; return the number of correct predictions."""
         self._fit_batch_size()
         parts = []
         for places in self.batches(torch.arange(len(self.test))):
-            parts.append(self.logits_of(to_float(self.test.images[places])))
+            parts.append(self.original_logits(to_float(self.test.images[places])))
             self._stop.check()
         self.logits = torch.cat(parts)
         self._correct = (self.logits.argmax(dim=1) == self.test.labels).nonzero().flatten()
@@ -146,7 +151,7 @@ class ModelUnderAttack:
                     adversarial, targets = self.craft(
                         places[remaining], level.attack, on_step, start=start
                     )
-                latest = self.logits_of(adversarial).argmax(dim=1)
+                latest = self.original_logits(adversarial).argmax(dim=1)
                 level.extremes.include(images[remaining], adversarial)
                 # What is misclassified at a smaller ε is misclassified at this ε as well: the point
                 # in the smaller ball also lies in this ball.
@@ -169,16 +174,18 @@ class ModelUnderAttack:
     def _stage_by_stage(self, levels: list[AttackAtEps]) -> None:
         """AutoAttack: at each ε, each stage on the images that withstood all stages before it.
 
-        It attacks the model itself, in fp32, as its authors evaluate.
+        It attacks the original, in fp32, as its authors evaluate.
         """
+        # Both carry over from one ε to the next: an image that is fooled at a smaller ε is not
+        # attacked again, and keeps its prediction there.
         robust = self._correct
         predicted = self.logits.argmax(dim=1)
         for level in levels:
             began = time.monotonic()
-            authors = self._authors(level.attack) if level.attack.pgd.eps > 0 else None
-            if authors is not None:
+            if level.attack.pgd.eps > 0:
+                autoattack = self._autoattack(level.attack)
                 for stage in AUTOATTACK_STAGES:
-                    robust = self._carry_out_stage(authors, stage, level, robust, predicted)
+                    robust = self._carry_out_stage(autoattack, stage, level, robust, predicted)
             self.attacked[level.name] = predicted.clone()
             level.count(
                 images=len(self._correct),
@@ -189,7 +196,7 @@ class ModelUnderAttack:
 
     def _carry_out_stage(
         self,
-        authors: AutoAttack,
+        autoattack: AutoAttack,
         stage: str,
         level: AttackAtEps,
         robust: Tensor,
@@ -210,9 +217,8 @@ class ModelUnderAttack:
                 self._stop.check()
                 report.step(done, batch, batch)
 
-            adversarial = authors.attack(stage, images, labels, on_query)
-            with torch.no_grad():
-                predicted[places] = self.model(adversarial).argmax(dim=1)
+            adversarial = autoattack.attack(stage, images, labels, on_query)
+            predicted[places] = self.original_logits(adversarial).argmax(dim=1)
             is_robust = predicted[places] == labels
             level.extremes.include(images, adversarial)
             withstanding.append(places[is_robust])
@@ -222,19 +228,20 @@ class ModelUnderAttack:
         report.finish(None)
         return torch.cat(withstanding) if withstanding else robust
 
-    def _authors(self, attack: Attack) -> AutoAttack:
+    def _autoattack(self, attack: Attack) -> AutoAttack:
+        """AutoAttack on the original, at the norm and ε of ``attack``."""
         pgd, device = attack.pgd, self.test.images.device
-        return AutoAttack(self.model, pgd.norm, pgd.eps, self.spec.seed, device)
+        return AutoAttack(self.original, pgd.norm, pgd.eps, self.spec.seed, device)
 
     def example(self, attack: Attack, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Adversarial images for the places ``chosen``, int64 (M,), with their logits and targets.
 
         Returns:
-            Images, float32 (M, 3, H, W); logits of the model that counts, float32 (M, classes);
-            targets, int64 (M,), None in an untargeted attack.
+            Images, float32 (M, 3, H, W); logits of the original, float32 (M, classes); targets,
+            int64 (M,), None in an untargeted attack.
         """
         adversarial, targets = self.craft(chosen, attack)
-        return adversarial, self.logits_of(adversarial), targets
+        return adversarial, self.original_logits(adversarial), targets
 
     def craft(
         self,
@@ -243,7 +250,7 @@ class ModelUnderAttack:
         on_step: Callable[[Step], object] | None = None,
         start: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Adversarial images for ``places``, int64 (M,), and their targets.
+        """Adversarial images for ``places``, int64 (M,), and their targets; it counts nothing.
 
         In bf16 an image leaves the attack at the first point that fools the model. Often this point
         is so close to the decision boundary that rounding decides (measured: 0.9 points of robust
@@ -259,30 +266,31 @@ class ModelUnderAttack:
             Images, float32 (M, 3, H, W); targets, int64 (M,), None in an untargeted attack.
         """
         if attack.method == "autoattack":
-            return self._by_authors(places, attack), None
+            return self._by_autoattack(places, attack), None
         with self.autocast():
-            adversarial, targets = self._crafted(places, attack, on_step, start)
+            adversarial, targets = self._craft_once(places, attack, on_step, start)
             if self._dtype is None:
                 return adversarial, targets
             with torch.no_grad():
                 fooled = fools(self.copy(adversarial), self.test.labels[places], targets)
-        confirmed = fools(self.logits_of(adversarial), self.test.labels[places], targets)
+        confirmed = fools(self.original_logits(adversarial), self.test.labels[places], targets)
         doubtful = (fooled & ~confirmed).nonzero().flatten()
         if len(doubtful):
-            restart = None if start is None else start[doubtful]
-            in_fp32, _ = self._crafted(
-                places[doubtful], attack, lambda _: self._stop.check(), restart
+            start_points = None if start is None else start[doubtful]
+            in_fp32, _ = self._craft_once(
+                places[doubtful], attack, lambda _: self._stop.check(), start_points
             )
             adversarial = adversarial.index_copy(0, doubtful, in_fp32)
         return adversarial, targets
 
-    def _crafted(
+    def _craft_once(
         self,
         places: Tensor,
         attack: Attack,
         on_step: Callable[[Step], object] | None,
         start: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
+        """:meth:`craft` without the second attack in fp32: :func:`attack_batch` on the copy."""
         return attack_batch(
             self.copy,
             to_float(self.test.images[places]),
@@ -295,15 +303,15 @@ class ModelUnderAttack:
             on_step=on_step,
         )
 
-    def _by_authors(self, places: Tensor, attack: Attack) -> Tensor:
+    def _by_autoattack(self, places: Tensor, attack: Attack) -> Tensor:
         """Adversarial images of AutoAttack; an image that withstands it stays clean."""
-        authors = self._authors(attack)
+        autoattack = self._autoattack(attack)
         points, labels = to_float(self.test.images[places]), self.test.labels[places]
-        robust = self.logits_of(points).argmax(dim=1) == labels
+        robust = self.original_logits(points).argmax(dim=1) == labels
         for stage in AUTOATTACK_STAGES:
             if robust.any():
-                points[robust] = authors.attack(stage, points[robust], labels[robust])
-                robust = self.logits_of(points).argmax(dim=1) == labels
+                points[robust] = autoattack.attack(stage, points[robust], labels[robust])
+                robust = self.original_logits(points).argmax(dim=1) == labels
         return points
 
     def square(self, places: Tensor, attack: Attack, on_query: Callable[[], object]) -> int:
@@ -312,25 +320,25 @@ class ModelUnderAttack:
         Raises:
             UserError: AutoAttack is not installed.
         """
-        authors = self._authors(attack)
+        autoattack = self._autoattack(attack)
         images, labels = to_float(self.test.images[places]), self.test.labels[places]
-        adversarial = authors.attack("square", images, labels, on_query)
-        return int((self.logits_of(adversarial).argmax(dim=1) != labels).sum())
+        adversarial = autoattack.attack("square", images, labels, on_query)
+        return int((self.original_logits(adversarial).argmax(dim=1) != labels).sum())
 
     def modules_in_train_mode(self) -> int:
-        """The number of them, in the model that counts and in the copy that attacks use."""
-        modules = (*self.model.modules(), *self.copy.modules())
+        """The number of them, in the original and in the copy."""
+        modules = (*self.original.modules(), *self.copy.modules())
         return sum(module.training for module in modules)
 
     @torch.no_grad()
-    def logits_of(self, images: Tensor) -> Tensor:
-        """Logits, float32 (M, classes), of the model that counts: in fp32 for every attack."""
-        logits: Tensor = self.model(images)
+    def original_logits(self, images: Tensor) -> Tensor:
+        """Logits, float32 (M, classes), of the original: in fp32 for every attack."""
+        logits: Tensor = self.original(images)
         return logits
 
     @torch.no_grad()
     def copy_logits(self, images: Tensor) -> Tensor:
-        """Logits, float32 (M, classes), of the copy that attacks use."""
+        """Logits, float32 (M, classes), of the copy, in the precision of the caller's context."""
         logits: Tensor = self.copy(images)
         return logits
 

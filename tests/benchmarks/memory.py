@@ -49,7 +49,7 @@ def main(count: int, device: torch.device, folder: Path) -> None:
         torch.cuda.reset_peak_memory_stats()
     events, stop = EventWriter(run.events_path), StopSignal(run)
     attacker = ModelUnderAttack(model, "random", test, spec, None, RunContext(run, events, stop))
-    attacker.clean()
+    attacker.classify_clean()
     attacker.attack(spec.attacks[0])
     # Linux counts the peak of resident memory in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024

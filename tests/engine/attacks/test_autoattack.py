@@ -29,7 +29,7 @@ def attacker(home: Path, batch_size: int = 16) -> tuple[ModelUnderAttack, Path]:
     one = ModelUnderAttack(
         model(), "Best clean", pictures(), spec, None, RunContext(run, events, StopSignal(run))
     )
-    one.clean()
+    one.classify_clean()
     return one, run.events_path
 
 
@@ -108,7 +108,7 @@ def test_a_stop_is_heard_in_the_middle_of_a_stage(home: Path) -> None:
     one._stop = cast(StopSignal, AtTheFifthPass())
     with pytest.raises(StopRequested):
         one.attack(named_attack("autoattack", PGD(eps=2 / 255)))
-    assert not one.model._forward_pre_hooks
+    assert not one.original._forward_pre_hooks
 
 
 def test_without_the_package_it_says_how_to_get_it(

@@ -35,7 +35,7 @@ def curve(home: Path, name: str, epsilons: tuple[float, ...] = EPSILONS) -> tupl
     attacker = ModelUnderAttack(
         model(), "M", pictures(), spec, None, RunContext(run, events, StopSignal(run))
     )
-    attacker.clean()
+    attacker.classify_clean()
     began = time.monotonic()
     told = attacker.attack(spec.attacks[0])
     seconds = time.monotonic() - began

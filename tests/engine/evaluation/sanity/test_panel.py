@@ -106,7 +106,7 @@ def attacker(
     found = ModelUnderAttack(
         model, label, digits(), spec, None, RunContext(run, events, stop or StopSignal(run))
     )
-    found.clean()
+    found.classify_clean()
     return found
 
 
@@ -266,7 +266,7 @@ def test_a_model_that_knows_nothing_is_no_reason_to_fail(home: Path) -> None:
     found = Prober(ATTACK, "quick", lambda: None).probe(one)
     assert found.images == IMAGES["quick"]
     assert found.loss_increase is None
-    assert one.clean() == 0
+    assert one.classify_clean() == 0
 
 
 def test_the_panel_asks_the_trainings_and_begins_with_the_baseline(home: Path) -> None:
