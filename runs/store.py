@@ -26,8 +26,11 @@ if TYPE_CHECKING:  # a list of runs needs no validation, and so no pydantic
     from runs.spec import AttackSpec, StudySpec, TrainSpec
 
 State = Literal["queued", "running", "completed", "failed", "interrupted", "lost"]
+"""Each state is in :data:`LIVE`, in :data:`ENDED`, or ``lost``: no result and no sign of life."""
 LIVE = ("queued", "running")
+"""No result yet, and a recent event."""
 ENDED = ("completed", "failed", "interrupted")
+"""The state is in result.json. A new attempt of a run that is not completed deletes it."""
 SILENCE_S = 30.0
 """Seconds without an event after which a run without a result is lost."""
 
@@ -86,6 +89,7 @@ class Run:
 
     @property
     def _header(self) -> dict[str, Any]:
+        """Id, creation time, parent and role, as spec.json holds them under ``run``; else {}."""
         header = self.raw_spec.get(RUN_HEADER)
         return header if isinstance(header, dict) else {}
 
@@ -175,6 +179,11 @@ class Run:
 
 
 def _phase(events: list[Event]) -> str:
+    """``queued``, or another phase of a run that has started, from its last events.
+
+    The newest heartbeat names its phase; an event that only work writes, if it is newer, means
+    ``running``. Without any of these the run has not started.
+    """
     for event in reversed(events):
         if event["kind"] == "heartbeat":
             return str(event.get("phase", "running"))
@@ -248,7 +257,7 @@ class Store:
         except OSError:
             return []
         found = [self._known.get(name) or Run(self.folder / name) for name in names]
-        # A spec is written once: what was read stays read.
+        # spec.json never changes, so Run objects with a read spec are reused.
         self._known = {run.id: run for run in found if run.raw_spec}
         return sorted(found, key=lambda run: (run.created, run.id), reverse=True)
 
