@@ -3,13 +3,34 @@
 import importlib
 import inspect
 import pkgutil
-import re
 import types
 from collections.abc import Iterator, Sequence
 
-from reference_tables.markdown import code, first_paragraph, part, table, text
+from reference_tables.markdown import code, part, table, text
 
 SCREENS = ("tui.app", "tui.screens", "tui.widgets")
+PLACES = {
+    "AdvtuiApp": ("Everywhere", "In a field of text these keys are letters."),
+    "AppScreen": ("Every screen", "The run list and the form have their own `esc`."),
+    "RunListScreen": ("Run list", ""),
+    "RunList": ("Run list: rows", ""),
+    "RunActions": (
+        "Run list and run: actions",
+        "They act on the run under the cursor or on the open run. In a comparison `x` exports the "
+        "table; the other keys are off.",
+    ),
+    "RunDetailScreen": ("Run", ""),
+    "CurvesPane": ("Run and comparison: curves", ""),
+    "ExamplesPane": ("Run: examples", ""),
+    "ScrollPage": ("Run and comparison: pages of text", ""),
+    "CompareScreen": ("Comparison", ""),
+    "NewRunScreen": ("New run", ""),
+    "Choice": ("New run: a field with a choice", ""),
+    "Dialog": ("Dialogs", ""),
+    "Help": ("Help", ""),
+}
+"""For each class with keys of its own, in the order of the page: the heading, and a sentence where
+the heading does not say enough."""
 SHOWN_KEYS = {
     "question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "equals_sign": "=",
     "comma": ",", "full_stop": ".", "escape": "esc", "left_square_bracket": "[",
@@ -18,42 +39,38 @@ SHOWN_KEYS = {
 
 
 def key_tables() -> str:
-    """The bindings of the app, its screens and its widgets, in the order of their modules."""
+    """The bindings of the app, its screens and its widgets, in the order of :data:`PLACES`."""
+    owners = owners_of_keys()
+    assert owners.keys() == PLACES.keys(), (
+        f"PLACES in docs/reference_tables/keys.py must name the classes with keys: "
+        f"{', '.join(sorted(owners.keys() ^ PLACES.keys()))} differ"
+    )
     blocks = []
-    for owner in owners_of_keys():
+    for name, (heading, sentence) in PLACES.items():
         rows = [
             [
                 " ".join(code(SHOWN_KEYS.get(key, key)) for key in binding.key.split(",")),
                 text(binding.description),
                 code(binding.id or ""),
             ]
-            for binding in owner.__dict__["BINDINGS"]
+            for binding in owners[name].__dict__["BINDINGS"]
         ]
         blocks += [
-            f"### {words_of(owner.__name__)}",
-            text(first_paragraph(owner)),
+            f"### {heading}",
+            *([text(sentence)] if sentence else []),
             table(("Keys", "What they do", "Id"), rows),
         ]
     return part(*blocks)
 
 
-def words_of(name: str) -> str:
-    """``RunListScreen`` as ``Run list screen``."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()
-
-
-def owners_of_keys() -> list[type]:
-    """Classes with bindings of their own, by module and place in it."""
-    found: dict[type, None] = {}
-    for module in modules_of(SCREENS):
-        classes = [
-            member
-            for _, member in inspect.getmembers(module, inspect.isclass)
-            if member.__module__ == module.__name__ and member.__dict__.get("BINDINGS")
-        ]
-        classes.sort(key=lambda member: inspect.getsourcelines(member)[1])
-        found.update(dict.fromkeys(classes))
-    return list(found)
+def owners_of_keys() -> dict[str, type]:
+    """Classes with bindings of their own, by name."""
+    return {
+        member.__name__: member
+        for module in modules_of(SCREENS)
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if member.__module__ == module.__name__ and member.__dict__.get("BINDINGS")
+    }
 
 
 def modules_of(names: Sequence[str]) -> Iterator[types.ModuleType]:
