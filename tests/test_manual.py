@@ -10,6 +10,12 @@ from types import ModuleType
 
 import pytest
 
+from engine.evaluation.sanity.checks import attack_checks, model_checks, training_checks
+from engine.training.callbacks.progress import VALIDATED
+from runs.examples import ARRAYS
+from runs.jsonfiles import RUN_HEADER
+from runs.result_types import Result
+
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
@@ -34,7 +40,7 @@ def generator() -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="module")
 def pages(generator: ModuleType) -> dict[str, str]:
-    """The generated files as they are to be."""
+    """The text of every generated file, by name."""
     made: dict[str, str] = generator.made()
     return made
 
@@ -72,10 +78,48 @@ def test_paths_that_a_page_names_exist(page: Path) -> None:
 
 def test_names_that_the_architecture_page_uses_exist() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    modules = [path for name in ("runs", "engine", "tui") for path in (ROOT / name).rglob("*.py")]
+    folders = ("runs", "engine", "tui", "docs", "tests/engine")
+    modules = [path for name in folders for path in (ROOT / name).rglob("*.py")]
     known = {word for path in modules for word in re.findall(r"\w+", path.read_text("utf-8"))}
 
     assert set(re.findall(r"`([A-Za-z_]\w+)`", text)) - known == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_table_that_a_page_includes_is_linked_for_github(page: Path) -> None:
+    """GitHub shows the line that includes a table, not the table."""
+    text = page.read_text(encoding="utf-8")
+    linked = re.findall(r'"generated/(.+)"\n\n<p class="on-github">.*href="([^"]+)"', text)
+
+    assert [name for name, _ in linked] == re.findall(r'^--8<-- "generated/(.+)"$', text, re.M)
+    assert all((page.parent / href).resolve().name == name for name, href in linked)
+    assert [href for _, href in linked if not (page.parent / href).is_file()] == []
+
+
+def test_every_generated_table_is_on_a_page(pages: dict[str, str]) -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+    assert sorted(re.findall(r'^--8<-- "generated/(.+)"$', text, re.M)) == sorted(pages)
+
+
+def test_the_page_of_files_names_every_field_array_and_metric() -> None:
+    text = (ROOT / "docs" / "reference" / "run-files.md").read_text(encoding="utf-8")
+    metrics = {*VALIDATED, "train_loss", "train_accuracy", "lr", "seconds"}
+    expected = {*Result.__annotations__, *ARRAYS, *metrics, RUN_HEADER}
+
+    assert expected - set(re.findall(r"`(\w+)`", text)) == set()
+
+
+def test_the_pages_name_the_number_of_checks() -> None:
+    checks = [
+        *attack_checks([], []),
+        *model_checks([], full=True, ce_alone=True),
+        *training_checks([]),
+    ]
+
+    assert len(checks) + 1 == 20, "change the number on the pages too"  # one needs two attacks
+    for page in ("README.md", "docs/quickstart.md"):
+        assert "twenty checks" in (ROOT / page).read_text(encoding="utf-8").lower()
 
 
 def test_the_version_is_that_of_pyproject_everywhere() -> None:
