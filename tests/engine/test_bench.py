@@ -40,7 +40,9 @@ def test_more_work_takes_longer_and_nothing_beats_a_matrix_product(
     for name, rate in rates.items():
         each = cost.attack if name == "search" else getattr(cost, name)
         assert one["flops_per_second"][name] == pytest.approx(rate * each)
-        assert one["flops_per_second"][name] < one["matmul_flops_per_second"]
+        # Products with the zeros of the padding are counted, but a convolution skips them: in the
+        # last stage, of 4×4 pixels, 12² are counted for 10² that are computed.
+        assert one["flops_per_second"][name] < one["matmul_flops_per_second"] * (12 / 10) ** 2
     assert measured["threads"] == 1
     assert all(seconds > 0 for seconds in measured["presets"]["demo"].values())
 
