@@ -40,7 +40,7 @@ def own_model(factory: str, weights: Path | None, normalised: str | None, data: 
 
 
 def scale(text: str, data: str) -> tuple[Channels, Channels]:
-    """Mean and std of ``cifar10``, ``imagenet``, ``data`` or ``MEAN,MEAN,MEAN:STD,STD,STD``.
+    """Mean and std of a data set's name, ``imagenet``, ``data``, or ``MEAN,MEAN,MEAN:STD,STD,STD``.
 
     Raises:
         UserError: it is none of these, or ``data`` and the data set has no usual mean and std.

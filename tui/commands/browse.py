@@ -11,7 +11,8 @@ from tui.commands import options as o
 def runs(
     as_json: o.Json = False,
     limit: Annotated[
-        int | None, typer.Option(help="Show only the newest N; a study brings its children.")
+        int | None,
+        typer.Option(help="Show only the newest N; children of a study are not counted."),
     ] = None,
     home: o.Home = None,
 ) -> None:
@@ -127,17 +128,26 @@ def compare(
 
 def classes(
     run: o.RunWord,
-    model: o.Model = None,
+    model: Annotated[
+        str | None,
+        o.row_option("the last row with this attack; with --json all rows"),
+    ] = None,
     attack: Annotated[
-        str | None, typer.Option(help="Name of an attack of the table (default: all).")
+        str | None,
+        typer.Option(
+            help="Name of an attack of the table (default: the strongest on the row; with --json "
+            "all)."
+        ),
     ] = None,
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
     """Print accuracy and success rate per class, weakest class first.
 
-    The last column lists the classes that the model predicts for broken images. Without --json the
-    table shows a single model under the strongest attack on it.
+    The last column lists the classes that the model predicts for images that the attack turns
+    wrong. The table shows one model under one attack: by default the last row of the comparison
+    table, under the attack that leaves the fewest of its images correct. --json prints all rows
+    under all attacks, unless an option names one.
     """
     from tui.commands.per_image import show_classes
 

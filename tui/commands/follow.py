@@ -45,7 +45,7 @@ def start_and_follow(
         say(f"follow it with: advtui watch {run.id}")
         return
     if not as_json:
-        say(f"{run.id} (Ctrl-C stops it at a checkpoint)")
+        say(f"{run.id} (Ctrl-C stops it; advtui resume continues it)")
     code = follow(run, worker, make_view(run, as_json=as_json))
     refusal = failure(run)
     if refusal and not run.was_started:
@@ -184,7 +184,7 @@ def stopping(runs: Sequence[Run]) -> Iterator[threading.Event]:
             request_stop(run)
         if unfinished:
             listed = ", ".join(run.id for run in unfinished)
-            say(f"stopping {listed} at the next checkpoint; a second signal detaches at once")
+            say(f"stopping {listed} at the next step; a second signal detaches at once")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

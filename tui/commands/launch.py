@@ -100,7 +100,7 @@ def attack(
         typer.Option(
             metavar="MEAN,…:STD,…",
             help="Input of --model: (pixel − mean) / std, pixels in [0, 1]; or the name cifar10, "
-            "cifar100, imagenet or data (that of the data set).",
+            "cifar100, digits, imagenet or data (that of the data set).",
         ),
     ] = None,
     data: Annotated[str | None, o.field("attack.data")] = None,

@@ -8,9 +8,9 @@ from tui.commands import options as o
 
 
 def stop(words: o.RunWords, home: o.Home = None) -> None:
-    """Ask runs to stop at their next checkpoint.
+    """Ask runs to stop at their next step.
 
-    advtui resume continues them.
+    A training saves a checkpoint first. advtui resume continues the runs.
     """
     from runs.errors import UserError
     from runs.launch import request_stop
@@ -24,7 +24,7 @@ def stop(words: o.RunWords, home: o.Home = None) -> None:
             raise UserError(f"{run.id} is {run.state()}: there is nothing to stop")
     for run in runs:
         request_stop(run)
-        say(f"asked {run.id} to stop at its next checkpoint")
+        say(f"asked {run.id} to stop at its next step")
 
 
 def tag(

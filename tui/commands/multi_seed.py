@@ -84,7 +84,7 @@ def launch_each(
             print(run.id)
         return
     if not as_json:
-        say("Ctrl-C stops them all at a checkpoint")
+        say("Ctrl-C stops them all at their next step")
     codes = _follow(store, begun, as_json=as_json)
     _conclude(store, [run for run, _ in begun], group, as_json=as_json)
     raise typer.Exit(next((code for code in codes if code), 0))

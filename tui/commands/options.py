@@ -44,6 +44,11 @@ def field(key: str, more: str = "", *flags: str, **settings: Any) -> Any:
     return typer.Option(*flags, help=f"{FIELD_HELP[key].removesuffix('.')}{more}.", **settings)
 
 
+def row_option(default: str) -> Any:
+    """The option that names a model; ``default`` says which models a command shows without it."""
+    return typer.Option(help=f"Name of a row of the table, e.g. 'Baseline' (default: {default}).")
+
+
 # One option or argument
 
 Home = Annotated[
@@ -66,9 +71,7 @@ RunWords = Annotated[
         autocompletion=complete_run,
     ),
 ]
-Model = Annotated[
-    str | None, typer.Option(help="Name of a row of the table, e.g. 'Baseline' (default: all).")
-]
+Model = Annotated[str | None, row_option("all")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Print the run's id; do not follow it.")]
 
@@ -80,7 +83,7 @@ DataDir = Annotated[
     Path | None,
     field(
         "data_dir",
-        ", e.g. as cifar-100-python/ (default: data in the home, downloaded)",
+        ", e.g. the parent of cifar-100-python/ (default: data/ in the home)",
     ),
 ]
 Limit = Annotated[int | None, field("limit")]

@@ -66,7 +66,11 @@ def _has_row(attack: Run, trained: Run) -> bool:
 def show_classes(
     word: str, home: Path | None, model: str | None, attack: str | None, *, as_json: bool
 ) -> None:
-    """Print the outcomes of an attack run by class; without ``as_json`` of its weakest model."""
+    """Print the outcomes of an attack run by class.
+
+    As JSON all rows under all attacks, unless ``model`` and ``attack`` name one. As a table the
+    last of these rows, under the strongest of these attacks on it.
+    """
     run = attack_run(open_store(home), word)
     outcomes = Outcomes.load(run.path / FILE)
     pairs = [(m, a) for m, a in outcomes.attacked if model in (None, m) and attack in (None, a)]
@@ -77,7 +81,7 @@ def show_classes(
         whole = [{"model": m, "attack": a, "classes": per_class(outcomes, m, a)} for m, a in pairs]
         print(json.dumps({"run": run.id, "per_class": whole}, indent=2, ensure_ascii=False))
         return
-    # The last row of the table, under the attack that leaves the fewest images correct.
+    # The strongest attack is the one that leaves the fewest images correct.
     of_last_row = [pair for pair in pairs if pair[0] == pairs[-1][0]]
     chosen = min(of_last_row, key=lambda pair: _robust_images(outcomes, *pair))
     console = stdout_console()

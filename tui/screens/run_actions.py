@@ -75,9 +75,9 @@ class RunActions(AppScreen):
                 except OSError as error:
                     self.tell(f"{run.id} can't be stopped: {error.strerror}", "error")
                 else:
-                    self.tell(f"asked {run.id} to stop: it saves first")
+                    self.tell(f"asked {run.id} to stop at its next step")
 
-        question = f"Stop {run.id}? It saves a checkpoint first; R goes on with it later."
+        question = f"Stop {run.id}? A training saves a checkpoint first; R resumes the run later."
         self.app.push_screen(Choose(question, [("y", "stop it")]), answered)
 
     def action_resume(self) -> None:
