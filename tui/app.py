@@ -40,7 +40,7 @@ ERRORS_A_SECOND = 20
 
 
 class AdvtuiApp(ErrorBoundary, App[None]):
-    """The app over one home."""
+    """The screen of one home: it opens the screens, follows the home and shows all errors."""
 
     CSS_PATH = "app.tcss"
     TITLE = "advtui"
@@ -59,11 +59,12 @@ class AdvtuiApp(ErrorBoundary, App[None]):
         super().__init__()
         self.animation_level = "none"
         self.state = SharedState(store, settings or read_settings(), clock)
-        self.faults: list[Exception] = []
-        """Errors of the screen's own code; each was shown in a notice."""
+        self.unhandled_errors: list[Exception] = []
+        """Errors that no code of the screen handled; each was shown in a notice."""
         self.drawing_errors: deque[Exception] = deque(maxlen=20)
-        """The last errors in drawing lines from a run's files."""
-        self._fault_times: list[float] = []
+        """The last errors of sources of a :class:`LineView`, which shows each in a line of its own.
+        A damaged file of a run may cause them."""
+        self._error_times: list[float] = []
         for theme in THEMES:
             self.register_theme(theme)
         # Before the start: a later change of theme parses all styles again.
@@ -89,15 +90,19 @@ class AdvtuiApp(ErrorBoundary, App[None]):
 
     @staticmethod
     def _enable_garbage_collection() -> None:
-        """Objects that exist after the start live until the end: no collection traverses them."""
+        """Turn garbage collection on: ``tui.__main__`` turned it off, for a faster first frame.
+
+        Objects that exist now live until the end: no collection traverses them.
+        """
         if not gc.isenabled():
             gc.freeze()
             gc.enable()
 
-    # Following the home
+    # Following the home: a pass reads the folder of each run. It is cut into slices of about 10 ms.
+    # Between two slices the screen answers keys and draws.
 
     def _follow_home(self) -> None:
-        """One slice of a pass over the home, and a timer for the next."""
+        """Read one slice of a pass over the home, and set a timer for the next slice or pass."""
         is_pass_over = True
         feed = self.state.feed
         try:
@@ -140,11 +145,11 @@ class AdvtuiApp(ErrorBoundary, App[None]):
     def _handle_exception(self, error: Exception) -> None:
         """Show an error of the screen's own code in a notice and log it; the screen goes on."""
         now = time.monotonic()
-        self._fault_times = [t for t in self._fault_times if now - t < 1.0] + [now]
-        if not self._running or not self.screen_stack or len(self._fault_times) > ERRORS_A_SECOND:
+        self._error_times = [t for t in self._error_times if now - t < 1.0] + [now]
+        if not self._running or not self.screen_stack or len(self._error_times) > ERRORS_A_SECOND:
             super()._handle_exception(error)
             return
-        self.faults.append(error)
+        self.unhandled_errors.append(error)
         if isinstance(error, UserError):
             show_notice(self, str(error), "error")
             return
@@ -251,7 +256,8 @@ def open_app(home: Path | None) -> None:
             "the screen needs a terminal; in a pipe use a command: advtui --help lists them"
         )
     app = AdvtuiApp(Store(home.expanduser() if home else None))
-    # Also under nohup: without its terminal the screen has to end.
+    # A process that nohup starts ignores SIGHUP, but the screen can't go on without its terminal.
+    # With the default handler SIGHUP ends it.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     app.run()
     if app.return_code:

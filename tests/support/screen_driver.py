@@ -44,7 +44,7 @@ async def opened(
         screen = Screen(app, pilot)
         await screen.settle()
         yield screen
-    assert not app.faults, app.faults
+    assert not app.unhandled_errors, app.unhandled_errors
     assert foreign or not app.drawing_errors, app.drawing_errors
 
 

@@ -1,4 +1,4 @@
-"""The app around all screens: help, keys, settings, themes, notices, faults."""
+"""The app around all screens: help, keys, settings, themes, notices, errors."""
 
 import asyncio
 import json
@@ -189,4 +189,4 @@ async def test_an_error_of_its_own_becomes_a_notice(fixed: Home) -> None:
         assert "a fault" in (fixed.path / "ui-errors.log").read_text()
         await screen.press("n")
         assert screen.name == "NewRunScreen"
-        screen.app.faults.clear()
+        screen.app.unhandled_errors.clear()

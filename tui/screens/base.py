@@ -27,7 +27,7 @@ def _cells(hint: tuple[str, str]) -> int:
 
 
 class AppScreen(ErrorBoundary, Screen[None]):
-    """A screen of the app: head, body, foot."""
+    """A screen with a head line, a body, and a foot line that shows its keys."""
 
     HELP_TITLE: ClassVar[str] = ""
     """Title of its help."""

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Dialog(ErrorBoundary, ModalScreen[T | None]):
-    """A box above the screen; escape closes it with None."""
+    """A box in front of a screen; its result is None if escape closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", id="dialog.cancel"),
@@ -78,7 +78,7 @@ class Write(Dialog[str]):
 
 
 class Help(Dialog[None]):
-    """The keys of the screen beneath, as they are bound now."""
+    """The keys of the screen behind it, as they are bound now."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,q", "cancel", "close", show=False, id="help.close"),

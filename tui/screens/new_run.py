@@ -34,7 +34,7 @@ from tui.widgets.line_view import LineView
 
 
 class NewRunScreen(AppScreen):
-    """The form."""
+    """The form of a new run: its fields, the command that it stands for, and its errors."""
 
     HELP_TITLE = "New run"
     BINDINGS: ClassVar[list[BindingType]] = [

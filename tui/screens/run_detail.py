@@ -35,7 +35,7 @@ ROOMY = (176, 44)
 
 
 class RunDetailScreen(RunActions):
-    """One run, while it runs and after it has ended."""
+    """One run, at work or ended: a page for its curves, attacks, table and so on."""
 
     HELP_TITLE = "A run"
     FOOT = ("turn", "chart", "axis", "log", "picture", "model", "view", "export", "stop")

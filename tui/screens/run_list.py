@@ -28,7 +28,7 @@ AGES_EVERY_TICKS = 20
 
 
 class RunListScreen(RunActions):
-    """The list of runs."""
+    """All runs of the home, with a preview of the run under the cursor."""
 
     HELP_TITLE = "Runs"
     FOOT = ("open", "new", "filter", "mark", "compare")

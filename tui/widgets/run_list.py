@@ -35,7 +35,7 @@ _COLUMNS = (
 
 
 class RunList(ErrorBoundary, ScrollView, can_focus=True):
-    """Rows with a cursor; studies fold."""
+    """The rows of the run list, with a cursor. A study can hide its children."""
 
     DEFAULT_CSS = """
     RunList { scrollbar-size-vertical: 1; overflow-x: hidden; }

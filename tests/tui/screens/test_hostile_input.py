@@ -134,7 +134,7 @@ async def test_foreign_events(home: Path, what: str) -> None:
         for run in foreign:
             assert run.id in screen.app.state.feed.rows
             await through_every_page(screen, run.id)
-            assert not screen.app.faults, run.events_path.read_bytes()
+            assert not screen.app.unhandled_errors, run.events_path.read_bytes()
 
 
 FOREIGN_FILES: tuple[tuple[str, Any], ...] = (
@@ -172,7 +172,7 @@ async def test_foreign_files(home: Path, what: str) -> None:
             screen.app.open_comparison([run.id, ids["study"]])
             await screen.settle()
             await screen.press("2", "3", "1", "escape")
-            assert not screen.app.faults, case
+            assert not screen.app.unhandled_errors, case
 
 
 @in_loop
