@@ -74,7 +74,7 @@ def test_studies_outlive_their_terminal_follow_one_another_and_end_in_one_table(
         check(mean["accuracy"], [row["accuracy"] for row in rows])
         for name, cell in mean["attacks"].items():
             for rate in ("success_rate", "robust_accuracy"):
-                check(cell[rate], [row["attacks"][name][rate] for row in rows])
+                check(cell[rate], [row["attacks"][name][0][rate] for row in rows])
 
     # Once more, all of it made of what is there: the same table on stdout.
     told = command(*STUDY, "--seeds", "0,1")
