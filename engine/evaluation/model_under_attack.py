@@ -1,10 +1,8 @@
-"""One model under evaluation: its clean predictions, and its predictions on adversarial images.
+"""One model under evaluation: its predictions on clean and on adversarial images.
 
-The original is the network as it was loaded. Attacks pass through a copy of it, in the precision of
-the run; in a copy of our own ResNet-18, BatchNorm is folded away. Results are counted on the
-original, in fp32: it classifies each adversarial image once more. AutoAttack alone attacks the
-original itself. The module knows nothing about checkpoints, result files and tables.
-"""
+The original is the network as it was loaded. Attacks use a copy of it, in the precision of the run
+(AutoAttack alone uses the original); BatchNorm of our own ResNet-18 is folded away in the copy. All
+counts come from the original, in fp32. Knows no file and no table."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -33,8 +31,7 @@ from runs.threat_model import Attack
 class ModelUnderAttack:
     """One model under evaluation. Call :meth:`classify_clean` before any other method.
 
-    :meth:`attack` evaluates an attack on all images at each ε and counts. :meth:`craft` makes the
-    adversarial images of a batch at one ε, and counts nothing.
+    :meth:`attack` counts an attack on all images at each ε; :meth:`craft` only makes the images.
 
     Args:
         original: the network, in eval mode, on the device of ``test``.
@@ -56,13 +53,12 @@ class ModelUnderAttack:
     ) -> None:
         self.original, self.label, self.test, self.spec = original, label, test, spec
         self.copy = Folded(original).network
-        """The network that attacks use: the same function in eval mode, frozen; without BatchNorm
-        if the original is our own ResNet-18."""
+        """The network that attacks use: the same function in eval mode, frozen."""
         self.logits = torch.empty(0)
         """float32 (N, classes), of the clean images."""
         self.attacked: dict[str, Tensor] = {}
-        """By the name of an attack at one ε: int64 (N,), the predictions on the adversarial images.
-        An image that is misclassified when clean is not attacked and keeps its prediction."""
+        """By attack at one ε: int64 (N,), predictions on the adversarial images; an image that is
+        misclassified when clean is not attacked and keeps its prediction."""
         self._dtype = dtype
         self._events, self._stop = context.events, context.stop
         self._correct = torch.empty(0, dtype=torch.int64)
@@ -349,6 +345,6 @@ class ModelUnderAttack:
         return torch.autocast(self.test.images.device.type, dtype=self._dtype)
 
     def batches(self, places: Tensor) -> Iterator[Tensor]:
-        """``places``, int64 (M,), in parts of the batch size, on the device."""
+        """A tensor of first dimension M, such as places, in parts of the batch size."""
         places = places.to(self.test.images.device)
         return iter(torch.split(places, self._batch_size) if len(places) else ())

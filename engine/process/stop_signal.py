@@ -39,7 +39,7 @@ class StopSignal:
         now = time.monotonic()
         if not self._is_requested and now - self._checked_at >= CHECK_EVERY_S:
             self._checked_at = now
-            self._is_requested = self._file.exists()
+            self._is_requested |= self._file.exists()  # a signal may come meanwhile
         return self._is_requested
 
     def check(self) -> None:

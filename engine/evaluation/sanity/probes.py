@@ -8,7 +8,7 @@ weaker attacks and attacks without gradients succeed. The module knows nothing a
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any
 
 import torch
@@ -228,8 +228,7 @@ class Prober:
             loss_increase: takes the losses of all steps.
             start: (M, 3, H, W), where the first restart begins.
         """
-        size = model.spec.batch_size
-        starts = iter(torch.split(start, size)) if start is not None and len(start) else None
+        starts = repeat(None) if start is None else model.batches(start)
         parts = [model.test.images.new_empty((0, *model.test.images.shape[1:])).float()]
         wrong = [torch.zeros(0, dtype=torch.bool, device=places.device)]
         for batch in model.batches(places):
@@ -240,7 +239,7 @@ class Prober:
                 if record:
                     record(step)
 
-            points, _ = model.craft(batch, attack, on_step, next(starts) if starts else None)
+            points, _ = model.craft(batch, attack, on_step, next(starts))
             parts.append(points)
             wrong.append(model.original_logits(points).argmax(dim=1) != model.test.labels[batch])
         return torch.cat(parts), torch.cat(wrong)
@@ -289,7 +288,7 @@ class Prober:
         name, adversarial = self._first_model
         is_correct = self._is_correct(model, places)
         transferred = 0
-        for rows in torch.split(is_correct.nonzero().flatten(), model.spec.batch_size):
+        for rows in model.batches(is_correct.nonzero().flatten()):
             predictions = model.original_logits(adversarial[rows]).argmax(dim=1)
             transferred += int((predictions != model.test.labels[places[rows]]).sum())
         gain = (transferred - int(fooled.sum())) / len(places)

@@ -258,6 +258,26 @@ def test_probing_changes_nothing_that_is_counted_and_hears_a_stop(home: Path) ->
         Prober(ATTACK, "quick", stop).probe(one)
 
 
+def test_smaller_batches_where_memory_is_short_give_the_same_figures(home: Path) -> None:
+    weak = Attack(name="weak", pgd=PGD(eps=1 / 255, step_size=1 / 255, steps=1))
+    spec = AttackSpec(data="digits", attacks=(weak,), batch_size=64)
+    probes = []
+    for batch_size in (64, 24):
+        prober = Prober(base_attack(spec), "quick", lambda: None)
+        models = [attacker(home, trained(), spec), attacker(home, trained(), spec)]
+        for model in models:
+            model._batch_size = batch_size  # as after a batch that did not fit
+        probes.append([prober.probe(model) for model in models])
+
+    for whole, parts in zip(*probes, strict=True):
+        assert (parts.fgsm, parts.pgd, parts.more_steps) == (
+            whole.fgsm,
+            whole.pgd,
+            whole.more_steps,
+        )
+        assert parts.transfer == whole.transfer
+
+
 def test_a_model_that_knows_nothing_is_no_reason_to_fail(home: Path) -> None:
     always = Around(after=lambda logits: torch.zeros_like(logits) - logits.detach().abs())
     spec = AttackSpec(data="digits", attacks=(ATTACK,), batch_size=64)
