@@ -79,7 +79,7 @@ def test_a_network_and_a_folder_of_ones_own(
     [
         (("--weights", "w.pt"), 2, "--weights needs --model"),
         (("--model", "nowhere"), 2, "write package.module:factory"),
-        (("--model", "a:b", "--weights", "absent.pt"), 3, "absent.pt is no file"),
+        (("--model", "a:b", "--weights", "absent.pt"), 3, "absent.pt: there is no such file"),
         (("--model", "a:b", "--data", "absent"), 2, "nor a folder of class folders"),
         (("--model", "json:loads", "--data", "digits"), 2, "json:loads() failed: TypeError"),
     ],
