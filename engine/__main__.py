@@ -1,8 +1,8 @@
-"""The worker: ``python -P -m engine RUN_DIR [--after RUN_ID…]`` carries out the spec of a run.
+"""The worker: ``python -P -m engine RUN_DIR`` carries out the spec of a run.
 
-It takes the run's lock, starts its heartbeat before it imports torch, waits for the runs of the
-same home that go first, and does the work. It writes a result in every case except SIGKILL. What a
-run computes is in :mod:`engine.worker` and :mod:`engine.process.study`.
+It takes the run's lock, starts its heartbeat and queues for a device before it imports torch, and
+does the work. It writes a result in every case except SIGKILL. What a run computes is in
+:mod:`engine.worker` and :mod:`engine.process.study`.
 """
 
 import os
@@ -10,37 +10,36 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.process.device_queue import DeviceQueue, Place
 from engine.process.heartbeat import Heartbeat
 from engine.process.run_context import ReportStarted, RunContext
-from engine.process.run_queue import wait_for_runs
 from engine.process.stop_signal import StopRequested, StopSignal
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from runs.event_types import StartedFields
 from runs.events import EventReader, EventWriter
+from runs.gpus import visible_gpus
 from runs.jsonfiles import write_json
 from runs.launch import STOP_FILE, record_worker
 from runs.locks import FileLock
-from runs.spec import StudySpec
+from runs.spec import AnySpec, StudySpec
 from runs.store import Run
 
 LOCK_TRIES = 20
 """Attempts to take the run's lock, 0.1 s apart."""
-USAGE = "usage: python -P -m engine RUN_DIR [--after RUN_ID…] (a folder that holds spec.json)"
+USAGE = "usage: python -P -m engine RUN_DIR (a folder that holds spec.json)"
 
 
 def main(arguments: list[str]) -> int:
     """Carry out a run; return the exit code: a constant of :mod:`runs.errors`, or 0."""
-    folder, *options = arguments or [""]
-    is_run = bool(folder) and (Path(folder) / "spec.json").is_file()
-    if not is_run or options[:1] not in ([], ["--after"]):
+    if len(arguments) != 1 or not (Path(arguments[0]) / "spec.json").is_file():
         print(USAGE, file=sys.stderr)
         return EXIT_USAGE
-    run = Run(Path(folder).absolute())
-    predecessors = [Run(run.path.parent / name) for name in options[1:]]
+    run = Run(Path(arguments[0]).absolute())
     lock = FileLock(run.path / "lock")
     if not _acquire(lock):
         print(f"{run.id} is being carried out by another worker", file=sys.stderr)
@@ -69,9 +68,15 @@ def main(arguments: list[str]) -> int:
         }
         events.write("started", **all_fields)
 
+    def report_place(place: Place | None) -> None:
+        heartbeat.place = place
+        heartbeat.beat()
+        if place is not None:
+            message = f"queued: place {place.number}, behind {place.behind}"
+            events.write("log", level="info", message=message)
+
     began = time.time()
-    context = RunContext(run, events, stop)
-    outcome, code = _carry_out(context, predecessors, report_started)
+    outcome, code = _carry_out(run, events, stop, report_place, report_started)
     (run.path / STOP_FILE).unlink(missing_ok=True)
     seconds = round(time.time() - began, 3)
     heartbeat.stop()
@@ -104,25 +109,25 @@ def _last_attempt(run: Run) -> int:
 
 
 def _carry_out(
-    context: RunContext, predecessors: Sequence[Run], report_started: ReportStarted
+    run: Run,
+    events: EventWriter,
+    stop: StopSignal,
+    report_place: Callable[[Place | None], None],
+    report_started: ReportStarted,
 ) -> tuple[dict[str, Any], int]:
     """The fields of the result with its state, and the exit code."""
-    events = context.events
-
-    def report_wait(other: Run) -> None:
-        events.write("log", level="info", message=f"queued: waiting for run {other.id} to end")
-
     try:
-        spec = context.run.spec
-        wait_for_runs(predecessors, context.stop, report_wait)
-        if isinstance(spec, StudySpec):
-            from engine.process.study import carry_out_study
+        spec = run.spec
+        with _queue(run, spec, stop, report_place) as queue:
+            context = RunContext(run, events, stop, queue)
+            if isinstance(spec, StudySpec):
+                from engine.process.study import carry_out_study
 
-            fields = carry_out_study(context, spec, report_started)
-        else:
-            from engine.worker import carry_out
+                fields = carry_out_study(context, spec, report_started)
+            else:
+                from engine.worker import carry_out
 
-            fields = carry_out(context, spec, report_started)
+                fields = carry_out(context, spec, report_started)
     except StopRequested:
         return {"state": "interrupted"}, EXIT_INTERRUPTED
     except UserError as error:
@@ -135,6 +140,29 @@ def _carry_out(
         events.write("log", level="error", message=message)
         return _failed(message, EXIT_FAILED), EXIT_FAILED
     return {"state": "completed", **fields}, 0
+
+
+@contextmanager
+def _queue(
+    run: Run, spec: AnySpec, stop: StopSignal, report_place: Callable[[Place | None], None]
+) -> Iterator[DeviceQueue | None]:
+    """The run's ticket for a device, once few enough runs are before it; None with ``share``."""
+    if spec.share:
+        yield None
+        return
+    gpus = 0 if spec.device == "cpu" else visible_gpus()
+    devices = gpus if spec.device in ("auto", "cuda") else 1
+    queue = DeviceQueue(
+        run,
+        on_gpu=spec.device.startswith("cuda") or gpus > 0,
+        on_place=report_place,
+        check_stop=stop.check,
+    )
+    try:
+        queue.wait_before_import(max(devices, 1))
+        yield queue
+    finally:
+        queue.release()
 
 
 def _failed(message: str, code: int) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from engine.devices import autocast_dtype, describe, matmul_rate, resolve, synch
 from engine.models.batchnorm_folding import Folded
 from engine.models.resnet import resnet18
 from engine.training.compiled_passes import TrainingPasses, is_wanted
-from engine.training.flops import ACTIVE_SHARE, Costs, PassCounts, costs, passes, validation_passes
+from engine.training.flops import Costs, costs
 from runs.datasets import DATASETS
 from runs.errors import UserError
+from runs.passes import ACTIVE_SHARE, PassCounts, epoch_images, passes, validation_passes
 from runs.presets import NAMES, preset
 from runs.spec import Activation, StudySpec, TrainSpec
 from runs.threat_model import PGD
@@ -212,10 +213,7 @@ def training_s(spec: TrainSpec, rates: Rates) -> float:
 
     ``rates`` are those of its shape.
     """
-    dataset = DATASETS[spec.data]
-    held_out = spec.val_per_class * dataset.classes
-    images = min(dataset.train_images - held_out, spec.train_limit or sys.maxsize)
-    images -= images % spec.batch_size
+    images, held_out = epoch_images(spec)
     steps = images * rates.training(passes(spec))
     return spec.epochs * (steps + held_out * rates.evaluation(validation_passes(spec)))
 

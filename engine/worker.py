@@ -6,6 +6,7 @@ heartbeats, results files and exit codes.
 
 import os
 import platform
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from engine.data.datasets import ensure_data
 from engine.data.image_folder import picture_size
 from engine.devices import autocast_dtype, describe, lock_name, resolve
 from engine.evaluation.evaluate import evaluate, load_reference
-from engine.process.device_lock import take_turn
 from engine.process.run_context import ReportStarted, RunContext
 from engine.training.trainer import resume_point, train
 from runs.datasets import DATASETS, dataset_of
@@ -55,16 +55,8 @@ def carry_out(
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
 
-    def report_wait() -> None:
-        message = f"queued: waiting for {device}, which another run of this home uses"
-        events.write("log", level="info", message=message)
-
-    lock = (
-        None
-        if spec.share
-        else take_turn(lock_name(device), run.home, on_wait=report_wait, check_stop=stop.check)
-    )
-    try:
+    queue = context.queue
+    with nullcontext() if queue is None else queue.device(lock_name(device)):
         report_started(
             {
                 "resumed_from": resumed_from,
@@ -85,9 +77,6 @@ def carry_out(
         if isinstance(spec, TrainSpec):
             return train(context, spec, device)
         return evaluate(context, spec, device)
-    finally:
-        if lock is not None:
-            lock.release()
 
 
 def _check_references(context: RunContext, spec: AttackSpec) -> None:

@@ -153,6 +153,10 @@ class HeartbeatFields(TypedDict, total=False):
     """``queued`` or ``running``."""
     stalled_s: float
     """Seconds since the last progress."""
+    place: int
+    """Of a run that waits for its device: its place in the queue; 1 is next."""
+    behind: str
+    """Id of the run, or of the study, that goes directly before it."""
 
 
 class ChildFields(TypedDict):

@@ -46,9 +46,8 @@ def create_and_start(
     store: Store,
     spec: "AnySpec",
     tags: Sequence[str],
-    after: Sequence[Run] = (),
 ) -> tuple[Run, subprocess.Popen[bytes]]:
-    """Create a run and start its worker, which waits until the runs of ``after`` have ended.
+    """Create a run and start its worker.
 
     Raises:
         UserError: the home can't be written; no run remains.
@@ -57,16 +56,14 @@ def create_and_start(
     try:
         if tags:
             run.set_meta(tags=list(dict.fromkeys(tags)))
-        return run, start_worker(run, after)
+        return run, start_worker(run)
     except BaseException:
         shutil.rmtree(run.path, ignore_errors=True)
         raise
 
 
-def start_worker(run: Run, after: Sequence[Run] = ()) -> subprocess.Popen[bytes]:
+def start_worker(run: Run) -> subprocess.Popen[bytes]:
     """Start ``python -P -m engine RUN_DIR`` in a session of its own; returns at once.
-
-    The worker waits until the runs of ``after`` (of the same home) have ended.
 
     Raises:
         UserError: the run's log can't be written.
@@ -76,10 +73,9 @@ def start_worker(run: Run, after: Sequence[Run] = ()) -> subprocess.Popen[bytes]
         log = run.log_path.open("ab")
     except OSError as error:
         raise UserError(f"{run.log_path} can't be written: {error.strerror}") from None
-    order = ["--after", *(other.id for other in after)] if after else []
     with log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "engine", str(run.path), *order],
+            [sys.executable, "-P", "-m", "engine", str(run.path)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

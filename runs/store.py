@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runs.errors import NotFoundError, UserError
-from runs.event_types import Event
+from runs.event_types import Event, HeartbeatEvent
 from runs.events import EventReader, last_events
 from runs.jsonfiles import RUN_HEADER, read_json, write_json
 from runs.result_types import Failure, Result, parse_result
@@ -166,6 +166,14 @@ class Run:
         return "queued" if _phase(events) == "queued" else "running"
 
     @property
+    def last_heartbeat(self) -> HeartbeatEvent | None:
+        """The last sign of life in the tail of the events; with the place of a queued run."""
+        for event in reversed(last_events(self.events_path)):
+            if event["kind"] == "heartbeat":
+                return event
+        return None
+
+    @property
     def was_started(self) -> bool:
         """Whether any attempt has passed its checks and its queue."""
         return any(event["kind"] == "started" for event in EventReader(self.events_path).new())
@@ -266,7 +274,10 @@ class Store:
         return [child for child in reversed(self.runs()) if child.parent == run.id]
 
     def find(self, word: str) -> Run:
-        """The run that ``word`` names: an id, a unique prefix of an id, a name, or ``@1``.
+        """The run that ``word`` names: an id, a name, a unique part of an id, or ``@1``.
+
+        The first of these that any run has decides: the id, the name, the id's beginning, its last
+        four digits (which screens show), another part of it.
 
         Raises:
             NotFoundError: no run or several runs match; the message lists them.
@@ -282,6 +293,8 @@ class Store:
             [run for run in runs if run.id == word],
             [run for run in runs if run.name == word],
             [run for run in runs if word and run.id.startswith(word)],
+            [run for run in runs if run.id.rpartition("-")[2] == word],
+            [run for run in runs if word and word in run.id],
         ):
             if len(candidates) == 1:
                 return candidates[0]

@@ -4,7 +4,6 @@ Reads files and asks NVML for GPUs; prints nothing.
 """
 
 import json
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 from runs.attacks import named_attack
 from runs.budgets import parse_budget
 from runs.errors import NotFoundError, UserError
+from runs.gpus import visible_gpus
 from runs.overrides import override
 from runs.presets import preset as named_preset
 from runs.results import default_checkpoints, row_label, split_checkpoint
@@ -268,12 +268,4 @@ def _preset(name: str | None, flags: Mapping[str, Any]) -> StudySpec:
 
 def has_gpu() -> bool:
     """Whether NVML sees a GPU that CUDA_VISIBLE_DEVICES doesn't hide; imports no torch."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return False
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        return bool(pynvml.nvmlDeviceGetCount())
-    except pynvml.NVMLError:
-        return False
+    return visible_gpus() > 0

@@ -3,6 +3,7 @@
 Knows nothing about attack routines and about how images are shown.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,15 +20,12 @@ def keep_examples(
 ) -> None:
     """Save ``spec.examples`` test images, the same for every model and attack, in a run's folder.
 
-    They are the first images that every model classifies correctly when clean; where these are too
-    few, the first images of the split.
+    :func:`places_to_keep` chooses them.
     """
     test = models[0].test
-    all_correct = torch.stack([m.logits.argmax(dim=1) == test.labels for m in models]).all(0)
-    places = all_correct.nonzero().flatten()
-    if len(places) < spec.examples:
-        places = torch.arange(len(test), device=test.labels.device)
-    chosen = places[: spec.examples]
+    wrong = torch.stack([m.logits.argmax(dim=1) != test.labels for m in models]).sum(0)
+    places = places_to_keep(test.labels.tolist(), wrong.tolist(), spec.examples)
+    chosen = torch.tensor(places, dtype=torch.int64, device=test.labels.device)
     shape = (len(models), len(spec.attacks), len(chosen))
     adversarial = np.zeros((*shape, *test.images.shape[1:]), dtype=np.float32)
     predictions, targets = np.zeros(shape, np.int64), np.full(shape, -1)
@@ -57,3 +55,29 @@ def keep_examples(
         attacks=np.array([attack.name for attack in spec.attacks]),
         classes=np.array(classes),
     )
+
+
+def places_to_keep(labels: Sequence[int], wrong: Sequence[int], count: int) -> list[int]:
+    """The places of ``count`` images: right when clean, and of as many classes as possible.
+
+    Images that every model classifies correctly when clean come first, then those that fewer models
+    misclassify. Among equals the classes take turns: an image of a class comes before the second
+    image of any other.
+
+    Args:
+        labels: class of each image.
+        wrong: for each image, how many models misclassify it when clean.
+        count: how many images to choose; all of them where there are fewer.
+    """
+    chosen: list[int] = []
+    of_class: Counter[int] = Counter()
+    for misread in sorted(set(wrong)):
+        turns: list[tuple[int, int]] = []
+        for place, label in enumerate(labels):
+            if wrong[place] == misread:
+                turns.append((of_class[label], place))
+                of_class[label] += 1
+        chosen += [place for _, place in sorted(turns)]
+        if len(chosen) >= count:
+            break
+    return chosen[:count]

@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from engine.process.device_queue import Place
+from runs.event_types import HeartbeatFields
 from runs.events import EventWriter
 
 HEARTBEAT_S = 5.0
@@ -30,6 +32,8 @@ class Heartbeat(threading.Thread):
         super().__init__(daemon=True, name="heartbeat")
         self.phase = "queued"
         """``queued`` or ``running``; the worker sets it."""
+        self.place: Place | None = None
+        """Where the run waits in the queue of its device; the worker sets it."""
         self._events = events
         self._attempt = attempt
         self._stopping = threading.Event()
@@ -45,12 +49,14 @@ class Heartbeat(threading.Thread):
 
     def beat(self) -> None:
         """Write one heartbeat now."""
-        self._events.write(
-            "heartbeat",
-            attempt=self._attempt,
-            phase=self.phase,
-            stalled_s=round(time.time() - self._events.last_progress, 1),
-        )
+        fields: HeartbeatFields = {
+            "attempt": self._attempt,
+            "phase": self.phase,
+            "stalled_s": round(time.time() - self._events.last_progress, 1),
+        }
+        if (place := self.place) is not None:
+            fields["place"], fields["behind"] = place.number, place.behind
+        self._events.write("heartbeat", **fields)
 
     def stop(self) -> None:
         """End the thread; return when it has ended."""

@@ -6,6 +6,7 @@ Knows nothing about the kinds of runs.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.process.device_queue import DeviceQueue
 from engine.process.stop_signal import StopSignal
 from runs.event_types import StartedFields
 from runs.events import EventWriter
@@ -23,4 +24,6 @@ class RunContext:
     events: EventWriter
     """Appends to the run's ``events.jsonl``."""
     stop: StopSignal
+    queue: DeviceQueue | None = None
+    """Its ticket for a device; None where it does not wait for other runs."""
     """Whether a stop was requested."""

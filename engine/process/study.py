@@ -146,6 +146,8 @@ def _carry_out_child(
         ended = _ended(child, worker)
         if not has_started and child.was_started:
             has_started = True
+            if context.queue is not None:
+                context.queue.end_wait()
             child_started()
         current = child.state() if ended is None else ended
         if current != state:
@@ -153,6 +155,8 @@ def _carry_out_child(
             context.events.write("child", run=child.id, role=role, state=state)
         if ended is not None:
             break
+        if context.queue is not None and not has_started:
+            context.queue.report_place()
         if context.stop.requested and not stop_forwarded:
             stop_forwarded = True
             request_stop(child)

@@ -6,29 +6,18 @@ the gradient of the input 2.22, with the gradients of all weights 3.33. The modu
 about devices and time.
 """
 
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from engine.models.resnet import resnet18
-from runs.spec import TrainSpec
-
-
-class PassCounts(NamedTuple):
-    """Numbers of passes through the network for one image, by the kind of pass."""
-
-    forward: float
-    """Forward alone."""
-    attack: float
-    """Forward and the gradient of the input."""
-    descent: float
-    """Forward and the gradients of all weights."""
+from runs.passes import PassCounts
 
 
 class Costs(NamedTuple):
-    """FLOPs of each kind of pass for one image; the kinds are those of :class:`PassCounts`."""
+    """FLOPs of each kind of pass for one image; the kinds are those of :class:`runs.passes.PassCounts`."""
 
     forward: float
     attack: float
@@ -58,35 +47,3 @@ def _counted(model: nn.Module, image: torch.Tensor) -> float:
         if logits.requires_grad:
             logits.sum().backward()
     return float(counter.get_total_flops())
-
-
-ACTIVE_SHARE = 0.3
-"""Share of the passes of an attack that remain with an active set, in an evaluation. Measured on
-the attacks of the ``cpu`` study's table, over three models, targeted and untargeted."""
-
-
-def validation_passes(spec: TrainSpec) -> PassCounts:
-    """Passes of an image in the validation after an epoch: clean, PGD and FGSM."""
-    return PassCounts(3, (spec.validation.steps * spec.validation.restarts + 2) * ACTIVE_SHARE, 0)
-
-
-def passes(spec: TrainSpec) -> PassCounts:
-    """Passes of an image in one training step of the recipe, averaged over a batch."""
-    steps = spec.attack.steps * spec.attack.restarts
-    match spec.recipe:
-        case "standard":
-            counts = PassCounts(0, 0, 1)
-        case "pgd-at":
-            counts = PassCounts(0, steps, 1)
-        case "mixed":
-            counts = PassCounts(0, steps * (1 - spec.mixed_clean), 1)
-        case "trades":  # one more forward pass of the clean image, in eval mode
-            counts = PassCounts(1, steps, 2)
-        case "mart":
-            counts = PassCounts(0, steps, 2)
-        case "fast":
-            counts = PassCounts(0, 1, 1)
-        case other:
-            assert_never(other)
-    # AWP computes the same loss once more, to find the worst weights.
-    return counts._replace(descent=counts.descent * (2 if spec.awp_gamma else 1))

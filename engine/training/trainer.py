@@ -31,10 +31,11 @@ from engine.training.callbacks.progress import Reporter
 from engine.training.callbacks.stopping import Patience, StopAtBatch, StopAtEpoch
 from engine.training.callbacks.stopwatch import Stopwatch
 from engine.training.compiled_passes import is_wanted
-from engine.training.flops import costs, passes, validation_passes
+from engine.training.flops import costs
 from engine.training.lightning_module import Classifier
 from runs.errors import UserError
 from runs.event_types import ResumePoint
+from runs.passes import passes, validation_passes
 from runs.snapshot import read_snapshot
 from runs.spec import TrainSpec
 from runs.store import Run

@@ -1,8 +1,8 @@
 """One run for each of several seeds: start all, follow them in turn, print the mean.
 
-All workers are started at once, each in its own session: all seeds survive a dropped terminal. A
-worker waits until those before it have ended (:mod:`engine.process.run_queue`); with ``share`` it
-does not wait.
+All workers are started at once, each in its own session: all seeds survive a dropped terminal. They
+use the device in the order of the seeds (:mod:`engine.process.device_queue`); with ``share`` none
+waits.
 """
 
 import contextlib
@@ -101,8 +101,7 @@ def _begin(store: Store, specs: Sequence[TrainSpec | StudySpec], tags: Sequence[
     begun: Begun = []
     try:
         for spec in specs:
-            before = [] if spec.share else [run for run, _ in begun]
-            begun.append(create_and_start(store, spec, tags, before))
+            begun.append(create_and_start(store, spec, tags))
     except BaseException:
         _withdraw(store, begun)
         raise

@@ -11,6 +11,7 @@ from runs.store import Run, Store
 from tui.commands.follow import failure
 from tui.commands.output import print_result, stdout_console
 from tui.render.progress import event_line, trains_on
+from tui.render.queue_text import queue_place
 from tui.render.run_table import state_text
 from tui.render.text import clean, duration, speed
 from tui.run_list.row import last_metrics
@@ -35,6 +36,7 @@ def summary(run: Run) -> dict[str, Any]:
         "kind": run.kind,
         "mode": run.mode,
         "state": run.state(),
+        "place": queue_place(run),
         "created": run.created,
         "parent": run.parent,
         "role": run.role,
@@ -73,7 +75,8 @@ def print_run(store: Store, run: Run) -> None:
     for child in children:
         _print_notices(console, child, read_snapshot(child))
     for child in children:
-        console.print(Text.assemble("  ", child.id, "  ", state_text(child.state())))
+        state = state_text(child.state(), queue_place(child))
+        console.print(Text.assemble("  ", child.id, "  ", state))
     for event in snapshot.epochs:
         console.print(Text(clean(event_line(run, event))))
     print_result(run, as_json=False)
@@ -83,7 +86,7 @@ def print_run(store: Store, run: Run) -> None:
 def _print_facts(console: Console, run: Run) -> None:
     result = run.result
     error = failure(run)
-    console.print(Text.assemble((run.id, "bold"), "  ", state_text(run.state())))
+    console.print(Text.assemble((run.id, "bold"), "  ", state_text(run.state(), queue_place(run))))
     facts = {
         "name": run.name,
         "tags": " ".join(run.meta["tags"]) or None,

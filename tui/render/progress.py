@@ -9,6 +9,7 @@ from runs.errors import UserError
 from runs.event_types import AttackEvent, Event, MetricEvent, ProgressEvent
 from runs.snapshot import Snapshot
 from runs.store import Run
+from tui.render.queue_text import place_text
 from tui.render.text import clean, duration, megabytes, percent
 
 STARTING = "starting, or waiting for the device"
@@ -181,6 +182,8 @@ def waiting(run: Run, snapshot: Snapshot) -> str | None:
     beat = snapshot.heartbeat
     if not beat or snapshot.ended:
         return None
+    if place := place_text(run, beat):
+        return f"{label(run)}: queued, {place}"
     if beat.get("phase") == "queued" and snapshot.started is None and run.kind != "study":
         return f"{label(run)}: {STARTING}"
     if reason := stalled(run, snapshot):

@@ -30,10 +30,10 @@ def kept_checkpoints(checkpoints: Mapping[str, KeptCheckpoint]) -> RenderableTyp
     return table
 
 
-def state_text(state: str) -> Text:
-    """The state with its glyph: colour is never its only sign."""
+def state_text(state: str, place: str = "") -> Text:
+    """The state with its glyph, of a queued run with its place: colour is never its only sign."""
     glyph, style = TERMINAL.state(state)
-    return Text(f"{glyph} {state}", style=style)
+    return Text(f"{glyph} {state}, {place}" if place else f"{glyph} {state}", style=style)
 
 
 def run_list(rows: list[dict[str, Any]]) -> RenderableType:
@@ -54,7 +54,7 @@ def run_list(rows: list[dict[str, Any]]) -> RenderableType:
         tags = "".join(f" #{tag}" for tag in row["tags"])
         table.add_row(
             Text(("  " if row["parent"] else "") + row["id"]),
-            state_text(row["state"]),
+            state_text(row["state"], row["place"]),
             Text(clean((row["name"] or "") + tags, 24)),
             Text(clean(row["data"] or "", 12)),
             Text(epoch),

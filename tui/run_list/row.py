@@ -14,6 +14,7 @@ from runs.events import last_events
 from runs.result_types import Result
 from runs.snapshot import Snapshot
 from runs.store import LIVE, Run
+from tui.render.queue_text import place_text
 from tui.render.text import clean
 
 
@@ -32,6 +33,8 @@ class Row:
     created: float = 0.0
     seconds: float | None = None
     progress: str = ""
+    place: str = ""
+    """Of a queued run: ``2nd, behind “night”``."""
     done: float | None = None
     """Share of the work done, where it is known."""
     clean: float | None = None
@@ -74,6 +77,9 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
     state = run.state(now)
     clean_share, robust, on_test = _figures(run, result, snapshot)
     progress, done = _progress(run, result, snapshot)
+    place = place_text(run, run.last_heartbeat) if state == "queued" else ""
+    if place:
+        progress = f"{place.partition(',')[0]} in queue"
     return Row(
         id=run.id,
         name=clean(run.name or "", 200),
@@ -86,6 +92,7 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
         created=run.created,
         seconds=now - run.created if state in LIVE else _seconds(result),
         progress=clean(progress, 40),
+        place=place,
         done=number(done),
         clean=number(clean_share),
         robust=number(robust),

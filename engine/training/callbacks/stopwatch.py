@@ -11,7 +11,8 @@ import pytorch_lightning as pl
 import torch
 
 from engine.devices import matmul_rate, synchronize
-from engine.training.flops import Costs, passes
+from engine.training.flops import Costs
+from runs.passes import passes
 from runs.spec import TrainSpec
 
 WAIT_EVERY_S = 2.0

@@ -12,6 +12,7 @@ from tui.render.lines import wrapped
 from tui.render.log_lines import log_tail, notice_lines
 from tui.render.palette import Palette
 from tui.render.progress import STARTING, current_work, left_s, stalled, trains_on
+from tui.render.queue_text import place_text
 from tui.render.text import clean, duration, percent, short_ago, speed
 from tui.run_list.feed import Member, RunFeed
 from tui.run_list.row import dicts, row_labels
@@ -46,7 +47,8 @@ def now_line(feed: RunFeed, state: str, error: str, width: int, palette: Palette
         line.append(f" {100 * share:.0f} %  ", palette.text)
         line.append(work.text, palette.dim)
     elif state == "queued" or snapshot.started is None:
-        line.append(f"  {STARTING}", palette.dim)
+        place = place_text(member.run, snapshot.heartbeat)
+        line.append(f"  {place or STARTING}", palette.dim)
     if reason := stalled(member.run, snapshot):
         line.append(f"  {reason}", palette.warn)
     return line

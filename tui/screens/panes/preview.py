@@ -25,7 +25,9 @@ def preview(state: SharedState, row: Row, width: int, palette: Palette) -> Itera
     glyph, colour = palette.state(row.state)
     yield Text()
     yield Text(clean(row.title, width), palette.title)
-    yield Text.assemble((f"{glyph} {row.state}", colour), (f"  {row.progress}", palette.dim))
+    yield Text.assemble(
+        (f"{glyph} {row.state}", colour), (f"  {row.place or row.progress}", palette.dim)
+    )
     yield Text(clean(row.id), palette.dim)
     age = f"{short_ago(row.created, state.clock())} ago"
     if row.seconds is not None:

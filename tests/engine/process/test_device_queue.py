@@ -1,0 +1,274 @@
+"""Runs use a device in the order of their creation, whoever comes first and whoever is killed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import runs
+from advtui_process import wait_for
+from engine.process.device_queue import DeviceQueue, Place
+from engine.process.stop_signal import StopRequested, StopSignal
+from runs.events import last_events
+from runs.launch import request_stop, start_worker
+from runs.presets import preset
+from runs.spec import AttackSpec, StudySpec, TrainSpec
+from runs.store import Run, Store
+
+DEMO = preset("demo")
+WORKER = """
+import sys, time
+from pathlib import Path
+from engine.process.device_queue import DeviceQueue
+from runs.store import Run
+
+folder, seconds, log = Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])
+def note(word):
+    with log.open("a") as stream:
+        stream.write(f"{word} {folder.name}\\n")
+queue = DeviceQueue(Run(folder), on_gpu=False, on_place=lambda place: None, check_stop=lambda: None)
+with queue.device("cpu"):
+    note("begins")
+    time.sleep(seconds)
+    note("ends")
+queue.release()
+"""
+"""A run that needs the device for some seconds."""
+STUDY = """
+import subprocess, sys
+from pathlib import Path
+from engine.process.device_queue import DeviceQueue
+from runs.presets import preset
+from runs.store import Run, Store
+
+folder, worker = Path(sys.argv[1]), sys.argv[4]
+queue = DeviceQueue(Run(folder), on_gpu=False, on_place=lambda place: None, check_stop=lambda: None)
+for role in ("baseline", "robust", "attack"):
+    store = Store(folder.parents[1])
+    child = store.create(preset("demo").child(role), parent=folder.name, role=role)
+    command = [sys.executable, "-c", worker, str(child.path), *sys.argv[2:4]]
+    subprocess.run(command, check=True)
+queue.release()
+"""
+"""A study: three children in turn, each created when the one before it has ended."""
+
+
+class Workers:
+    """Processes that queue for the device of one home."""
+
+    def __init__(self, home: Path, log: Path) -> None:
+        self.store, self.log = Store(home), log
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        root = Path(runs.__file__).parents[1]
+        self._environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONSAFEPATH": "1"}
+
+    def create(self, spec: TrainSpec | AttackSpec | StudySpec) -> Run:
+        return self.store.create(spec)
+
+    def start(self, run: Run, seconds: float = 0.05) -> None:
+        code = [STUDY, str(run.path), str(seconds), str(self.log), WORKER]
+        if run.kind != "study":
+            code = [WORKER, *code[1:4]]
+        command = [sys.executable, "-c", *code]
+        self._processes[run.id] = subprocess.Popen(command, env=self._environment)
+
+    def kill(self, run: Run) -> None:
+        self._processes[run.id].send_signal(signal.SIGKILL)
+        self._processes[run.id].wait()
+
+    def wait(self) -> None:
+        for process in self._processes.values():
+            process.wait(60)
+
+    def waiting(self) -> int:
+        """How many tickets there are."""
+        return len(list((self.store.home / "locks").glob("queue-*/[!.]*.ticket")))
+
+    def began(self) -> list[str]:
+        """The runs in the order in which they got the device; a child as its study."""
+        if not self.log.exists():
+            return []
+        lines = [line.split() for line in self.log.read_text().splitlines()]
+        ids = [run_id for word, run_id in lines if word == "begins"]
+        return [Run(self.store.folder / run_id).parent or run_id for run_id in ids]
+
+
+@pytest.fixture
+def workers(home: Path, tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(home, tmp_path / "log")
+    yield workers
+    for process in workers._processes.values():
+        process.kill()
+
+
+def queue_of(run: Run, places: list[Place | None] | None = None) -> DeviceQueue:
+    return DeviceQueue(
+        run,
+        on_gpu=False,
+        on_place=(places if places is not None else []).append,
+        check_stop=StopSignal(run).check,
+    )
+
+
+def fill(workers: Workers) -> tuple[Run, list[Run]]:
+    """A run that holds the device, and 12 runs and 2 studies that wait, started in any order."""
+    holder = workers.create(DEMO.child("baseline"))
+    workers.start(holder, seconds=600)
+    wait_for(workers.began)
+    kinds = ["train"] * 12
+    kinds.insert(3, "study")
+    kinds.insert(9, "study")
+    created = [workers.create(DEMO if kind == "study" else DEMO.child("robust")) for kind in kinds]
+    scrambled = created.copy()
+    random.Random(7).shuffle(scrambled)
+    for run in scrambled:
+        workers.start(run)
+    # A study has a ticket of its own, and its first child another one.
+    wait_for(lambda: workers.waiting() == 1 + 12 + 2 * 2)
+    return holder, created
+
+
+def test_runs_and_studies_get_the_device_in_the_order_of_their_creation(workers: Workers) -> None:
+    holder, created = fill(workers)
+
+    workers.kill(holder)
+    workers.wait()
+
+    expected = [[run.id] * (3 if run.kind == "study" else 1) for run in created]
+    assert workers.began()[1:] == [run_id for ids in expected for run_id in ids]
+    assert workers.waiting() == 0
+
+
+def test_killed_waiters_and_holders_neither_block_nor_reorder_the_others(workers: Workers) -> None:
+    holder, created = fill(workers)
+    killed = [created[0], created[6]]
+    for run in killed:
+        workers.kill(run)
+
+    workers.kill(holder)
+    workers.wait()
+
+    left = [run for run in created if run not in killed]
+    expected = [[run.id] * (3 if run.kind == "study" else 1) for run in left]
+    assert workers.began()[1:] == [run_id for ids in expected for run_id in ids]
+
+
+def test_a_waiting_run_knows_its_place_and_who_is_before_it(workers: Workers) -> None:
+    first, study, third = (workers.create(spec) for spec in (DEMO.child("robust"), DEMO, DEMO))
+    child = workers.store.create(DEMO.child("baseline"), parent=study.id, role="baseline")
+    queues = {run.id: queue_of(run) for run in (first, study, child, third)}
+    places: list[Place | None] = []
+    fourth = workers.create(DEMO.child("baseline"))
+    queue = queue_of(fourth, places)
+
+    def next_place() -> Place | None:
+        request_stop(fourth)
+        with pytest.raises(StopRequested), queue.device("cpu"):
+            pytest.fail("it is not its turn")
+        return places[-1]
+
+    assert next_place() == Place(3, third.id)  # a study with its child counts once
+    queues[first.id].release()
+    assert next_place() == Place(2, third.id)
+    queues[third.id].release()
+    assert next_place() == Place(1, study.id)
+    queues[child.id].release()
+    queues[study.id].release()
+    with queue.device("cpu"):
+        assert places[-1] is None
+    queue.release()
+
+
+def test_a_study_keeps_its_device_between_its_children(workers: Workers) -> None:
+    study, stranger = workers.create(DEMO), workers.create(DEMO.child("robust"))
+    of_study = queue_of(study)
+    child = workers.store.create(DEMO.child("baseline"), parent=study.id, role="baseline")
+    of_child, of_stranger = queue_of(child), queue_of(stranger)
+    with of_child.device("cpu"):
+        pass
+    of_child.release()
+
+    request_stop(stranger)
+    with pytest.raises(StopRequested), of_stranger.device("cpu"):
+        pytest.fail("the study has more to do")
+    with of_stranger.device("cuda-GPU-1"):  # another device is free
+        pass
+    of_study.release()
+    of_stranger.release()
+
+
+def test_who_is_behind_the_next_waits_before_it_imports_torch(workers: Workers) -> None:
+    created = [workers.create(DEMO) for _ in range(3)]
+    queues = [queue_of(run) for run in created]
+
+    for queue in queues[:2]:
+        queue.wait_before_import(1)
+    request_stop(created[2])
+    with pytest.raises(StopRequested):
+        queues[2].wait_before_import(1)
+    queues[2].wait_before_import(2)
+    for queue in queues:
+        queue.release()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"gpu": 1}'])
+def test_a_damaged_ticket_blocks_nobody_once_its_worker_has_ended(
+    workers: Workers, content: bytes
+) -> None:
+    first, run = workers.create(DEMO), workers.create(DEMO)
+    queue = queue_of(first)
+    queue._path.write_bytes(content)
+    places: list[Place | None] = []
+    second = queue_of(run, places)
+    request_stop(run)
+    with pytest.raises(StopRequested), second.device("cpu"):
+        pytest.fail("the first run is alive")
+    assert places == [Place(1, first.id)]
+
+    queue.release()
+
+    with second.device("cpu"):
+        assert places[-1] is None
+    second.release()
+
+
+def test_a_worker_that_waits_is_queued_says_its_place_and_stops_when_asked(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(runs.__file__).parents[1]))
+    first, second, run = (workers.create(DEMO) for _ in range(3))
+    before = [queue_of(first), queue_of(second)]
+    worker = start_worker(run)
+
+    def heartbeat() -> dict[str, object]:
+        beats = [e for e in last_events(run.events_path) if e["kind"] == "heartbeat"]
+        return dict(json.loads(json.dumps(beats[-1]))) if beats else {}
+
+    wait_for(lambda: heartbeat().get("place") == 2)
+    assert heartbeat()["behind"] == second.id
+    assert run.state() == "queued"
+    before[0].release()
+    before[0] = before[1]
+    wait_for(lambda: heartbeat().get("place") == 1)
+    request_stop(run)
+    assert worker.wait(30) == 130
+    assert run.state() == "interrupted"
+    before[1].release()
+
+
+def test_a_run_that_shares_takes_no_ticket(workers: Workers) -> None:
+    from engine.__main__ import _queue
+
+    spec = DEMO.model_copy(update={"share": True})
+    run = workers.create(spec)
+    report: Callable[[Place | None], None] = lambda _: None  # noqa: E731
+
+    with _queue(run, spec, StopSignal(run), report) as queue:
+        assert queue is None
+    assert workers.waiting() == 0
