@@ -19,6 +19,7 @@ from engine.process.device_queue import DeviceQueue, Place
 from engine.process.heartbeat import Heartbeat
 from engine.process.run_context import ReportStarted, RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
+from runs.durations import read_timeline
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from runs.event_types import StartedFields
 from runs.events import EventReader, EventWriter
@@ -82,9 +83,15 @@ def main(arguments: list[str]) -> int:
     heartbeat.stop()
     events.write("ended", state=outcome["state"], seconds=seconds)
     events.close()
+    worked, waited = read_timeline(run.events_path).durations()
+    durations = {
+        "seconds": seconds,
+        "working_seconds": round(worked, 3),
+        "waiting_seconds": round(waited, 3),
+    }
     write_json(
         run.path / "result.json",
-        {"v": 1, "kind": run.kind, "attempt": attempt, "seconds": seconds, **outcome},
+        {"v": 1, "kind": run.kind, "attempt": attempt, **durations, **outcome},
     )
     return code
 

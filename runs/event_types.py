@@ -60,7 +60,7 @@ class ProgressFields(TypedDict):
     epoch: NotRequired[int]
     epochs: NotRequired[int | None]
     eta_s: NotRequired[float | None]
-    """Seconds to the end of the training."""
+    """Seconds to the end of the training, or of the sanity panel."""
 
 
 class Counts(TypedDict):
@@ -109,6 +109,8 @@ class AttackFields(TypedDict):
     successes: float
     rate: float
     """Images per second."""
+    eta_s: NotRequired[float | None]
+    """Seconds to the end of this attack on this model."""
     cell: NotRequired[AttackOutcome]
 
 

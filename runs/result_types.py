@@ -64,6 +64,8 @@ class AttackDescription(TypedDict):
     method: NotRequired[str]
     targets: str | None
     target_classes: NotRequired[int | None]
+    epsilons: NotRequired[list[float]]
+    """In a table of several evaluations: where this attack was evaluated at several ε."""
 
 
 class ThreatModel(TypedDict):
@@ -102,6 +104,8 @@ class Table(TypedDict):
     threat_model: ThreatModel
     rows: list[Row]
     paired: NotRequired[list[PairedRows]]
+    notes: NotRequired[list[str]]
+    """In a table of several evaluations: what a reader must know of them."""
 
 
 class SanityCheck(TypedDict):
@@ -139,6 +143,10 @@ class Result(TypedDict):
     kind: NotRequired[str]
     attempt: NotRequired[int]
     seconds: NotRequired[float]
+    """Duration of the last attempt, waiting included."""
+    working_seconds: NotRequired[float]
+    """Over all attempts; see :mod:`runs.durations`."""
+    waiting_seconds: NotRequired[float]
     error: NotRequired[Failure]
     # A training
     mode: NotRequired[str]

@@ -6,6 +6,7 @@ came before the checkpoint that a later attempt resumed from.
 
 from dataclasses import dataclass, field
 
+from runs.durations import Timeline
 from runs.event_types import (
     AttackEvent,
     CheckpointEvent,
@@ -47,10 +48,13 @@ class Snapshot:
     ended: EndedEvent | None = None
     last_t: float | None = None
     """Unix seconds of the last event."""
+    timeline: Timeline = field(default_factory=Timeline, compare=False)
+    """When the run worked and when it waited, over all attempts."""
 
     def apply(self, event: Event) -> None:
         """Apply one event; unknown kinds are skipped."""
         self.last_t = event["t"]
+        self.timeline.apply(event)
         match event["kind"]:
             case "started":
                 self._forget_beyond(event.get("resumed_from"))

@@ -29,25 +29,33 @@ class AttackReport:
         self._began = time.monotonic()
         self._written_at = 0.0
 
-    def step(self, done: int, batch: int, still_attacked: int) -> None:
+    def step(self, done: int, batch: int, still_attacked: int, share: float = 0.0) -> None:
         """Report a step of the attack on a batch.
 
         Args:
             done: images in the batches before this batch.
             batch: images in this batch.
             still_attacked: images of this batch that are still in the active set.
+            share: of the work on this batch that is done, in [0, 1].
         """
         now = time.monotonic()
         if now - self._written_at >= REPORT_EVERY_S:
             self._written_at = now
             fooled = batch - still_attacked
-            self._write(done + fooled, self._tally.successes + fooled)
+            # By the batches and steps that are done. By the images that have left the active set,
+            # the last batch would seem endless: what withstands the attack leaves at its end.
+            work = (done + share * batch) / max(self._tally.correct, 1)
+            seconds = now - self._began
+            left = seconds * (1 - work) / work if work > 0 else None
+            self._write(done + fooled, self._tally.successes + fooled, left)
 
     def finish(self, outcome: AttackOutcome | None) -> None:
         """Report the end. ``outcome``: of the attack at all its ε; None for a part of it."""
-        self._write(self._tally.correct, self._tally.successes, outcome)
+        self._write(self._tally.correct, self._tally.successes, 0.0, outcome)
 
-    def _write(self, done: int, successes: int, outcome: AttackOutcome | None = None) -> None:
+    def _write(
+        self, done: int, successes: int, left_s: float | None, outcome: AttackOutcome | None = None
+    ) -> None:
         seconds = max(time.monotonic() - self._began, 1e-9)
         fields: AttackFields = {
             "model": self._model,
@@ -56,6 +64,7 @@ class AttackReport:
             "total": self._tally.correct,
             "successes": successes,
             "rate": done / seconds,
+            "eta_s": None if left_s is None else round(left_s, 1),
         }
         if outcome is not None:
             fields["cell"] = outcome
@@ -81,6 +90,13 @@ class AttackAtEps:
         self.report = AttackReport(events, model, name, self.tally)
         self.done = 0
         """Images in the batches that have been counted."""
+
+    def step(self, restart: int, step: int, batch: int, still_attacked: int) -> None:
+        """Report a step on a batch of so many images, of which some are still attacked."""
+        pgd, share = self.attack.pgd, 0.0
+        if self.attack.targets != "all":  # then the steps begin again with each class
+            share = (restart + step / (pgd.steps + 1)) / pgd.restarts
+        self.report.step(self.done, batch, still_attacked, share)
 
     def count(self, *, images: int, successes: int, robust: int, seconds: float) -> None:
         """Add the counts of a batch."""

@@ -139,7 +139,7 @@ class ModelUnderAttack:
                     step: Step, level: AttackAtEps = level, batch: int = len(labels)
                 ) -> None:
                     self._stop.check()
-                    level.report.step(level.done, batch, len(step.images))
+                    level.step(step.restart, step.step, batch, len(step.images))
 
                 adversarial, targets = points[remaining], None
                 if len(adversarial) and level.attack.pgd.eps > 0:

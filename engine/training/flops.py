@@ -17,7 +17,7 @@ from runs.passes import PassCounts
 
 
 class Costs(NamedTuple):
-    """FLOPs of each kind of pass for one image; the kinds are those of :class:`runs.passes.PassCounts`."""
+    """FLOPs of each kind of pass for one image; the kinds are those of :class:`PassCounts`."""
 
     forward: float
     attack: float

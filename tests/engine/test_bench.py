@@ -14,8 +14,9 @@ from rich.console import Console
 from advtui_process import Command
 from engine import bench
 from engine.bench import Rates, Shape, shape_of, study_s, training_s
-from engine.training.flops import ACTIVE_SHARE, costs, passes
+from engine.training.flops import costs
 from runs.errors import UserError
+from runs.passes import ACTIVE_SHARE, passes
 from runs.presets import preset
 from runs.spec import TrainSpec
 from tui.commands.bench import rates_table, times_table

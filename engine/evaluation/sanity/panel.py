@@ -23,6 +23,9 @@ from runs.spec import AttackSpec, CheckpointRef
 from runs.store import Run
 from runs.threat_model import Attack
 
+LATE = 0.1
+"""A model that takes longer than those before it is expected to take this share longer still."""
+
 
 def sanity_panel(
     context: RunContext,
@@ -70,12 +73,29 @@ class _Progress:
     def __init__(self, context: RunContext, total: int) -> None:
         self._events, self._stop, self._total = context.events, context.stop, total
         self._done, self._reported_at = 0, 0.0
+        self._began = self._done_at = time.monotonic()
 
     def report(self, done: int) -> None:
         """Write an event now. ``done``: the number of models that are probed."""
-        self._done, self._reported_at = done, time.monotonic()
+        now = time.monotonic()
+        if done > self._done:
+            self._done, self._done_at = done, now
+        self._reported_at = now
+        each, left = None, None
+        if done == self._total:
+            left = 0.0
+        elif done:
+            each = (self._done_at - self._began) / done
+            spent = now - self._done_at
+            left = each * (self._total - done - 1) + max(each - spent, LATE * spent)
         self._events.write(
-            "progress", task="sanity", done=done, total=self._total, unit="models", rate=None
+            "progress",
+            task="sanity",
+            done=done,
+            total=self._total,
+            unit="models",
+            rate=None if each is None else 1 / each,
+            eta_s=None if left is None else round(left, 1),
         )
 
     def beat(self) -> None:

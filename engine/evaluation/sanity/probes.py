@@ -26,11 +26,10 @@ from engine.evaluation.sanity.loss_increase import LossIncrease
 from engine.seeding import image_generators
 from runs.attacks import named_attack
 from runs.errors import UserError
+from runs.passes import PROBED_IMAGES
 from runs.spec import AttackSpec
 from runs.threat_model import EVALUATION_PGD, PGD, Attack
 
-IMAGES = {"quick": 50, "full": 1000}
-"""Number of test images that are probed, balanced over the classes."""
 MORE_STEPS = 5
 """Factor of the steps in the probe for convergence."""
 GREY = 0.5
@@ -106,13 +105,13 @@ class Prober:
 
     Args:
         attack: from :func:`base_attack`.
-        depth: ``quick`` or ``full``, a key of :data:`IMAGES`; ``full`` adds Square.
+        depth: ``quick`` or ``full``, a key of ``PROBED_IMAGES``; ``full`` adds Square.
         check_stop: called at every step of an attack; raises to end the probing.
     """
 
     def __init__(self, attack: Attack, depth: str, check_stop: Callable[[], None]) -> None:
         self._attack, self._full = attack, depth == "full"
-        self._images = IMAGES[depth]
+        self._images = PROBED_IMAGES[depth]
         self._check_stop = check_stop
         self._first_model: tuple[str, Tensor] | None = None
         """Label and adversarial images, (M, 3, H, W), of the first model that was probed."""

@@ -10,8 +10,9 @@ from torch.utils.flop_counter import flop_registry
 from engine.models.batchnorm_folding import Folded
 from engine.models.resnet import resnet18
 from engine.seeding import generator
-from engine.training.flops import costs, passes
+from engine.training.flops import costs
 from engine.training.recipes import RECIPES, Setting
+from runs.passes import passes
 from runs.spec import TrainSpec
 from runs.threat_model import PGD
 

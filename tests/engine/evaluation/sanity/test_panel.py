@@ -16,12 +16,13 @@ from engine.data.pictures import Pictures, to_float
 from engine.evaluation.model_under_attack import ModelUnderAttack
 from engine.evaluation.sanity.checks import model_checks
 from engine.evaluation.sanity.panel import sanity_panel
-from engine.evaluation.sanity.probes import IMAGES, Prober, base_attack
+from engine.evaluation.sanity.probes import Prober, base_attack
 from engine.models.resnet import PictureClassifier
 from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
 from runs.attacks import named_attack
 from runs.events import EventReader, EventWriter
+from runs.passes import PROBED_IMAGES
 from runs.spec import AttackSpec, CheckpointRef, TrainSpec
 from runs.store import Store
 from runs.threat_model import PGD, Attack
@@ -284,7 +285,7 @@ def test_a_model_that_knows_nothing_is_no_reason_to_fail(home: Path) -> None:
     one = attacker(home, always, spec)
     one.test = Pictures(one.test.images, (one.logits.argmax(1) + 1) % 10, one.test.indices)
     found = Prober(ATTACK, "quick", lambda: None).probe(one)
-    assert found.images == IMAGES["quick"]
+    assert found.images == PROBED_IMAGES["quick"]
     assert found.loss_increase is None
     assert one.classify_clean() == 0
 

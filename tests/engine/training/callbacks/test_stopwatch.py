@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from engine.training.callbacks.stopwatch import Stopwatch
-from engine.training.flops import costs, passes
+from engine.training.flops import costs
 from runs.events import EventReader
+from runs.passes import passes
 from tiny_training import carried_out, tiny
 
 

@@ -1,0 +1,154 @@
+"""How long a run worked and how long it waited, over all its attempts, from its events.
+
+An attempt begins with its first event and ends with ``ended``, else with its last event. A train
+or attack run works from ``started`` to the end of the attempt. A study works while one of its
+children works, as its ``child`` events report. The rest of an attempt is waiting: for the device,
+and for Python to import torch. The time between two attempts counts as neither. Knows no clock.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from runs.event_types import Event, parse_event
+from runs.result_types import Result
+from runs.store import Run
+
+
+class Durations(NamedTuple):
+    """Seconds over all attempts of a run."""
+
+    worked: float
+    waited: float
+
+
+@dataclass
+class Timeline:
+    """The attempts of a run so far; feed it events in order with :meth:`apply`."""
+
+    _attempt: int | None = None
+    _began: float | None = None
+    """Unix seconds of the attempt's first event; None between two attempts."""
+    _working_since: float | None = None
+    _last: float = 0.0
+    _elapsed: float = 0.0
+    """Seconds of the attempts that have ended."""
+    _worked: float = 0.0
+    """Seconds of the stretches of work that have ended."""
+
+    def apply(self, event: Event) -> None:
+        """Apply one event; of an unknown kind its time alone counts."""
+        t = event["t"]
+        match event["kind"]:
+            case "started":
+                self.reach(t, event.get("attempt"))
+                if "children" not in event:
+                    self._work(t)
+            case "heartbeat":
+                self.reach(t, event.get("attempt"))
+            case "child":
+                self.reach(t)
+                if event["state"] == "running":
+                    self._work(t)
+                else:
+                    self._rest(t)
+            case "ended":
+                self.reach(t)
+                self._end(t)
+            case _:
+                self.reach(t)
+
+    def reach(self, t: float, attempt: int | None = None) -> None:
+        """Go on to ``t`` unix seconds, in this attempt; another attempt begins there."""
+        if attempt is not None and attempt != self._attempt:
+            if self._attempt is not None:
+                self._end(self._last)
+            self._attempt = attempt
+        if self._began is None:
+            self._began = t
+        self._last = t
+
+    def _work(self, t: float) -> None:
+        if self._working_since is None:
+            self._working_since = t
+
+    def _rest(self, t: float) -> None:
+        if self._working_since is not None:
+            self._worked += max(0.0, t - self._working_since)
+            self._working_since = None
+
+    def _end(self, t: float) -> None:
+        self._rest(t)
+        if self._began is not None:
+            self._elapsed += max(0.0, t - self._began)
+            self._began = None
+
+    def durations(self, now: float | None = None) -> Durations:
+        """The seconds up to the last event, or up to ``now`` (unix seconds) of a live run."""
+        end = self._last if now is None else max(now, self._last)
+        worked, elapsed = self._worked, self._elapsed
+        if self._working_since is not None:
+            worked += max(0.0, end - self._working_since)
+        if self._began is not None:
+            elapsed += max(0.0, end - self._began)
+        return Durations(worked, max(0.0, elapsed - worked))
+
+
+_HEAD = re.compile(rb'"t": ?(\d+\.?\d*), ?"kind": ?"(\w+)"(?:, ?"attempt": ?(\d+))?')
+
+
+def read_timeline(path: Path) -> Timeline:
+    """The timeline of an ``events.jsonl``; fast also for a long file, which it does not parse."""
+    timeline = Timeline()
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return timeline
+    for match in _HEAD.finditer(data):
+        if match[2] in (b"started", b"child", b"ended"):
+            start, end = data.rfind(b"\n", 0, match.start()) + 1, data.find(b"\n", match.end())
+            if (event := _event(data[start : end if end >= 0 else None])) is not None:
+                timeline.apply(event)
+        else:
+            timeline.reach(float(match[1]), None if match[3] is None else int(match[3]))
+    return timeline
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        return parse_event(json.loads(line))
+    except (ValueError, RecursionError):
+        return None
+
+
+def recorded_durations(result: Result | None) -> Durations | None:
+    """The durations in a run's result; None where it has none, or was written by version 0.2."""
+    worked = None if result is None else result.get("working_seconds")
+    if result is None or worked is None:
+        return None
+    return Durations(worked, result.get("waiting_seconds", 0.0))
+
+
+def durations_of(
+    run: Run, result: Result | None, timeline: Timeline | None = None, now: float | None = None
+) -> Durations:
+    """The durations of a run, from its result, else from its events.
+
+    Args:
+        run: the run.
+        result: of the run; None while it goes on.
+        timeline: of its events, where they have been read.
+        now: unix seconds, of a live run.
+    """
+    if (recorded := recorded_durations(result)) is not None:
+        return recorded
+    counted = (timeline or read_timeline(run.events_path)).durations(now)
+    if result is None:
+        return counted
+    seconds = result.get("seconds")
+    is_simple = result.get("attempt", 1) == 1 and run.kind != "study"
+    if seconds is not None and (is_simple or counted.worked == 0):  # events may lack their end
+        return Durations(max(0.0, seconds - counted.waited), counted.waited)
+    return counted
