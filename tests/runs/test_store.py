@@ -225,6 +225,35 @@ def test_a_whole_id_and_a_name_come_before_a_prefix(store: Store) -> None:
     assert like_an_id != first
 
 
+def test_any_unique_part_of_an_id_names_a_run(store: Store) -> None:
+    robust = add(store, 1, suffix="robust-3f9a")
+    baseline = add(store, 2, suffix="baseline-bbbb")
+
+    for word in ("3f9a", "robust-3f", "184001", "9a"):
+        assert store.find(word) == robust
+    for word in ("bbbb", "baseline", "184002-baseline", "line-bbbb"):
+        assert store.find(word) == baseline
+    with pytest.raises(NotFoundError, match="'18400' is ambiguous") as error:
+        store.find("18400")
+    assert robust.id in str(error.value)
+    assert baseline.id in str(error.value)
+
+
+def test_a_name_and_a_prefix_come_before_another_part_and_a_tail_before_a_time(
+    store: Store,
+) -> None:
+    tailed = add(store, 1, suffix="robust-3f9a")
+    named = add(store, 2, suffix="robust-bbbb", name="3f9a")
+    timed = add(store, 3, suffix="robust-cccc")
+    like_a_time = add(store, 4, suffix="robust-1840")
+
+    assert store.find("3f9a") == named
+    assert store.find("-3f9a") == tailed
+    assert store.find("1840") == like_a_time
+    assert store.find("184003") == timed
+    assert store.find("20261122-184003") == timed
+
+
 def test_at_counts_what_a_person_started_newest_first(store: Store) -> None:
     train = add(store, 1)
     study = add(store, 2, suffix="study-0000")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -12,6 +13,7 @@ from runs.spec import ROBUST_RECIPES, DataName, Recipe
 from runs.threat_model import TargetRule
 from tui.cli import GROUPS, app
 from tui.commands.launch import study, train
+from tui.commands.options import complete_run
 
 
 def help_of(*words: str) -> str:
@@ -42,6 +44,20 @@ def test_the_help_lists_the_commands_in_groups() -> None:
         "Look": ["runs", "show", "watch", "logs", "compare", "classes", "examples"],
         "Manage": ["stop", "tag", "rm", "doctor"],
     }
+
+
+def test_the_shell_completes_the_end_of_an_id_and_prefers_a_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = ("20261122-184001-robust-3f9a", "20261122-184002-baseline-2026")
+    for run_id in ids:
+        (tmp_path / "runs" / run_id).mkdir(parents=True)
+    monkeypatch.setenv("ADVTUI_HOME", str(tmp_path))
+
+    assert [word for word, _ in complete_run("3f9a")] == [ids[0]]
+    assert [word for word, _ in complete_run("robust")] == [ids[0]]
+    assert {word for word, _ in complete_run("2026")} == set(ids)
+    assert complete_run("nothing") == []
 
 
 def test_every_command_is_in_a_group() -> None:

@@ -12,7 +12,10 @@ from runs.field_help import FIELD_HELP
 
 
 def complete_run(incomplete: str) -> list[tuple[str, str]]:
-    """Ids and names of the newest 100 runs, for the shell."""
+    """Ids and names of the newest 100 runs, for the shell.
+
+    Those that start with the word; without any, those that contain it, such as the end of an id.
+    """
     from itertools import islice
 
     from runs.store import Store
@@ -22,7 +25,8 @@ def complete_run(incomplete: str) -> list[tuple[str, str]]:
         words.append((run.id, f"{run.kind} {run.mode or ''} {run.name or ''}".strip()))
         if run.name:
             words.append((run.name, run.id))
-    return [(word, meaning) for word, meaning in words if word.startswith(incomplete)]
+    started = [(word, meaning) for word, meaning in words if word.startswith(incomplete)]
+    return started or [(word, meaning) for word, meaning in words if incomplete in word]
 
 
 def complete_preset(incomplete: str) -> list[tuple[str, str]]:
@@ -59,7 +63,7 @@ RunWord = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="An id, a unique prefix, a name, or @1 (the newest).",
+        help="An id, a unique part of it, a name, or @1 (the newest).",
         autocompletion=complete_run,
     ),
 ]
@@ -67,7 +71,7 @@ RunWords = Annotated[
     list[str],
     typer.Argument(
         metavar="RUN…",
-        help="Ids, unique prefixes, names, or @1 (the newest).",
+        help="Ids, unique parts of them, names, or @1 (the newest).",
         autocompletion=complete_run,
     ),
 ]
