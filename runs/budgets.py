@@ -6,6 +6,9 @@ to such floats and back; the spec checks their range.
 
 import math
 
+NORM_SIGNS = {"linf": "L∞", "l2": "L2"}
+"""The sign of each norm by its name in a spec."""
+
 
 def parse_budget(text: str | int | float) -> float:
     """``"8/255"``, ``"0.031"`` or a number, as a finite float.
@@ -35,3 +38,20 @@ def format_budget(value: float) -> str:
     if 0 < of_255 <= 255 and not is_short and math.isclose(value * 255, of_255, rel_tol=1e-6):
         return f"{of_255:g}/255"
     return f"{value:.6g}"
+
+
+def norm_and_eps(norm: str | None, eps: float) -> str:
+    """``L∞ 8/255``; ``ε 8/255`` where the norm is not known."""
+    return f"{NORM_SIGNS.get(norm or '', 'ε')} {format_budget(eps)}"
+
+
+def at_budget(attack: str, eps: float) -> str:
+    """The name of an attack at one of several ε: ``pgd-untargeted ε 8/255``."""
+    return f"{attack} ε {format_budget(eps)}"
+
+
+def same_budget(left: object, right: object) -> bool:
+    """Whether two values of a file are the same ε; False where one of them is no number."""
+    if not (isinstance(left, int | float) and isinstance(right, int | float)):
+        return False
+    return math.isclose(left, right, rel_tol=1e-6)

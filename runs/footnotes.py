@@ -5,6 +5,7 @@ Reads the table as data (see :mod:`runs.result_types`) and writes sentences; no 
 
 import re
 
+from runs.budgets import at_budget, same_budget
 from runs.result_types import PairedRows, Source, Table, ThreatModel
 
 DEFINITIONS = (
@@ -18,13 +19,16 @@ CAPTION = f"{DEFINITIONS}; ranges are 95 % Wilson intervals"
 def footnotes(table: Table) -> list[str]:
     """All footnotes of a comparison table, a line each."""
     threat = table["threat_model"]
-    images = f"{pictures_note(threat)}, n = {threat['n']}, seed {threat.get('seed')}"
+    images = f"{pictures_note(threat)}, n = {threat['n']}"
+    if threat.get("seed") is not None:
+        images += f", seed {threat.get('seed')}"
     return [
         images,
         *source_notes(table),
         *attack_notes(threat),
+        *table.get("notes", []),
         CAPTION,
-        *pair_notes(table.get("paired", [])),
+        *pair_notes(table.get("paired", []), threat),
     ]
 
 
@@ -68,22 +72,46 @@ def _source(source: Source) -> str:
     return text
 
 
-def pair_notes(pairs: list[PairedRows]) -> list[str]:
+def pair_notes(pairs: list[PairedRows], threat: ThreatModel) -> list[str]:
     """A sentence for each pair of rows: which is more robust, by how much, and could it be chance.
 
     Of a pair's attacks it takes the one that leaves the fewest images to both, but not none; the
-    others stand in the JSON.
+    others stand in the JSON. Of an attack at several ε it takes the attack's own ε; where that is
+    not among them, there is a sentence for each ε above 0.
     """
-    strongest: dict[tuple[str, str], PairedRows] = {}
+    levels = _levels(threat)
+    strongest: dict[tuple[str, str], dict[float, PairedRows]] = {}
     for pair in sorted(pairs, key=_images_left):
-        first, second = sorted((pair["one"], pair["other"]))
-        strongest.setdefault((first, second), pair)
-    return [
+        eps = levels.get(pair["attack"], _OWN)
+        if eps is not None:
+            first, second = sorted((pair["one"], pair["other"]))
+            strongest.setdefault((first, second), {}).setdefault(eps, pair)
+    return [_pair_note(pair) for by_eps in strongest.values() for _, pair in sorted(by_eps.items())]
+
+
+_OWN = 0.0
+"""Stands for an attack's own ε: of all attacks there, one sentence is enough."""
+
+
+def _levels(threat: ThreatModel) -> dict[str, float | None]:
+    """The names of attacks at several ε: to the ε, to :data:`_OWN`, or to None for no sentence."""
+    levels: dict[str, float | None] = {}
+    for attack in threat["attacks"]:
+        own = attack.get("eps")
+        epsilons = attack.get("epsilons") or threat.get("epsilons") or []
+        is_own = [same_budget(own, eps) for eps in epsilons]
+        for eps, chosen in zip(epsilons, is_own, strict=True):
+            others = None if any(is_own) else eps or None
+            levels[at_budget(attack["name"], eps)] = _OWN if chosen else others
+    return levels
+
+
+def _pair_note(pair: PairedRows) -> str:
+    return (
         f"{pair['one']} is {100 * (pair['difference'] or 0.0):.1f} points "
         f"({_signed(pair['ci95'][0])} to {_signed(pair['ci95'][1])}) more robust than "
         f"{pair['other']} under {pair['attack']}, p {_p(pair['p'])} (McNemar's exact test)"
-        for pair in strongest.values()
-    ]
+    )
 
 
 def _images_left(pair: PairedRows) -> tuple[bool, int]:

@@ -7,10 +7,10 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runs.budgets import format_budget
+from runs.budgets import format_budget, norm_and_eps
 from runs.footnotes import footnotes
 from runs.result_types import Interval, Row, Table, file_rows
 
@@ -34,9 +34,61 @@ def attack_names(rows: "Iterable[Row] | Iterable[MeanRow]") -> list[str]:
 
 
 def column_title(name: str) -> str:
-    """``pgd-targeted`` as ``Targeted``; acronyms keep their capitals."""
-    known = _TITLES.get(name)
-    return known or name.removeprefix("pgd-").replace("-", " ").capitalize()
+    """``pgd-targeted`` as ``Targeted``; acronyms and brackets keep their capitals."""
+    base, bracket, rest = name.partition(" (")
+    known = _TITLES.get(base)
+    return (known or base.removeprefix("pgd-").replace("-", " ").capitalize()) + bracket + rest
+
+
+class Head(NamedTuple):
+    """The head of an attack's columns."""
+
+    title: str
+    threat: tuple[str, ...] = ()
+    """The threat model in short, such as L∞ 8/255 and 20 steps; empty where all columns share
+    that of the footnotes."""
+
+    @property
+    def line(self) -> str:
+        """``Untargeted, L∞ 8/255, 20 steps``."""
+        return ", ".join((self.title, *self.threat))
+
+
+def column_heads(table: "Table | MeanTable") -> dict[str, Head]:
+    """The head of each attack of a table, by the attack's name, in order of appearance.
+
+    The threat model stands in it where models were attacked in different ways: with different
+    budgets, or not all under every attack.
+    """
+    names = attack_names(table["rows"])
+    described = {attack["name"]: attack for attack in table["threat_model"]["attacks"]}
+    threats = {name: _in_short(described.get(name, {})) for name in names}
+    budgets = {threat[0] for threat in threats.values() if threat}
+    has_gaps = any(0 < len(row["attacks"]) < len(names) for row in table["rows"])
+    if not has_gaps and len(budgets) < 2:
+        return {name: Head(column_title(name)) for name in names}
+    heads = {name: Head(column_title(name.partition(" (")[0]), threats[name]) for name in names}
+    every = list(heads.values())
+    return {
+        name: head._replace(title=column_title(name)) if every.count(head) > 1 else head
+        for name, head in heads.items()
+    }
+
+
+def _in_short(attack: Mapping[str, Any]) -> tuple[str, ...]:
+    """``("L∞ 8/255", "20 steps")`` from the description of an attack; () without a budget."""
+    if "eps" not in attack:
+        return ()
+    curve = attack.get("epsilons")
+    budget = norm_and_eps(attack.get("norm"), attack["eps"])
+    parts = [f"{budget.split()[0]} several ε" if curve else budget]
+    if attack.get("method", "pgd") != "autoattack":
+        parts += [
+            f"{count} {noun}"
+            for noun in ("steps", "restarts")
+            if isinstance(count := attack.get(noun), int) and count > 1
+        ]
+    return tuple(parts)
 
 
 _TITLES = {
@@ -52,18 +104,18 @@ _TITLES = {
 
 def as_markdown(table: Table) -> str:
     """A GitHub table with intervals, and the footnotes as a list."""
-    names = attack_names(table["rows"])
+    heads = column_heads(table)
     body = []
     for row in table["rows"]:
         line = [row["model"], _with_interval(row["accuracy"], row["accuracy_ci95"])]
-        for name in names:
+        for name in heads:
             cells = row["attacks"].get(name, [])
             budgets = [cell["eps"] for cell in cells]
             success = [_with_interval(c["success_rate"], c["success_ci95"]) for c in cells]
             robust = [_with_interval(c["robust_accuracy"], c["robust_ci95"]) for c in cells]
             line += [markdown_levels(budgets, success), markdown_levels(budgets, robust)]
         body.append(line)
-    return markdown_table(names, body, footnotes(table))
+    return markdown_table(list(heads.values()), body, footnotes(table))
 
 
 def markdown_levels(budgets: Sequence[float | None], texts: Sequence[str]) -> str:
@@ -74,12 +126,13 @@ def markdown_levels(budgets: Sequence[float | None], texts: Sequence[str]) -> st
     return "<br>".join(texts) or "–"
 
 
-def markdown_table(names: list[str], body: list[list[str]], notes: list[str]) -> str:
+def markdown_table(heads: Sequence[Head], body: list[list[str]], notes: list[str]) -> str:
     """Lines of model, accuracy and two figures per attack; model names and notes are escaped."""
     head = ["model", "accuracy %"]
-    for name in names:
-        title = _markdown(column_title(name))
-        head += [f"{title} success %", f"{title} robust %"]
+    for attack in heads:
+        title = _markdown(attack.title)
+        threat = "".join(f"<br>{_markdown(part)}" for part in attack.threat)
+        head += [f"{title} success %{threat}", f"{title} robust %{threat}"]
     lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
     lines += ["| " + " | ".join([_markdown(model), *rest]) + " |" for model, *rest in body]
     return "\n".join([*lines, "", *(f"- {_markdown(note)}" for note in notes)]) + "\n"
@@ -118,12 +171,12 @@ def _tex(text: str) -> str:
 
 def as_latex(table: Table) -> str:
     """A booktabs table, each figure over its interval; the footnotes are its caption."""
-    names = attack_names(table["rows"])
+    heads = column_heads(table)
     body = []
     for row in table["rows"]:
         figures = [row["model"], percent(row["accuracy"])]
         intervals = ["", interval(row["accuracy_ci95"])]
-        for name in names:
+        for name in heads:
             cells = row["attacks"].get(name, [])
             figures += [
                 latex_levels([percent(cell["success_rate"]) for cell in cells]),
@@ -135,7 +188,7 @@ def as_latex(table: Table) -> str:
             ):
                 intervals.append(" / ".join(interval(pair) for pair in bounds if pair))
         body += [figures, intervals]
-    return latex_table(names, body, footnotes(table))
+    return latex_table(list(heads.values()), body, footnotes(table))
 
 
 def latex_levels(texts: Sequence[str]) -> str:
@@ -143,11 +196,12 @@ def latex_levels(texts: Sequence[str]) -> str:
     return " / ".join(texts) or "–"
 
 
-def latex_table(names: list[str], body: list[list[str]], notes: list[str]) -> str:
+def latex_table(heads: Sequence[Head], body: list[list[str]], notes: list[str]) -> str:
     """Lines of model, accuracy and two figures per attack, as plain text; all of it is escaped."""
-    columns = "l" + "r" * (1 + 2 * len(names))
-    groups = "".join(rf" & \multicolumn{{2}}{{c}}{{{_tex(column_title(n))}}}" for n in names)
-    rules = "".join(rf" \cmidrule(lr){{{3 + 2 * i}-{4 + 2 * i}}}" for i in range(len(names)))
+    columns = "l" + "r" * (1 + 2 * len(heads))
+    groups = _tex_groups([head.title for head in heads])
+    threats = _tex_groups([", ".join(head.threat) for head in heads])
+    rules = "".join(rf" \cmidrule(lr){{{3 + 2 * i}-{4 + 2 * i}}}" for i in range(len(heads)))
     note = " ".join(f"{line}." for line in notes)
     lines = [
         r"% needs \usepackage{booktabs}",
@@ -156,8 +210,9 @@ def latex_table(names: list[str], body: list[list[str]], notes: list[str]) -> st
         rf"  \begin{{tabular}}{{{columns}}}",
         r"    \toprule",
         rf"     & {groups} \\",
-        *([f"   {rules}"] if names else []),
-        r"    Model & Accuracy" + " & Success & Robust" * len(names) + r" \\",
+        *([rf"     & {threats} \\"] if any(head.threat for head in heads) else []),
+        *([f"   {rules}"] if heads else []),
+        r"    Model & Accuracy" + " & Success & Robust" * len(heads) + r" \\",
         r"    \midrule",
         *("    " + " & ".join(_tex(text) for text in line) + r" \\" for line in body),
         r"    \bottomrule",
@@ -168,12 +223,20 @@ def latex_table(names: list[str], body: list[list[str]], notes: list[str]) -> st
     return "\n".join(lines) + "\n"
 
 
+def _tex_groups(texts: Sequence[str]) -> str:
+    """A text over the two columns of each attack."""
+    return "".join(rf" & \multicolumn{{2}}{{c}}{{{_tex(text)}}}" for text in texts)
+
+
 _MODEL_COLUMNS = ("model", "run", "checkpoint", "n", "correct_k", "accuracy")
 _CELL_COLUMNS = ("eps", "success_k", "success_n", "success_rate", "robust_k", "robust_accuracy")
 
 
 def as_csv(table: Table) -> str:
-    """Long form: a line for each model × attack × ε, with counts, rates and intervals."""
+    """Long form: a line for each model × attack × ε, with counts, rates and intervals.
+
+    A model without any attack has a line without figures of an attack.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(
@@ -188,6 +251,8 @@ def as_csv(table: Table) -> str:
     for row in table["rows"]:
         start = [row.get(column) for column in _MODEL_COLUMNS]
         start += row["accuracy_ci95"] or (None, None)
+        if not row["attacks"]:
+            writer.writerow([*start, *[None] * (1 + len(_CELL_COLUMNS) + 4)])
         for name, cells in row["attacks"].items():
             for cell in cells:
                 line = [*start, name, *(cell.get(column) for column in _CELL_COLUMNS)]

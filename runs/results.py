@@ -1,16 +1,13 @@
 """The comparison table as data: counts, rates with intervals, and the rows of several runs."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runs.errors import NotFoundError, UserError
 from runs.intervals import rate, wilson
-from runs.outcomes import compare_pairs
+from runs.joined_table import Part, join, other_images
 from runs.result_types import Cell, Row, Source, Table, ThreatModel
 from runs.store import CHECKPOINTS, Run, Store
-
-MAY_DIFFER_IN_A_TABLE = ("precision",)
-"""Fields of a threat model that rows of one table may differ in."""
 
 
 def attack_cell(
@@ -95,37 +92,60 @@ def compare(store: Store, words: Iterable[str]) -> Table:
     """The table of the runs named: a study stands for its rows, an attack run for its own, a
     train run for its best checkpoints' latest attacks, ``RUN:checkpoint`` for that one.
 
-    ``paired`` holds what the outcomes of single images tell of each two rows
-    (:func:`runs.outcomes.compare_pairs`).
+    Each attack has its own column (see :mod:`runs.joined_table`). A training without any attack
+    has a row without figures. ``paired`` holds what the outcomes of single images tell of each two
+    rows (:func:`runs.outcomes.compare_pairs`), ``notes`` what a reader of the joined table must
+    know.
 
     Raises:
-        NotFoundError: a run doesn't exist or has not been attacked.
-        UserError: the runs were attacked under different threat models or on different images.
+        NotFoundError: a run doesn't exist, or none of the runs has been attacked.
+        UserError: the runs were evaluated on different images.
     """
-    parts = tables(store, words)
-    first_word, first = parts[0]
-    for word, part in parts[1:]:
-        difference = first_difference(
-            first["threat_model"], part["threat_model"], MAY_DIFFER_IN_A_TABLE
-        )
-        if difference:
-            hint = " (compare --mean averages over seeds)" if difference == "seed" else ""
+    named = [(word, *_named(store, word)) for word in words]
+    parts: list[Part] = []
+    for word, run, checkpoint in named:
+        own_tables = _tables_of(store, run, checkpoint)
+        parts += [Part(word, part["threat_model"], part["rows"]) for part in own_tables]
+        if not own_tables:
+            parts.append(Part(word, None, _rows_without_attack(run, checkpoint)))
+    evaluated = [(part.word, part.threat_model) for part in parts if part.threat_model is not None]
+    if not evaluated:
+        tables(store, [word for word, _, _ in named])  # raises
+    first_word, first = evaluated[0]
+    for word, threat in evaluated[1:]:
+        if difference := other_images(first, threat):
             raise UserError(
-                f"{word} and {first_word} can't stand in one table: they differ in {difference}"
-                f"{hint}"
+                f"{first_word} and {word} can't stand in one table: they were evaluated on "
+                f"different test images ({difference})"
             )
-    rows: dict[tuple[str | None, str], Row] = {}
-    for _, part in parts:
-        for entry in part["rows"]:
-            # A user's own network is identified by its label in the run that attacked it.
-            identity = (
-                entry.get("run") or entry.get("evaluation"),
-                entry.get("checkpoint") or entry["model"],
-            )
-            rows.setdefault(identity, entry)
-    merged = table(first["threat_model"], list(rows.values()))
-    merged["paired"] = compare_pairs(store.folder, merged)
-    return merged
+    trained = {run.id for _, run, _ in named if run.kind == "train"}
+    return join(store.folder, parts, _evaluations_of(store, trained))
+
+
+def _named(store: Store, word: str) -> tuple[Run, str | None]:
+    name, checkpoint = split_checkpoint(word)
+    return store.find(name), checkpoint
+
+
+def _rows_without_attack(run: Run, checkpoint: str | None) -> list[Row]:
+    """The rows that an attack on the run would give; a single one where that is not known."""
+    labels: list[tuple[str | None, str]] = [(None, run.name or f"{run.kind} {run.id[-4:]}")]
+    if run.kind == "train":
+        wanted = [checkpoint] if checkpoint else default_checkpoints(run.mode)
+        labels = [(name, row_label(run, name)) for name in wanted]
+    return [
+        row(model=label, run=run.id, checkpoint=name, n=0, correct=0, attacks={})
+        for name, label in labels
+    ]
+
+
+def _evaluations_of(store: Store, trainings: Collection[str]) -> Iterator[Table]:
+    """All attacks on these trainings, the newest first, each as the rows of these trainings."""
+    for attack in store.runs() if trainings else ():
+        result = attack.result if attack.kind == "attack" else None
+        if result is not None and "threat_model" in result:
+            rows = [entry for entry in result.get("rows", []) if entry.get("run") in trainings]
+            yield table(result["threat_model"], rows)
 
 
 def tables(store: Store, words: Iterable[str]) -> list[tuple[str, Table]]:
@@ -137,8 +157,7 @@ def tables(store: Store, words: Iterable[str]) -> list[tuple[str, Table]]:
     """
     parts: list[tuple[str, Table]] = []
     for word in words:
-        name, checkpoint = split_checkpoint(word)
-        run = store.find(name)
+        run, checkpoint = _named(store, word)
         own_tables = _tables_of(store, run, checkpoint)
         if not own_tables:
             raise NotFoundError(

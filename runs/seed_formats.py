@@ -12,6 +12,7 @@ from runs.footnotes import DEFINITIONS, attack_notes
 from runs.formats import (
     as_json,
     attack_names,
+    column_heads,
     latex_levels,
     latex_table,
     markdown_levels,
@@ -58,15 +59,14 @@ def mean_notes(table: MeanTable) -> list[str]:
 
 def as_markdown(table: MeanTable) -> str:
     """A GitHub table, and the notes as a list."""
-    return markdown_table(
-        attack_names(table["rows"]), _body(table, markdown_levels), mean_notes(table)
-    )
+    heads = list(column_heads(table).values())
+    return markdown_table(heads, _body(table, markdown_levels), mean_notes(table))
 
 
 def as_latex(table: MeanTable) -> str:
     """A booktabs table; the notes are its caption."""
     body = _body(table, lambda _, texts: latex_levels(texts))
-    return latex_table(attack_names(table["rows"]), body, mean_notes(table))
+    return latex_table(list(column_heads(table).values()), body, mean_notes(table))
 
 
 def _body(

@@ -12,12 +12,14 @@ from typing import TypedDict
 from runs.datasets import DATASETS
 from runs.errors import NotFoundError, UserError
 from runs.result_types import Cell, Row, ThreatModel
-from runs.results import MAY_DIFFER_IN_A_TABLE, first_difference, model_label, tables
+from runs.results import first_difference, model_label, tables
 from runs.spec import TrainSpec
 from runs.store import Run, Store
 
 MAY_DIFFER_IN_A_MEAN = ("name", "device", "threads", "share", "data_dir", "seed")
 """Fields that the trainings of one recipe may differ in."""
+MAY_DIFFER_IN_AN_EVALUATION = ("precision", "seed")
+"""Fields that the threat models of one mean may differ in."""
 
 
 class Figure(TypedDict):
@@ -129,11 +131,12 @@ def mean_over_seeds(store: Store, words: Iterable[str]) -> MeanTable:
     """
     parts = tables(store, words)
     first_word, first = parts[0]
-    may_differ = (*MAY_DIFFER_IN_A_TABLE, "seed")
     samples: dict[tuple[str | None, str | None, int], _Sample] = {}
     for word, part in parts:
         threat = part["threat_model"]
-        if difference := first_difference(first["threat_model"], threat, may_differ):
+        if difference := first_difference(
+            first["threat_model"], threat, MAY_DIFFER_IN_AN_EVALUATION
+        ):
             raise UserError(
                 f"{word} and {first_word} can't stand in one mean: they differ in {difference}"
             )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from runs.budgets import format_budget, parse_budget
+from runs.budgets import NORM_SIGNS, format_budget, parse_budget
 from runs.field_help import FIELD_HELP
 
 Budget = Annotated[float, BeforeValidator(parse_budget), Field(ge=0)]
@@ -78,7 +78,7 @@ class PGD(Spec):
     @property
     def budget(self) -> str:
         """``L∞, ε = 8/255``."""
-        return f"{ {'linf': 'L∞', 'l2': 'L2'}[self.norm] }, ε = {format_budget(self.eps)}"
+        return f"{NORM_SIGNS[self.norm]}, ε = {format_budget(self.eps)}"
 
     def effort(self, start: str, loss: str | None = None) -> str:
         """``1 restart, random start, cross-entropy``."""

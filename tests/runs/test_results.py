@@ -230,13 +230,13 @@ def test_words_are_taken_in_order_and_a_model_stands_once(store: Store) -> None:
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [
-        ({"n": 50}, "n"),
-        ({"seed": 1}, "seed (compare --mean averages over seeds)"),
-        ({"data": "CIFAR-10"}, "data"),
-        ({"attacks": [{**threat()["attacks"][0], "eps": 4 / 255}]}, "attacks"),
+        ({"n": 50}, "n is 100 and 50"),
+        ({"data": "CIFAR-10"}, "data is CIFAR-100 and CIFAR-10"),
+        ({"split": None}, "split is test and not set"),
+        ({"resize": 32}, "resize is not set and 32"),
     ],
 )
-def test_runs_under_different_threat_models_are_refused_with_what_differs(
+def test_runs_on_other_test_images_are_refused_with_what_differs(
     store: Store, changes: dict[str, Any], difference: str
 ) -> None:
     add(store, STUDY, kind="study", rows=[one(BASELINE, "best_clean")])
@@ -253,7 +253,8 @@ def test_runs_under_different_threat_models_are_refused_with_what_differs(
         compare(store, [STUDY, other])
 
     assert str(error.value) == (
-        f"{other} and {STUDY} can't stand in one table: they differ in {difference}"
+        f"{STUDY} and {other} can't stand in one table: they were evaluated on different test "
+        f"images ({difference})"
     )
     assert error.value.exit_code == 2
 
@@ -265,6 +266,14 @@ def test_precision_alone_keeps_no_runs_apart(store: Store) -> None:
     add(store, other, kind="attack", rows=rows, threat_model=threat(precision="bf16"))
 
     assert len(compare(store, [STUDY, other])["rows"]) == 2
+
+
+def test_the_end_of_an_id_names_a_checkpoint_too(store: Store) -> None:
+    add(store, ROBUST[:-4] + "3f9a")
+    rows = [one(ROBUST[:-4] + "3f9a", "best_clean", 1)]
+    add(store, "20261122-184005-attack-0000", kind="attack", rows=rows)
+
+    assert len(compare(store, ["3f9a:best_clean"])["rows"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from rich.console import Group, RenderableType
 
 from runs.footnotes import footnotes
-from runs.formats import percent
-from runs.result_types import Interval, Table
+from runs.formats import column_heads, percent
+from runs.result_types import Interval, Row, Table
 from tui.render.plain_table import dim_lines
 from tui.render.rate_table import Level, ModelRates, Rate, rate_table
 
@@ -16,25 +16,25 @@ def comparison(table: Table) -> RenderableType:
 
 def comparison_table(table: Table) -> RenderableType:
     """The comparison table, each rate with its interval, without its footnotes."""
-    return rate_table(
-        [
-            ModelRates(
-                row["model"],
-                _rate(row["accuracy"], row["accuracy_ci95"]),
-                {
-                    name: [
-                        Level(
-                            cell["eps"],
-                            _rate(cell["success_rate"], cell["success_ci95"]),
-                            _rate(cell["robust_accuracy"], cell["robust_ci95"]),
-                        )
-                        for cell in cells
-                    ]
-                    for name, cells in row["attacks"].items()
-                },
-            )
-            for row in table["rows"]
-        ]
+    return rate_table([model_rates(row) for row in table["rows"]], column_heads(table))
+
+
+def model_rates(row: Row) -> ModelRates:
+    """The figures of a row as texts, each rate with its interval."""
+    return ModelRates(
+        row["model"],
+        _rate(row["accuracy"], row["accuracy_ci95"]),
+        {
+            name: [
+                Level(
+                    cell["eps"],
+                    _rate(cell["success_rate"], cell["success_ci95"]),
+                    _rate(cell["robust_accuracy"], cell["robust_ci95"]),
+                )
+                for cell in cells
+            ]
+            for name, cells in row["attacks"].items()
+        },
     )
 
 

@@ -25,11 +25,15 @@ def dim_lines(notes: Iterable[str]) -> list[Text]:
 
 
 class Fitting:
-    """The first table where it fits the width, else the second."""
+    """The first of the tables that fits the width, else the last."""
 
-    def __init__(self, first: Table, second: Table) -> None:
-        self._first, self._second = first, second
+    def __init__(self, *tables: Table) -> None:
+        self._tables = tables
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        needed = Measurement.get(console, options.update(max_width=10_000), self._first).minimum
-        yield self._first if needed <= options.max_width else self._second
+        unlimited = options.update(max_width=10_000)
+        for table in self._tables[:-1]:
+            if Measurement.get(console, unlimited, table).minimum <= options.max_width:
+                yield table
+                return
+        yield self._tables[-1]

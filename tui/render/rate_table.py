@@ -6,11 +6,12 @@ It does not know whether a rate has an interval or is a mean over seeds: its rat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from runs.budgets import format_budget
-from runs.formats import column_title
+from runs.formats import Head
 from tui.render.plain_table import Fitting, plain_table
 from tui.render.text import clean
 
@@ -48,16 +49,24 @@ class ModelRates(NamedTuple):
     attacks: Mapping[str, Sequence[Level]]
 
 
-def rate_table(rows: Sequence[ModelRates]) -> Table | Fitting:
-    """Two columns for each attack where they fit; else, or with several ε, a line for each."""
+def rate_table(rows: Sequence[ModelRates], heads: Mapping[str, Head]) -> Fitting:
+    """Two columns for each attack where they fit; else, or with several ε, a line for each.
+
+    In a narrow terminal the intervals stand below their values. No ε and no figure is cut.
+    ``heads`` holds the head of each attack, by its name.
+    """
     several = any(len(levels) > 1 for row in rows for levels in row.attacks.values())
-    return _long(rows) if several else Fitting(_wide(rows), _long(rows))
+    lines = _long(rows, heads), _long(rows, heads, stacked=True)
+    return Fitting(*lines) if several else Fitting(_wide(rows, heads), *lines)
 
 
-def _wide(rows: Sequence[ModelRates]) -> Table:
+def _wide(rows: Sequence[ModelRates], heads: Mapping[str, Head]) -> Table:
     names = list(dict.fromkeys(name for row in rows for name in row.attacks))
+    height = max((len(head.threat) for head in heads.values()), default=0)
     kinds = [
-        (f"{_title(name)}\n{kind} %", "right") for name in names for kind in ("success", "robust")
+        ("\n".join((*_head_lines(heads[name], height), f"{kind} %")), "right")
+        for name in names
+        for kind in ("success", "robust")
     ]
     table = plain_table(("model", "left"), ("accuracy\n%", "right"), *kinds)
     for row in rows:
@@ -75,27 +84,51 @@ def _pair(levels: Sequence[Level]) -> tuple[Text, Text]:
     return levels[0].success.above(), levels[0].robust.above()
 
 
-def _long(rows: Sequence[ModelRates]) -> Table:
+def _head_lines(head: Head, height: int) -> list[str]:
+    """The title and the threat model's lines, as many for each attack."""
+    threat = [clean(part, 24) for part in head.threat]
+    return [clean(head.title, 24), *threat, *[""] * (height - len(threat))]
+
+
+def _long(rows: Sequence[ModelRates], heads: Mapping[str, Head], *, stacked: bool = False) -> Table:
+    """A line for each attack at each ε; ``stacked``: two lines, the interval in the second."""
     table = plain_table(
         ("model", "left"), ("attack", "left"), ("success %", "right"), ("robust %", "right")
     )
+    shown = Rate.above if stacked else Rate.beside
+    titles: list[str] = []
+    rates: list[Text] = []
     for row in rows:
-        table.add_row(
-            Text(clean(row.model, 40)), Text("none", style="dim"), "", row.accuracy.beside()
-        )
-        for title, level in _titled_levels(row):
-            table.add_row("", Text(title), level.success.beside(), level.robust.beside())
+        accuracy = shown(row.accuracy)
+        rates.append(accuracy)
+        table.add_row(Text(clean(row.model, 40)), Text("none", style="dim"), "", accuracy)
+        for title, level in _titled_levels(row, heads):
+            figures = shown(level.success), shown(level.robust)
+            table.add_row("", Text(title), *figures)
+            titles.append(title)
+            rates += figures
+    _, attack, *columns = table.columns
+    # A title goes on in the next line rather than lose its end, which is the ε.
+    attack.no_wrap = False
+    attack.min_width = max(
+        (cell_len(word) for title in titles for word in title.split()), default=0
+    )
+    figures_width = max(
+        (cell_len(line.plain) for text in rates for line in text.split()), default=0
+    )
+    for column in columns:
+        column.min_width = figures_width
     return table
 
 
-def _titled_levels(row: ModelRates) -> Iterator[tuple[str, Level]]:
-    for name, levels in row.attacks.items():
+def _titled_levels(row: ModelRates, heads: Mapping[str, Head]) -> Iterator[tuple[str, Level]]:
+    """A line for each level; a dash for an attack that only other models stood under."""
+    missing = Level(None, Rate("–"), Rate("–"))
+    for name in heads if row.attacks else ():
+        levels = row.attacks.get(name) or [missing]
         for level in levels:
-            title = _title(name)
             if len(levels) > 1 and level.eps is not None:
-                title += f", ε {format_budget(level.eps)}"
+                title = f"{clean(heads[name].title, 24)}, ε {format_budget(level.eps)}"
+            else:
+                title = clean(heads[name].line, 48)
             yield title, level
-
-
-def _title(attack: str) -> str:
-    return clean(column_title(attack), 24)

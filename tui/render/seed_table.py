@@ -1,11 +1,12 @@
 """Rich tables over seeds: the means of a comparison, and trainings seed by seed."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from runs.formats import percent
+from runs.formats import column_heads, percent
 from runs.seed_formats import mean_notes, mean_std, spread_note
 from runs.seeds import MeanTable, SeedTable
 from tui.render.plain_table import dim_lines, plain_table
@@ -14,8 +15,11 @@ from tui.render.rate_table import Level, ModelRates, Rate, rate_table
 _BEST: tuple[Literal["best_clean", "best_robust"], ...] = ("best_clean", "best_robust")
 
 
-def mean_comparison(table: MeanTable) -> RenderableType:
-    """The table of :func:`runs.seeds.mean_over_seeds`, each rate with its ±, and its notes."""
+def mean_comparison(table: MeanTable, others: Sequence[ModelRates] = ()) -> RenderableType:
+    """The table of :func:`runs.seeds.mean_over_seeds`, each rate with its ±, and its notes.
+
+    ``others`` are rows that stand below, under attacks of the table.
+    """
     rows = [
         ModelRates(
             row["model"],
@@ -34,7 +38,8 @@ def mean_comparison(table: MeanTable) -> RenderableType:
         )
         for row in table["rows"]
     ]
-    return Group(rate_table(rows), *dim_lines(mean_notes(table)))
+    heads = column_heads(table)
+    return Group(rate_table([*rows, *others], heads), *dim_lines(mean_notes(table)))
 
 
 def trainings(data: SeedTable) -> RenderableType:

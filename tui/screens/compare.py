@@ -1,6 +1,6 @@
 """The comparison of runs and checkpoints: table, curves, and the fields in which specs differ."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -13,6 +13,7 @@ from runs.result_types import Cell, Row, Table
 from runs.results import compare, split_checkpoint
 from runs.seeds import MeanTable, mean_over_seeds
 from runs.store import Run
+from tui.render.comparison_table import model_rates
 from tui.render.lines import Line, lines_of, wrapped
 from tui.render.seed_table import mean_comparison
 from tui.render.text import clean
@@ -58,6 +59,10 @@ POSTER = (
 POSTER_NOTE = (
     "poster: printed without ε, steps or denominators (CIFAR-100, ResNet-18); for orientation only"
 )
+
+
+def _has_one_seed(table: Table) -> bool:
+    return table["threat_model"].get("seed") is not None
 
 
 class CompareScreen(RunActions):
@@ -127,10 +132,16 @@ class CompareScreen(RunActions):
         except UserError as error:
             if mean is None:
                 yield from wrapped(Text(clean(error, 600), self.palette.warn), width)
+                return
         else:
-            yield from self._comparison(table, width)
+            if mean is None or _has_one_seed(table):
+                yield from self._comparison(table, width)
         if mean is not None:
-            yield from lines_of(mean_comparison(mean), width)
+            names = {name for row in mean["rows"] for name in row["attacks"]}
+            poster = [model_rates(row) for row in self._poster_rows(names)]
+            yield from lines_of(mean_comparison(mean, poster), width)
+        if self._poster:
+            yield from wrapped(Text(POSTER_NOTE, self.palette.dim), width)
 
     def _mean(self) -> MeanTable | None:
         """The table over seeds; None unless the runs are several seeds of one recipe."""
@@ -141,23 +152,27 @@ class CompareScreen(RunActions):
         return mean if len(mean["seeds"]) > 1 else None
 
     def export_text(self, words: list[str], format_: str) -> str:
-        """The comparison; the mean over seeds where the runs have no common comparison."""
-        try:
-            return super().export_text(words, format_)
-        except UserError:
-            if (mean := self._mean()) is None:
-                raise
+        """The comparison; of several seeds of the evaluation the mean."""
+        mean = self._mean()
+        if mean is not None and not _has_one_seed(compare(self.state.store, words)):
             return seed_formats.FORMATS[format_](mean)
+        return super().export_text(words, format_)
 
     def _comparison(self, table: Table, width: int) -> Iterable[Line]:
-        if self._poster:
-            attacks = {name for row in table["rows"] for name in row["attacks"]}
-            for row in POSTER:
-                cells = {name: row["attacks"][name] for name in row["attacks"] if name in attacks}
-                table["rows"].append({**row, "attacks": cells})
+        names = {name for row in table["rows"] for name in row["attacks"]}
+        table["rows"] += self._poster_rows(names)
         yield from comparison_lines(table, width, self.palette)
-        if self._poster:
-            yield from wrapped(Text(POSTER_NOTE, self.palette.dim), width)
+
+    def _poster_rows(self, names: Collection[str]) -> list[Row]:
+        """The poster's rows under the attacks of a table, if they are asked for."""
+        return [
+            {
+                **row,
+                "attacks": {name: row["attacks"][name] for name in row["attacks"] if name in names},
+            }
+            for row in POSTER
+            if self._poster
+        ]
 
     def _runs(self) -> list[Run]:
         """The named runs that still exist; one notice for each that does not."""

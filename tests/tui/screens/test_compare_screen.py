@@ -72,6 +72,12 @@ async def test_runs_that_differ_in_their_seed_alone_are_shown_as_a_mean(
         await screen.press("x", "m")
         (written,) = tmp_path.glob("advtui-*.md")
         assert "61.80 ± 0.14" in written.read_text()
+        await screen.press("compare.poster")
+        assert "poster: Best robust" in screen.text
+        assert "45.36" in screen.text
+        assert "without ε, steps or denominators" in screen.text
+        await screen.press("compare.poster")
+        assert "poster:" not in screen.text
         screen.app.open_comparison([fixed.ids["study"]])
         await screen.settle()
         assert "±" not in screen.text  # a single seed has no mean
@@ -104,3 +110,14 @@ async def test_specs_show_only_what_differs(fixed: Home) -> None:
         await screen.press("3")
         lines = [line.split() for line in screen.text.splitlines()[3:-1] if line.strip()]
         assert lines == [["batch_size", "256", "4096"]]
+
+
+@in_loop
+async def test_a_run_without_attacks_stands_beside_the_others_with_a_dash(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        screen.app.open_comparison([fixed.ids["study"], fixed.ids["running"]])
+        await screen.settle()
+        assert "Baseline" in screen.text
+        (line,) = [line for line in screen.text.splitlines() if "mixed at 4: Best robust " in line]
+        assert line.split()[-1] == "–"
+        assert "not attacked yet: mixed at 4: Best clean, mixed at 4: Best robust" in screen.text
