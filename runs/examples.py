@@ -6,7 +6,7 @@ first use.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from runs.errors import NotFoundError
 from runs.jsonfiles import replacing
@@ -20,6 +20,32 @@ ARRAYS = (
     *("clean_predictions", "clean_confidences", "predictions", "confidences"),
 )
 """Names of the arrays in the file; see :func:`save_examples`."""
+
+Verdict = Literal["wrong when clean", "holds", "fooled", "hit", "missed, but wrong"]
+"""What an attack came to on one image; see :func:`verdict`."""
+
+
+def verdict(label: int, clean: int, attacked: int, target: int | None) -> Verdict:
+    """What an attack came to on one image, by the definitions of the comparison table.
+
+    ``wrong when clean``: the model misclassifies the clean image, so it counts neither as a success
+    nor as robust, whatever the attack does to it. ``holds``: correct both clean and attacked, as
+    robust accuracy counts. ``fooled``: an untargeted success. ``hit``: a targeted success.
+    ``missed, but wrong``: a targeted attack has turned the image into a third class, which is
+    neither a success nor robust.
+
+    Args:
+        label: the class of the image.
+        clean, attacked: the classes predicted for the clean and for the adversarial image.
+        target: the class that a targeted attack aims at; None: the attack is untargeted.
+    """
+    if clean != label:
+        return "wrong when clean"
+    if attacked == label:
+        return "holds"
+    if target is None:
+        return "fooled"
+    return "hit" if attacked == target else "missed, but wrong"
 
 
 def save_examples(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:
@@ -58,8 +84,7 @@ class Attacked:
     prediction: str
     confidence: float
     target: str | None
-    fooled: bool
-    """Whether the attack reached its aim: the target class, or any wrong one."""
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -71,6 +96,8 @@ class Example:
     clean: Any
     prediction: str
     confidence: float
+    is_correct: bool
+    """Whether the model classifies the clean image correctly."""
     attacked: list[Attacked]
 
 
@@ -105,17 +132,18 @@ class Examples:
         """The picture ``number`` as ``model`` sees it."""
         of = self._of
         clean = of["images"][number]
-        label = int(of["labels"][number])
+        label, predicted = int(of["labels"][number]), int(of["clean_predictions"][model, number])
         return Example(
             index=int(of["indices"][number]),
             label=self._class(label),
             clean=_pixels(clean),
-            prediction=self._class(of["clean_predictions"][model, number]),
+            prediction=self._class(predicted),
             confidence=float(of["clean_confidences"][model, number]),
-            attacked=[self._attacked(model, a, number, label) for a in range(len(self.attacks))],
+            is_correct=predicted == label,
+            attacked=[self._attacked(model, a, number) for a in range(len(self.attacks))],
         )
 
-    def _attacked(self, model: int, attack: int, number: int, label: int) -> Attacked:
+    def _attacked(self, model: int, attack: int, number: int) -> Attacked:
         import numpy as np
 
         of = self._of
@@ -123,7 +151,8 @@ class Examples:
         delta = adversarial - of["images"][number].astype(np.float32) / 255
         largest = float(np.abs(delta).max()) or 1.0
         predicted = int(of["predictions"][model, attack, number])
-        target = int(of["targets"][model, attack, number])
+        aim = int(of["targets"][model, attack, number])
+        target = None if aim < 0 else aim
         return Attacked(
             attack=self.attacks[attack],
             image=_pixels(np.rint(np.clip(adversarial, 0, 1) * 255).astype(np.uint8)),
@@ -131,8 +160,13 @@ class Examples:
             amplified=0.5 / largest,
             prediction=self._class(predicted),
             confidence=float(of["confidences"][model, attack, number]),
-            target=None if target < 0 else self._class(target),
-            fooled=predicted != label if target < 0 else predicted == target,
+            target=None if target is None else self._class(target),
+            verdict=verdict(
+                int(of["labels"][number]),
+                int(of["clean_predictions"][model, number]),
+                predicted,
+                target,
+            ),
         )
 
     def _class(self, number: Any) -> str:

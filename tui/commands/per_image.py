@@ -16,12 +16,7 @@ from runs.examples import Example, Examples
 from runs.outcomes import FILE, ClassOutcome, Outcomes, per_class
 from runs.store import Run, Store
 from tui.commands.output import open_store, say, stdout_console
-from tui.render.captions import (
-    adversarial_caption,
-    clean_caption,
-    heading,
-    perturbation_caption,
-)
+from tui.render.captions import captions, heading
 from tui.render.half_blocks import GAP, WIDTH, Panel, beside, half_blocks
 from tui.render.plain_table import plain_table
 from tui.render.text import clean, percent
@@ -31,6 +26,8 @@ if TYPE_CHECKING:
 
 SCALE = 4
 """Side of an image's pixel in the PNG file, in pixels."""
+_SHEET_WIDTH = 21
+"""Characters of Pillow's own font above an image of the PNG file, an arrow counted as one."""
 
 
 def attack_run(store: Store, word: str) -> Run:
@@ -148,15 +145,8 @@ def show_examples(
         _print_example(console, name, example)
 
 
-def _captions(example: Example) -> list[tuple[str, str]]:
-    """The two lines above each of :func:`_images_of`."""
-    captions = [clean_caption(example)]
-    for attacked in example.attacked:
-        captions += [perturbation_caption(attacked), adversarial_caption(attacked)]
-    return [(caption.title, caption.detail) for caption in captions]
-
-
 def _images_of(example: Example) -> list[Any]:
+    """The images that :func:`tui.render.captions.captions` describes, in its order."""
     images = [example.clean]
     for attacked in example.attacked:
         images += [attacked.perturbation, attacked.image]
@@ -167,8 +157,8 @@ def _print_example(console: Console, model: str, example: Example) -> None:
     console.print(Text("".join(heading(example, model))), style="bold")
     across = max((console.width + GAP) // (WIDTH + GAP), 1)
     panels: list[Panel] = [
-        ([Text(clean(line, WIDTH)) for line in caption], half_blocks(image))
-        for caption, image in zip(_captions(example), _images_of(example), strict=True)
+        ([Text(clean(line, WIDTH)) for line in caption.lines], half_blocks(image))
+        for caption, image in zip(captions(example), _images_of(example), strict=True)
     ]
     for begin in range(0, len(panels), across):
         for line in beside(panels[begin : begin + across], Style.null()):
@@ -184,25 +174,28 @@ def _sheet(shown: Sequence[tuple[str, Example]]) -> "Image":
     """A row for each example: clean, then perturbation and adversarial image of each attack."""
     from PIL import Image, ImageDraw
 
-    side, gap, text = WIDTH * SCALE, 12, 14
+    side, gap, text = WIDTH * SCALE, 12, 13
     across = max(len(_images_of(example)) for _, example in shown)
-    row = side + 3 * text + 2 * gap
+    row = side + 4 * text + 2 * gap
     sheet = Image.new("RGB", (across * (side + gap) + gap, len(shown) * row + gap), "white")
     draw = ImageDraw.Draw(sheet)
     for n, (model, example) in enumerate(shown):
         top = gap + n * row
         draw.text((gap, top), _latin("".join(heading(example, model))), fill="black")
-        parts = zip(_images_of(example), _captions(example), strict=True)
+        parts = zip(_images_of(example), captions(example, _SHEET_WIDTH), strict=True)
         for column, (pixels, caption) in enumerate(parts):
             left = gap + column * (side + gap)
-            for line, words in enumerate(caption, start=1):
-                draw.text((left, top + line * text), _latin(words)[:22], fill="black")
+            for line, words in enumerate(caption.lines, start=1):
+                written = _latin(words)[: _SHEET_WIDTH + 1]
+                draw.text((left, top + line * text), written, fill="black")
             large = Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST)
-            sheet.paste(large, (left, top + 3 * text + 2))
+            sheet.paste(large, (left, top + 4 * text + 2))
     return sheet
 
 
 def _latin(text: str) -> str:
     """The text in the characters of Pillow's own font."""
-    plain = clean(text, 200).replace("→", "->").replace("×", "x").replace("−", "-")
+    plain = clean(text, 200)
+    for sign, written in (("→", "->"), ("×", "x"), ("−", "-"), ("…", ".")):
+        plain = plain.replace(sign, written)
     return plain.encode("latin-1", "replace").decode("latin-1")

@@ -1,27 +1,32 @@
 """Captions of an attack run's pictures, for the screen and for ``advtui examples``.
 
-Each caption has two lines: what the picture shows, and what the model predicts for it or by how
-much a perturbation is amplified. Knows no terminal, no colour and no image array.
+Each caption has a title, and below it what the model predicts for the picture and what came of the
+attack, or by how much a perturbation is amplified. Knows no terminal, no colour and no image array.
 """
 
 from dataclasses import dataclass
 
-from runs.examples import Attacked, Example
+from rich.cells import cell_len
+
+from runs.examples import Attacked, Example, Verdict
 from tui.render.half_blocks import WIDTH
 from tui.render.text import clean
 
-_PREDICTION = WIDTH - len(" 100 % fooled")
-"""Cells that are left for the predicted class."""
 _DIFFERENCE = WIDTH - len(", × 10000")
 """Cells of the title of a perturbation; the screen joins its two lines with a comma."""
 
 
 @dataclass(frozen=True)
 class Caption:
-    """The two lines above a picture; each has at most ``half_blocks.WIDTH`` cells."""
+    """The lines above a picture: the title, then one or two lines of details."""
 
     title: str
-    detail: str
+    details: tuple[str, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All lines, from above."""
+        return (self.title, *self.details)
 
 
 def heading(example: Example, model: str) -> tuple[str, str, str, str]:
@@ -30,23 +35,40 @@ def heading(example: Example, model: str) -> tuple[str, str, str, str]:
     return f"test image {example.index}, a ", names[0], " as seen by ", names[1]
 
 
-def clean_caption(example: Example) -> Caption:
-    """The caption of the unperturbed image."""
-    return Caption("clean", _prediction(example.prediction, example.confidence))
+def captions(example: Example, width: int = WIDTH) -> list[Caption]:
+    """Of the clean image, then of the perturbation and the adversarial image of each attack."""
+    shown = [clean_caption(example, width)]
+    for attacked in example.attacked:
+        shown += [perturbation_caption(attacked), adversarial_caption(attacked, width)]
+    return shown
+
+
+def clean_caption(example: Example, width: int = WIDTH) -> Caption:
+    """The caption of the unperturbed image; a misclassified one says so."""
+    outcome: Verdict | None = None if example.is_correct else "wrong when clean"
+    return Caption("clean", _details(example.prediction, example.confidence, outcome, width))
 
 
 def perturbation_caption(attacked: Attacked) -> Caption:
     """The caption of adversarial minus clean."""
-    return Caption(clean(f"{attacked.attack} − clean", _DIFFERENCE), f"× {attacked.amplified:.0f}")
+    title = clean(f"{attacked.attack} − clean", _DIFFERENCE)
+    return Caption(title, (f"× {attacked.amplified:.0f}",))
 
 
-def adversarial_caption(attacked: Attacked) -> Caption:
-    """The caption of the adversarial image, with whether the attack reached its aim."""
+def adversarial_caption(attacked: Attacked, width: int = WIDTH) -> Caption:
+    """The caption of the adversarial image, with what came of the attack on it."""
     title = f"{attacked.attack} → {attacked.target}" if attacked.target else attacked.attack
-    outcome = "fooled" if attacked.fooled else "holds"
-    prediction = _prediction(attacked.prediction, attacked.confidence)
-    return Caption(clean(title, WIDTH), f"{prediction} {outcome}")
+    details = _details(attacked.prediction, attacked.confidence, attacked.verdict, width)
+    return Caption(clean(title, width), details)
 
 
-def _prediction(name: str, confidence: float) -> str:
-    return f"{clean(f'→ {name}', _PREDICTION)} {100 * confidence:.0f} %"
+def _details(
+    predicted: str, confidence: float, outcome: Verdict | None, width: int
+) -> tuple[str, ...]:
+    """``→ bear 72 % hit``; the outcome in a line of its own where ``width`` is short of cells."""
+    name = clean(f"→ {predicted}", width - len(" 100 %"))
+    prediction = f"{name} {100 * confidence:.0f} %"
+    if outcome is None:
+        return (prediction,)
+    together = f"{prediction} {outcome}"
+    return (together,) if cell_len(together) <= width else (prediction, outcome)

@@ -171,7 +171,8 @@ async def test_pictures(fixed: Home) -> Screen:
         assert run.query_one(ExamplesPane).has_focus
         assert "test image 12, a apple as seen by Baseline" in screen.text
         assert "pgd-targeted → bear" in screen.text
-        assert "→ bear 72 % fooled" in screen.text
+        assert "→ bear 72 % hit" in screen.text
+        assert "→ baby 72 % fooled" in screen.text
         assert screen.text.count("▀") >= 3 * 512
         await screen.press("examples.next")
         assert "test image 40, a aquarium fish" in screen.text

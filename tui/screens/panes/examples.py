@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from runs.errors import NotFoundError
 from runs.examples import Attacked, Example, Examples
 from tui.render.captions import (
+    Caption,
     adversarial_caption,
     clean_caption,
     heading,
@@ -101,24 +102,28 @@ class ExamplesPane(LineView, can_focus=True):
 
     def _clean(self, example: Example) -> Panel:
         palette = palette_of(self.app)
-        caption = clean_caption(example)
-        is_correct = example.prediction == example.label
-        return [
-            Text(caption.title, palette.title),
-            Text(caption.detail, palette.text if is_correct else palette.bad),
-        ], half_blocks(example.clean)
+        style = palette.text if example.is_correct else palette.bad
+        return self._titled(clean_caption(example), style), half_blocks(example.clean)
 
     def _adversarial(self, attacked: Attacked) -> Panel:
         palette = palette_of(self.app)
+        styles = {
+            "holds": palette.good,
+            "fooled": palette.bad,
+            "hit": palette.bad,
+            "missed, but wrong": palette.warn,
+            "wrong when clean": palette.dim,
+        }
         caption = adversarial_caption(attacked)
-        return [
-            Text(caption.title, palette.title),
-            Text(caption.detail, palette.bad if attacked.fooled else palette.good),
-        ], half_blocks(attacked.image)
+        return self._titled(caption, styles[attacked.verdict]), half_blocks(attacked.image)
+
+    def _titled(self, caption: Caption, style: str) -> list[Text]:
+        title = Text(caption.title, palette_of(self.app).title)
+        return [title, *(Text(line, style) for line in caption.details)]
 
     def _perturbation(self, attacked: Attacked) -> Panel:
         caption = perturbation_caption(attacked)
-        line = Text(f"{caption.title}, {caption.detail}", palette_of(self.app).dim)
+        line = Text(", ".join(caption.lines), palette_of(self.app).dim)
         return [line], half_blocks(attacked.perturbation)
 
     def action_picture(self, by: int) -> None:
