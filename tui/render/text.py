@@ -17,6 +17,18 @@ def clean(text: object, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+_LEVEL = re.compile(r" ε \S+( \S+)?$")
+
+
+def keeping_eps(text: object, limit: int) -> str:
+    """:func:`clean`, but a name is cut before its ε and stage: ``pgd-untar… ε 16/255``."""
+    line = clean(text)
+    level = _LEVEL.search(line)
+    if level is None or len(line) <= limit or level.end() - level.start() >= limit:
+        return clean(line, limit)
+    return clean(line[: level.start()], limit - (level.end() - level.start())) + level.group()
+
+
 def duration(seconds: float | None) -> str:
     """``42 s``, ``3 m 05 s``, ``1 h 02 m``, ``2 d 03 h``; a dash for None."""
     if seconds is None:
@@ -27,6 +39,19 @@ def duration(seconds: float | None) -> str:
             rest = whole % size // {"h": 3600, "m": 60, "s": 1}[below]
             return f"{whole // size} {unit} {rest:02d} {below}"
     return f"{whole} s"
+
+
+def time_words(worked: float | None, waited: float | None, *, is_live: bool) -> str:
+    """``took 36 s, waited 3 s``; of a live run ``working for 36 s``, or ``waiting for 3 s``.
+
+    A wait below a second is left out, as is everything that is None.
+    """
+    waits = waited is not None and waited >= 1
+    if worked is None:
+        words = "waiting for" if is_live else "waited"
+        return f"{words} {duration(waited)}" if waits else ""
+    line = f"{'working for' if is_live else 'took'} {duration(worked)}"
+    return f"{line}, waited {duration(waited)}" if waits else line
 
 
 def speed(result: Mapping[str, Any]) -> str | None:

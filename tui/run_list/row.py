@@ -6,11 +6,13 @@ An error in reading a run becomes the row's error, so that the other runs stay v
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Any, TypeGuard
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple, TypeGuard
 
+from runs.durations import durations_of
 from runs.event_types import Event, MetricEvent
 from runs.events import last_events
+from runs.headline import Budget, headline, validation_budget
 from runs.result_types import Result
 from runs.snapshot import Snapshot
 from runs.store import LIVE, Run
@@ -32,6 +34,9 @@ class Row:
     state: str = "lost"
     created: float = 0.0
     seconds: float | None = None
+    """Working time over all attempts."""
+    waited: float | None = None
+    """Waiting time over all attempts."""
     progress: str = ""
     place: str = ""
     """Of a queued run: ``2nd, behind “night”``."""
@@ -39,6 +44,8 @@ class Row:
     """Share of the work done, where it is known."""
     clean: float | None = None
     robust: float | None = None
+    at: str = ""
+    """ε of ``robust`` where it is not the usual one: ``16/255``."""
     on_test: bool = False
     """Whether ``clean`` and ``robust`` are of the test split, not of the validation split."""
     tags: tuple[str, ...] = ()
@@ -75,8 +82,9 @@ def read_row(run: Run, snapshot: Snapshot | None = None, now: float | None = Non
 def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
     spec, result, meta = run.raw_spec, run.result, run.meta
     state = run.state(now)
-    clean_share, robust, on_test = _figures(run, result, snapshot)
+    found = figures(run, result, snapshot)
     progress, done = _progress(run, result, snapshot)
+    worked, waited = _durations(run, result, snapshot, now if state in LIVE else None)
     place = place_text(run, run.last_heartbeat) if state == "queued" else ""
     if place:
         progress = f"{place.partition(',')[0]} in queue"
@@ -90,13 +98,15 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
         data=clean(PurePath(str(spec.get("data") or "")).name, 20),  # a folder by its own name
         state=state,
         created=run.created,
-        seconds=now - run.created if state in LIVE else _seconds(result),
+        seconds=worked,
+        waited=waited,
         progress=clean(progress, 40),
         place=place,
         done=number(done),
-        clean=number(clean_share),
-        robust=number(robust),
-        on_test=on_test,
+        clean=number(found.clean),
+        robust=number(found.robust),
+        at=found.at,
+        on_test=found.on_test,
         tags=tuple(clean(tag, 60) for tag in meta["tags"]),
         note=clean(meta.get("note") or "", 500),
         error=_error(result),
@@ -132,24 +142,33 @@ def _is_epoch(event: Event) -> TypeGuard[MetricEvent]:
     return event["kind"] == "metric" and event.get("every") == "epoch"
 
 
-def _figures(
-    run: Run, result: Result | None, snapshot: Snapshot | None
-) -> tuple[float | None, float | None, bool]:
-    """Clean and robust accuracy: of the table's last row, else of the last validation.
+class Figures(NamedTuple):
+    """Clean and robust accuracy of a run, as in the list."""
 
-    The third value is True for a table: its figures are of the test split.
-    """
+    clean: float | None
+    robust: float | None
+    on_test: bool
+    """Whether they are of the test split, by a table, not of the last validation."""
+    budget: Budget
+    """Of the attacks behind ``robust``."""
+    at: str
+    """``16/255`` where the ε is not the usual one of the data set."""
+
+
+def figures(run: Run, result: Result | None, snapshot: Snapshot | None = None) -> Figures:
+    """The figures of the table's last row, else of the last validation."""
+    data = str(run.raw_spec.get("data") or "")
     if result is not None and (rows := result.get("rows")):
-        cells = [cell for cells in rows[-1]["attacks"].values() for cell in cells]
-        shares = [number(cell["robust_accuracy"]) for cell in cells]
-        robust = min((share for share in shares if share is not None), default=None)
-        return rows[-1]["accuracy"], robust, True
+        robust, budget = headline(rows[-1], result.get("threat_model"), data)
+        return Figures(rows[-1]["accuracy"], robust, True, budget, budget.unusual(data))
     last: Mapping[str, float | None]
     if snapshot is not None and result is None:
         last = snapshot.epochs[-1]["values"] if snapshot.epochs else {}
     else:
         last = last_metrics(run)
-    return last.get("val_accuracy"), last.get("val_robust_accuracy"), False
+    robust, budget = last.get("val_robust_accuracy"), validation_budget(run.raw_spec)
+    at = "" if robust is None else budget.unusual(data)
+    return Figures(last.get("val_accuracy"), robust, False, budget, at)
 
 
 def _progress(
@@ -218,8 +237,26 @@ def _pair_share(snapshot: Snapshot, label: str, attack: Mapping[str, Any], level
     return float(sum(parts)) / max(expected, len(parts))
 
 
-def _seconds(result: Result | None) -> float | None:
-    return None if result is None else number(result.get("seconds"))
+LARGE = 1_000_000
+"""Bytes of events that are not read at once for the durations of a live run."""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # no event yet
+        return 0
+
+
+def _durations(
+    run: Run, result: Result | None, snapshot: Snapshot | None, now: float | None
+) -> tuple[float | None, float | None]:
+    """Working and waiting time; ``now`` of a live run. None for a time that is still nothing."""
+    if snapshot is None and now is not None and _size(run.events_path) > LARGE:
+        return None, None  # until its events have been read
+    timeline = None if snapshot is None else snapshot.timeline
+    worked, waited = map(number, durations_of(run, result, timeline, now))
+    return worked or None, waited or None
 
 
 def _error(result: Result | None) -> str:

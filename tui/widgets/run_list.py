@@ -24,7 +24,7 @@ LEAD = 6
 # key, title, width, least width of the list at which it is shown, right-aligned
 _COLUMNS = (
     ("name", "name", 0, 0, False),
-    ("kind", "kind", 15, 0, False),
+    ("kind", "kind", 15, 66, False),
     ("data", "data", 9, 92, False),
     ("progress", "progress", 13, 0, False),
     ("clean", "clean %", 8, 0, True),
@@ -32,6 +32,8 @@ _COLUMNS = (
     ("age", "age", 6, 0, True),
     ("took", "took", 11, 84, True),
 )
+WIDE = 100
+"""Least width of the list at which an unusual ε stands in full behind a robust accuracy."""
 
 
 class RunList(ErrorBoundary, ScrollView, can_focus=True):
@@ -74,6 +76,8 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         self._now = 0.0
         self._at = 0
         self._strips: list[Strip] = []
+        self._longest_at = 0
+        """Cells of the longest unusual ε."""
 
     @property
     def current(self) -> Row | None:
@@ -100,6 +104,7 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         before = self.current
         self._rows, self._folds, self._marked = rows, folds, marked
         self._sorted, self._now = sorted_by, now
+        self._longest_at = max((cell_len(row.at) for row, _ in rows), default=0)
         places = {row.id: n for n, (row, _) in enumerate(rows)}
         if before is not None and before.id in places:
             at = places[before.id]
@@ -185,14 +190,29 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
     def _columns(self, width: int) -> list[tuple[str, str, int, bool]]:
         shown = [column for column in _COLUMNS if width >= column[3]]
         fixed = sum(column[2] for column in shown)
-        name = max(8, width - LEAD - fixed - 1)
-        return [(key, title, size or name, right) for key, title, size, _, right in shown]
+        at = self._at_cells(width)
+        name = max(8, width - LEAD - fixed - at - 1)
+        sizes = {"name": name, "robust": 9 + at}
+        return [(key, title, sizes.get(key, size), right) for key, title, size, _, right in shown]
+
+    def _at_cells(self, width: int) -> int:
+        """Cells behind a robust accuracy: of ``@16/255``, in a narrow list of the mark ``ε``."""
+        if not self._longest_at:
+            return 0
+        return self._longest_at + len("@") if width >= WIDE else 1
 
     def _head(self, width: int, palette: Palette) -> list[Segment]:
-        segments = [Segment(" " * LEAD)]
+        by, turned = self._sorted
+        arrow = "↑" if turned else "↓"
+        is_by_state = by == "state"  # its glyph is the last of the cells before the columns
+        lead = f"{arrow if is_by_state else '':>{LEAD - 1}} "
+        segments = [Segment(lead, Style.parse(palette.accent))]
         for key, title, size, right in self._columns(width):
-            by, turned = self._sorted
-            text = f"{title} {'↑' if turned else '↓'}" if key == by else title
+            text, behind = title, self._at_cells(width) if key == "robust" else 0
+            if key == by:  # rather than the arrow the title loses its end
+                whole = len(title) + 3 <= size - behind
+                text = f"{title if whole else title.split()[0]} {arrow}"
+            text += " " * behind
             style = Style.parse(palette.accent if key == by else palette.dim)
             segments.append(Segment(_fit(text, size, right), style))
         return segments
@@ -212,7 +232,7 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         ]
         figures = normal if row.on_test else dim
         for key, _, size, right in self._columns(width):
-            text, style = self._cell(row, key), dim
+            text, style = self._cell(row, key, width), dim
             if key == "name":
                 text, style = "  " * depth + text, normal
             elif key in ("clean", "robust"):
@@ -220,7 +240,7 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
             segments.append(Segment(_fit(text, size, right), style))
         return segments
 
-    def _cell(self, row: Row, key: str) -> str:
+    def _cell(self, row: Row, key: str, width: int) -> str:
         match key:
             case "name":
                 return clean(row.title + "".join(f" #{tag}" for tag in row.tags), 200)
@@ -232,11 +252,20 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
                 return clean(row.progress or row.state, 40)
             case "clean" | "robust":
                 value = row.clean if key == "clean" else row.robust
-                return "" if value is None else percent(value) + (" " if row.on_test else "v")
+                if value is None:
+                    return ""
+                figure = percent(value) + (" " if row.on_test else "v")
+                return figure if key == "clean" else figure + self._budget(row, width)
             case "age":
                 return short_ago(row.created, self._now)
             case _:
                 return "" if row.seconds is None else duration(row.seconds)
+
+    def _budget(self, row: Row, width: int) -> str:
+        """An unusual ε behind a robust accuracy, as wide in every row."""
+        cells = self._at_cells(width)
+        at = "" if not row.at else f"@{row.at}" if cells > 1 else "ε"
+        return f"{at:<{cells}}"
 
     # Moving
 

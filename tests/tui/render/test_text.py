@@ -2,7 +2,7 @@
 
 import pytest
 
-from tui.render.text import clean, duration
+from tui.render.text import clean, duration, keeping_eps
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,20 @@ def test_controls_and_bidirectional_marks_are_made_harmless(text: str) -> None:
 
 def test_a_long_text_is_cut() -> None:
     assert len(clean("x" * 10_000)) == 300
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "shown"),
+    [
+        ("pgd-untargeted ε 16/255", 23, "pgd-untargeted ε 16/255"),
+        ("pgd-untargeted ε 16/255", 20, "pgd-untarg… ε 16/255"),
+        ("pgd-untargeted ε 16/255", 14, "pgd-… ε 16/255"),
+        ("autoattack ε 8/255 apgd-ce", 20, "aut… ε 8/255 apgd-ce"),
+        ("Best robust pgd-untargeted ε 0.0314", 20, "Best robus… ε 0.0314"),
+        ("pgd-untargeted", 8, "pgd-unt…"),
+        ("a ε \x1b[2J", 30, "a ε ·[2J"),
+        ("a ε " + "b" * 40, 10, "a ε bbbbb…"),
+    ],
+)
+def test_a_name_is_cut_before_its_eps(text: str, limit: int, shown: str) -> None:
+    assert keeping_eps(text, limit) == shown

@@ -1,17 +1,19 @@
 """The list of runs as data: filter, order, folds."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fixed_home import add_eps_curve, build
 from runs.attacks import named_attack
 from runs.snapshot import Snapshot
-from runs.spec import AttackSpec, CheckpointRef
-from runs.store import Store
+from runs.spec import AttackSpec, CheckpointRef, TrainSpec
+from runs.store import Run, Store
 from runs.threat_model import PGD
 from tui.run_list.filter import COLUMNS, arrange, matching, parse_filter
-from tui.run_list.row import Row, attack_share
+from tui.run_list.row import Row, attack_share, read_row
 
 BASE = Row("20260101-000000-baseline-0001", kind="train", mode="baseline", data="cifar100",
            state="completed", created=100, clean=0.62, robust=0.0)  # fmt: skip
@@ -120,3 +122,25 @@ def test_the_share_of_an_attack_run_counts_stages_and_levels_as_parts(
              "total": 10, "successes": 0, "rate": 1.0}
         )  # fmt: skip
     assert attack_share(run, snapshot) == pytest.approx(share)
+
+
+def test_a_curve_shows_the_robust_accuracy_of_its_own_eps(tmp_path: Path) -> None:
+    ids = build(tmp_path)
+    curve = read_row(Run(tmp_path / "runs" / add_eps_curve(tmp_path, ids)))
+    usual = read_row(Run(tmp_path / "runs" / ids["attack"]))
+    assert (curve.at, usual.at) == ("", "")
+    result = Run(tmp_path / "runs" / curve.id).result
+    assert result is not None
+    every = [cell for cells in result["rows"][-1]["attacks"].values() for cell in cells]
+    at_8 = min(cell["robust_accuracy"] or 0.0 for cell in every if cell["eps"] == 8 / 255)
+    assert curve.robust == at_8 > min(cell["robust_accuracy"] or 0.0 for cell in every)
+
+
+def test_another_eps_is_marked(tmp_path: Path) -> None:
+    pgd = PGD(eps=16 / 255)
+    run = Store(tmp_path).create(TrainSpec(attack=pgd, validation=pgd))
+    values = {"val_accuracy": 0.5, "val_robust_accuracy": 0.1}
+    result = {"state": "completed", "last": {"epoch": 0, **values}}
+    (run.path / "result.json").write_text(json.dumps(result))
+    found = read_row(Run(run.path))
+    assert (found.robust, found.at) == (0.1, "16/255")

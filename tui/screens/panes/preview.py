@@ -13,7 +13,7 @@ from runs.events import epoch_metrics
 from runs.store import Run
 from tui.render.lines import wrapped
 from tui.render.palette import Palette
-from tui.render.text import clean, duration, percent, short_ago
+from tui.render.text import clean, percent, short_ago, time_words
 from tui.run_list.row import Row, dicts, number, row_labels
 from tui.shared_state import SharedState
 
@@ -30,11 +30,8 @@ def preview(state: SharedState, row: Row, width: int, palette: Palette) -> Itera
     )
     yield Text(clean(row.id), palette.dim)
     age = f"{short_ago(row.created, state.clock())} ago"
-    if row.seconds is not None:
-        age += (
-            f", took {duration(row.seconds)}" if not row.is_live else f", {duration(row.seconds)}"
-        )
-    yield Text(age, palette.dim)
+    times = time_words(row.seconds, row.waited, is_live=row.is_live)
+    yield from wrapped(Text(f"{age}, {times}" if times else age, palette.dim), width)
     if row.tags:
         yield Text(clean(" ".join(f"#{tag}" for tag in row.tags), width), palette.accent)
     if row.note:
@@ -60,6 +57,8 @@ def _figures(run: Run, row: Row, width: int, palette: Palette) -> Iterator[Text]
             (f"   {'robust':<7}", palette.dim), (f"{percent(row.robust):>5} %", palette.text),
             (f"   {split}", palette.dim),
         )  # fmt: skip
+    if row.at:
+        yield Text(f"{'':<10}robust at ε = {row.at}", palette.dim)
     if row.kind != "train":
         return
     epochs = _epochs(run.events_path)
