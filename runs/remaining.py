@@ -62,7 +62,8 @@ def left_s(
             return _study_left(fields, snapshot, members)
         if fields.kind == "attack":
             return _attack_left(fields, snapshot, None)
-    except (AttributeError, KeyError, TypeError, ValueError):  # the spec of another version
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError):
+        # the spec of another version
         return None
     return _training_left(snapshot)
 
@@ -106,9 +107,12 @@ def _training_pace(spec: Any, snapshot: Snapshot) -> float | None:
     if seconds and (typical := statistics.median(seconds)) > 0:
         return _epoch_cost(spec) / typical
     progress = snapshot.progress
-    if progress is None or not (rate := progress.get("rate")):
+    if progress is None:
         return None
-    return float(rate * spec.batch_size * _cost(passes(spec)))
+    if rate := progress.get("rate"):
+        return float(rate * spec.batch_size * _cost(passes(spec)))
+    left, epochs = reported_left_s(progress), int(spec.epochs) - progress.get("epoch", 0) - 1
+    return epochs * _epoch_cost(spec) / left if left and epochs > 0 else None  # it validates
 
 
 def _predicted_training(spec: Any, snapshot: Snapshot | None, pace: float, warm_up: float) -> float:
@@ -185,13 +189,14 @@ def _whole(event: AttackEvent, cost: float) -> _Pair:
     spent = done / rate if rate > 0 else None
     if "cell" in event:
         return _Pair(cost, spent, 0.0)
-    return _Pair(cost, spent, attack_left_s(event))
+    return _Pair(cost, spent, reported_left_s(event))
 
 
 def attack_left_s(event: AttackEvent) -> float | None:
-    """Seconds to the end of one attack on one model, by its speed so far; None before it has one.
+    """Seconds to the end of one attack on one model; None before it has a speed.
 
-    The worker's own estimate is finer: it knows how many steps of the batch are done.
+    A worker of version 0.2 reports none. By its speed the last batch seems endless: the images
+    that withstand the attack are done at its end alone.
     """
     if "eta_s" in event:
         return reported_left_s(event)

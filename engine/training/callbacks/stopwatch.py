@@ -43,7 +43,7 @@ class Stopwatch(pl.Callback):
         """Seconds of each epoch with its validation, for epochs that ran in one attempt."""
         self.between_s: float | None = None
         """Seconds from the last step of the latest epoch to the first step after it."""
-        self._at_epoch_start = (0, 0.0, 0.0)
+        self._at_epoch_start = self._at_start_before = (0, 0.0, 0.0)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._start(pl_module)
@@ -52,6 +52,7 @@ class Stopwatch(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._validated:
             self.between_s = time.monotonic() - self._mark
+        self._at_start_before = self._at_epoch_start
         self._start(pl_module)  # not called where an epoch is resumed
         self._whole = True
 
@@ -91,9 +92,14 @@ class Stopwatch(pl.Callback):
     def left_s(self, trainer: pl.Trainer) -> float | None:
         """Seconds to the end of the training, with validations and checkpoints; None before the
         first settled step."""
-        rate = self.rate or (self.steps / self.steps_s if self.steps else None)
-        if rate is None:
+        # From the beginning of the epoch before: a single slow step at the beginning of an epoch
+        # must not multiply the estimate.
+        steps, seconds, _ = self._at_start_before
+        if self.steps == steps:  # resumed: at the rate of the earlier attempts
+            steps, seconds = 0, 0.0
+        if self.steps == 0:
             return None
+        rate = (self.steps - steps) / (self.steps_s - seconds)
         assert trainer.max_epochs is not None
         steps = trainer.max_epochs * int(trainer.num_training_batches) - trainer.global_step
         validations = trainer.max_epochs - trainer.current_epoch

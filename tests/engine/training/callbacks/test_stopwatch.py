@@ -101,6 +101,29 @@ def test_how_long_a_training_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resumed.left_s(trainer) == 2 * 8 + 2 * 4
 
 
+def test_a_slow_first_step_of_an_epoch_does_not_multiply_the_estimate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("engine.training.callbacks.stopwatch.time.monotonic", lambda: now)
+    of = {"max_epochs": 3, "num_training_batches": 4, "validating": False, "is_last_batch": False}
+    trainer = cast(Any, SimpleNamespace(**of, global_step=0, current_epoch=0))
+    module = cast(Any, SimpleNamespace(settled=True, device=torch.device("cpu")))
+    watch = Stopwatch()
+    watch.on_train_start(trainer, module)
+    watch.on_train_epoch_start(trainer, module)
+    for step, seconds in ((1, 2), (2, 2), (3, 2), (4, 2), (5, 12)):
+        if step == 5:
+            watch.on_train_epoch_end(trainer, module)
+            trainer.current_epoch = 1
+            watch.on_train_epoch_start(trainer, module)
+        now += seconds
+        trainer.global_step = step
+        watch.on_train_batch_end(trainer, module)
+    assert watch.rate == 1 / 12
+    assert watch.left_s(trainer) == pytest.approx(7 * 20 / 5)
+
+
 def test_a_gpu_is_waited_for_seldom_and_no_step_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     now, waited = 100.0, []
     monkeypatch.setattr("engine.training.callbacks.stopwatch.time.monotonic", lambda: now)
