@@ -275,3 +275,8 @@ def parse_event(value: Any) -> Event | None:
     parse = _parser_of(value["kind"])
     event = value if parse is None else parse(value)
     return None if event is INVALID else event
+
+
+def attack_is_over(event: AttackEvent) -> bool:
+    """Whether an attack has ended; its part at one ε, or one stage of it, ends without ``cell``."""
+    return "cell" in event or event["done"] >= event["total"]

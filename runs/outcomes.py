@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from runs.budgets import format_budget
+from runs.budgets import at_budget
 from runs.errors import NotFoundError
 from runs.intervals import paired, rate, wilson
 from runs.jsonfiles import replacing
@@ -98,7 +98,7 @@ class Outcomes:
 
 
 Confusion = TypedDict("Confusion", {"class": str, "k": int})
-"""A class, and how many fooled images the model takes for it."""
+"""A class, and how many images that the attack turned wrong the model takes for it."""
 ClassOutcome = TypedDict(
     "ClassOutcome",
     {
@@ -115,13 +115,13 @@ ClassOutcome = TypedDict(
         "becomes": list[Confusion],
     },
 )
-"""One class under an attack; ``broken`` counts images that were right when clean and are fooled."""
+"""One class under an attack; ``broken`` counts images right when clean that it turns wrong."""
 
 
 def per_class(outcomes: Outcomes, model: str, attack: str) -> list[ClassOutcome]:
     """Where a model breaks under an attack: one object per class, in the classes' order.
 
-    ``becomes`` lists the classes that its fooled images are taken for, the most frequent first.
+    ``becomes`` lists the classes that its broken images are taken for, the most frequent first.
     """
     import numpy as np
 
@@ -132,7 +132,7 @@ def per_class(outcomes: Outcomes, model: str, attack: str) -> list[ClassOutcome]
         of_class = labels == number
         right = of_class & (clean == number)
         broken = right & (attacked != number)
-        n, correct, fooled = int(of_class.sum()), int(right.sum()), int(broken.sum())
+        n, correct, wrong = int(of_class.sum()), int(right.sum()), int(broken.sum())
         counts = np.bincount(attacked[broken], minlength=len(outcomes.classes))
         order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
         rows.append(
@@ -142,11 +142,11 @@ def per_class(outcomes: Outcomes, model: str, attack: str) -> list[ClassOutcome]
                 "correct_k": correct,
                 "accuracy": rate(correct, n),
                 "accuracy_ci95": wilson(correct, n),
-                "broken_k": fooled,
-                "broken_rate": rate(fooled, correct),
-                "broken_ci95": wilson(fooled, correct),
-                "robust_k": correct - fooled,
-                "robust_accuracy": rate(correct - fooled, n),
+                "broken_k": wrong,
+                "broken_rate": rate(wrong, correct),
+                "broken_ci95": wilson(wrong, correct),
+                "robust_k": correct - wrong,
+                "robust_accuracy": rate(correct - wrong, n),
                 "becomes": [
                     {"class": outcomes.classes[int(c)], "k": int(counts[c])} for c in order
                 ],
@@ -207,9 +207,10 @@ def level_names(row: Row, threat_model: ThreatModel) -> list[str]:
     """The names under which a row's outcomes are kept: an attack's name, or one name for each ε."""
     names = []
     for attack, cells in row["attacks"].items():
-        budgets = [format_budget(cell["eps"] or 0.0) for cell in cells]
-        curve = is_curve(cells, threat_model)
-        names += [f"{attack} ε {eps}" for eps in budgets] if curve else [attack]
+        if is_curve(cells, threat_model):
+            names += [at_budget(attack, cell["eps"] or 0.0) for cell in cells]
+        else:
+            names.append(attack)
     return names
 
 

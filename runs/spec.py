@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from runs.budgets import format_budget
+from runs.budgets import at_budget
 from runs.errors import UserError
 from runs.field_help import FIELD_HELP
 from runs.jsonfiles import RUN_HEADER
@@ -271,7 +271,7 @@ class AttackSpec(Job):
 
     def level_name(self, level: Attack) -> str:
         """``pgd-untargeted``, with several ε ``pgd-untargeted ε 8/255``."""
-        return f"{level.name} ε {format_budget(level.pgd.eps)}" if self.epsilons else level.name
+        return at_budget(level.name, level.pgd.eps) if self.epsilons else level.name
 
 
 class StudySpec(Job):

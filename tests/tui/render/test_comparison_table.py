@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from runs.results import attack_cell, row, table
-from tui.render.comparison_table import comparison
+from tui.render.comparison_table import comparison, comparison_table
 from tui.render.sanity_table import sanity
 
 
@@ -65,3 +65,38 @@ def test_every_check_has_its_figure_and_those_that_fail_what_to_do() -> None:
         "skip            c",
         "                not asked for",
     ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_eps_and_no_figure_of_a_curve_is_ever_cut(width: int) -> None:
+    budgets = [0.0, 1 / 255, 16 / 255, 0.5]
+    levels = [
+        attack_cell(
+            eps=eps, n=10_000, correct=9780, successes=2000 + 300 * n, robust=7780 - 300 * n
+        )
+        for n, eps in enumerate(budgets)
+    ]
+    one = row(
+        model="Best robust",
+        run="r",
+        checkpoint="last",
+        n=10_000,
+        correct=9780,
+        attacks={"pgd-untargeted": levels, "apgd-targeted": levels},
+    )
+    console = Console(width=width)
+    with console.capture() as shown:
+        console.print(comparison_table(table({"data": "d", "n": 1, "attacks": []}, [one])))
+    told = shown.get()
+    assert "…" not in told
+    words = told.split()
+    assert [words[n + 1] for n, word in enumerate(words) if word == "ε"] == 2 * [
+        "0",
+        "1/255",
+        "16/255",
+        "0.5",
+    ]
+    for level in levels:
+        assert words.count(f"{100 * (level['success_rate'] or 0):.2f}") == 2
+        low, high = level["robust_ci95"] or (0.0, 0.0)
+        assert words.count(f"{100 * low:.1f}–{100 * high:.1f}") == 2

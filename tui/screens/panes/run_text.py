@@ -15,6 +15,7 @@ from tui.render.lines import Line
 from tui.render.palette import Palette
 from tui.run_list.feed import RunFeed
 from tui.screens.panes import pages
+from tui.screens.panes.attack_bars import attack_bars
 from tui.screens.panes.table import charts_of, table_page
 from tui.shared_state import SharedState
 
@@ -34,7 +35,7 @@ class RunText:
         """The lines of the page attacks, table, system, log or spec."""
         match name:
             case "attacks":
-                return pages.attack_bars(self._feed, width, palette)
+                return attack_bars(self._feed, width, palette)
             case "table":
                 return table_page(self._run, self._comparison(), width, palette)
             case "system":

@@ -1,0 +1,129 @@
+"""The page of attacks as lines: a bar for each model and attack. Knows no widget."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from rich.text import Text
+
+from runs.event_types import AttackEvent, attack_is_over
+from runs.remaining import attack_left_s
+from tui.render.lines import wrapped
+from tui.render.palette import Palette
+from tui.render.text import clean, duration, keeping_eps, percent
+from tui.run_list.attack_rows import AttackRow, attack_rows
+from tui.run_list.feed import RunFeed
+
+STUDY_ROWS = ("Baseline", "Best clean", "Best robust")
+"""The models of a study's attack run before it has begun."""
+_LEAST_BAR = 8
+_LEAST_NAME = 14
+"""Cells of an attack; ``pgd-… ε 16/255`` needs them."""
+_COLUMNS = {"images": 15, "success": 11, "speed": 12, "left": 10}
+"""The columns behind the bar with their widths; the images in tens of thousands fit."""
+_EXPENDABLE = ("speed", "images")
+"""The columns that a narrow screen lacks; the first goes first."""
+_EXPLANATION = (
+    "success: of the images classified correctly when clean, those that the attack has turned "
+    "wrong (targeted: into the target class); ≥ while it goes on"
+)
+
+
+class _Layout(NamedTuple):
+    """Cells of the model, of the attack and of the bar, and the columns behind the bar."""
+
+    model: int
+    attack: int
+    bar: int
+    columns: Sequence[str]
+
+
+def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
+    """A line for each model × attack × ε, also for those that have not started.
+
+    The bar shows in two tones on how many images the attack has succeeded, and on how many not.
+    """
+    rows = _rows(feed)
+    if not rows:
+        yield Text("no attack in this run; a starts one", palette.dim)
+        return
+    layout = _layout(rows, width)
+    gap = " " * (layout.bar + 2)
+    titles = "".join(f"{title:>{_COLUMNS[title]}}" for title in layout.columns)
+    yield Text(f"{'model':<{layout.model}}  {'attack':<{layout.attack}}{gap}{titles}", palette.dim)
+    for row in rows:
+        yield _line(row, layout, palette)
+    yield Text()
+    yield Text.assemble(
+        *(("█", palette.bad), (" success  ", palette.dim)),
+        *(("━", palette.good), (" none  ", palette.dim)),
+        *(("╌", palette.faint), (" to come", palette.dim)),
+    )
+    yield from wrapped(Text(_EXPLANATION, palette.dim), width)
+
+
+def _rows(feed: RunFeed) -> list[AttackRow]:
+    member = feed.attack
+    spec = member.run.raw_spec if member else feed.run.raw_spec.get("attack")
+    labels = list(STUDY_ROWS) if feed.run.kind == "study" else []
+    events = member.snapshot.attacks if member else {}
+    return attack_rows(spec if isinstance(spec, dict) else {}, labels, events)
+
+
+def _layout(rows: Sequence[AttackRow], width: int) -> _Layout:
+    """The columns that fit. A name is cut before its ε; the bar keeps :data:`_LEAST_BAR` cells."""
+    model = max(min(max(len(clean(row.model)) for row in rows), 24 if width >= 100 else 14), 8)
+    attack = max(min(max(len(clean(row.attack)) for row in rows), 30), 8)
+    columns = list(_COLUMNS)
+
+    def room() -> int:
+        return width - model - attack - 4 - sum(_COLUMNS[column] for column in columns)
+
+    for column in _EXPENDABLE:
+        if room() < _LEAST_BAR:
+            columns.remove(column)
+        if room() < _LEAST_BAR:
+            attack = max(attack - (_LEAST_BAR - room()), min(attack, _LEAST_NAME))
+    return _Layout(model, attack, max(room(), _LEAST_BAR), columns)
+
+
+def _line(row: AttackRow, layout: _Layout, palette: Palette) -> Text:
+    line = Text.assemble(
+        (f"{clean(row.model, layout.model):<{layout.model}}  ", palette.text),
+        (f"{keeping_eps(row.attack, layout.attack):<{layout.attack}}  ", palette.dim),
+    )
+    event = row.event
+    if event is None:
+        line.append("╌" * layout.bar, palette.faint)
+        line.append(f"{'waiting':>{_COLUMNS[layout.columns[0]]}}", palette.dim)
+        return line
+    for tone, style in _tones(event, layout.bar, palette):
+        line.append(tone, style)
+    texts = _texts(event)
+    for column in layout.columns:
+        style = palette.text if column in ("images", "success") else palette.dim
+        line.append(f"{texts[column]:>{_COLUMNS[column]}}", style)
+    return line
+
+
+def _tones(event: AttackEvent, width: int, palette: Palette) -> Iterator[tuple[str, str]]:
+    """The bar: images on which the attack succeeded, on which it did not, and those to come."""
+    total = max(event["total"], 1)
+    done = (
+        width if attack_is_over(event) else round(width * min(max(event["done"] / total, 0.0), 1.0))
+    )
+    fooled = min(round(width * max(event["successes"] / total, 0.0)), done)
+    yield "█" * fooled, palette.bad
+    yield "━" * (done - fooled), palette.good
+    yield "╌" * (width - done), palette.faint
+
+
+def _texts(event: AttackEvent) -> dict[str, str]:
+    over = attack_is_over(event)
+    rate = f"{percent(event['successes'] / event['total'])} %" if event["total"] else "–"
+    return {
+        "images": f"{event['done']:,.0f}/{event['total']:,.0f}",
+        # The images still under attack may succeed as well: until then it is a lower bound.
+        "success": rate if over else f"≥ {rate}",
+        "speed": f"{event['rate']:,.0f} img/s",
+        "left": "" if over else duration(attack_left_s(event)),
+    }
