@@ -17,14 +17,19 @@ from rich.table import Table
 from rich.text import Text
 
 from runs.event_types import Event
+from runs.remaining import left_s
 from runs.snapshot import Snapshot
 from runs.store import Run
-from tui.render.progress import bars, download_text, event_line, label, left_s, waiting
-from tui.render.text import clean, duration
+from tui.render.progress import bars, download_text, event_line, fitted, label, waiting
+from tui.render.text import clean, duration, keeping_eps, time_words
 
 FIRST_STEPS = 10
 """In a pipe the ETA of a training is printed once, after this many steps."""
+FIRST_SHARE = 0.1
+"""In a pipe the ETA of an attack run is printed once, after this share of its first attack."""
 
+LEAST_BAR = 8
+"""Cells of the shortest bar."""
 REDRAW_S = 0.5
 """Seconds between two redraws of the live view, at least: over SSH each redraw costs."""
 
@@ -47,7 +52,7 @@ def make_view(run: Run, *, as_json: bool) -> View:
     """The JSON view on request, the live view where stderr is a terminal, else plain lines."""
     if as_json:
         return JsonView()
-    return LiveView(run) if sys.stderr.isatty() else PlainView()
+    return LiveView(run) if sys.stderr.isatty() else PlainView(run)
 
 
 class JsonView(View):
@@ -60,10 +65,13 @@ class JsonView(View):
 class PlainView(View):
     """A line for each epoch and each attack, without escape sequences."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Run | None = None) -> None:
+        self._run = run
+        self._snapshots: dict[str, Snapshot] = {}
         self._printed: set[object] = set()
 
     def event(self, run: Run, event: Event) -> None:
+        self._snapshots.setdefault(run.id, Snapshot()).apply(event)
         for line in self._lines(run, event):
             print(clean(line, 500), file=sys.stderr, flush=True)
 
@@ -73,11 +81,23 @@ class PlainView(View):
         if event["kind"] == "progress" and event.get("task") == "download":
             tenth = 10 * event["done"] // max(event["total"], 1)
             return self._once((run.id, "download", tenth), f"download: {download_text(event)}")
-        if event["kind"] == "progress" and event["done"] >= FIRST_STEPS:
-            left = left_s(event)
-            line = f"{label(run)}: ETA {duration(left)}"
-            return [] if left is None else self._once((run.id, "eta"), line)
+        if event["kind"] == "progress" and event["task"] == "train":
+            return self._etas(run) if event["done"] >= FIRST_STEPS else []
+        if event["kind"] == "attack" and event["done"] >= FIRST_SHARE * event["total"]:
+            return self._etas(run)
         return []
+
+    def _etas(self, run: Run) -> list[str]:
+        """Once for each run its ETA, and of a study's child then also the study's."""
+        whole = self._run if self._run is not None and self._run.id != run.id else None
+        lines = []
+        for member in filter(None, (run, whole)):
+            snapshot = self._snapshots.get(member.id, Snapshot())
+            left = left_s(member.raw_spec, snapshot, self._snapshots)
+            if left is not None:
+                line = f"{label(member)}: ETA {duration(left)}"
+                lines += self._once((run.id, member.id, "eta"), line)
+        return lines
 
     def _once(self, key: object, line: str) -> list[str]:
         if key in self._printed:
@@ -124,18 +144,28 @@ class LiveView(View):
                 continue
             for work in bars(run, snapshot):
                 bar = ProgressBar(total=max(work.total, 1), completed=work.done, width=None)
-                text = Text(clean(work.text, 60), style="dim")
-                rows.append((Text(clean(work.title, 40)), bar, text))
+                title = Text(keeping_eps(work.title, 40))
+                room = self._console.width - title.cell_len - LEAST_BAR - 4
+                rows.append((title, bar, Text(clean(fitted(work.text, room), 60), style="dim")))
             if note := waiting(run, snapshot):
                 notes.append(Text(clean(note), style="yellow"))
         grid = Table.grid(padding=(0, 1))
         words = max((title.cell_len for title, _, _ in rows), default=0)
         words += max((text.cell_len for _, _, text in rows), default=0)
         grid.add_column(no_wrap=True)
-        grid.add_column(width=max(8, min(40, self._console.width - words - 4)))
+        grid.add_column(width=max(LEAST_BAR, min(40, self._console.width - words - 4)))
         grid.add_column(no_wrap=True, justify="right")
         for row in rows:
             grid.add_row(*row)
-        elapsed = duration(time.time() - self._run.created)
-        head = Text(clean(f"{label(self._run)} {self._run.id}  {elapsed}"), style="bold")
-        return Group(head, grid, *notes)
+        return Group(self._head(), grid, *notes)
+
+    def _head(self) -> Text:
+        """The run, how long it has worked, and of a study or an attack run how long it will."""
+        run = self._run
+        snapshots = {run_id: snapshot for run_id, (_, snapshot) in self._snapshots.items()}
+        snapshot = snapshots.get(run.id, Snapshot())
+        worked, waited = snapshot.timeline.durations(time.time())
+        words = f"{label(run)} {run.id}  {time_words(worked or None, waited, is_live=True)}"
+        if run.kind != "train" and snapshot.started is not None:  # a training's bar has its ETA
+            words += f"  ETA {duration(left_s(run.raw_spec, snapshot, snapshots))}"
+        return Text(clean(words), style="bold")

@@ -1,20 +1,22 @@
 """What ``advtui runs`` and ``advtui show`` print about runs."""
 
 import json
+import time
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from runs.durations import Durations, durations_of
 from runs.snapshot import Snapshot, read_snapshot
-from runs.store import Run, Store
+from runs.store import LIVE, Run, Store
 from tui.commands.follow import failure
 from tui.commands.output import print_result, stdout_console
 from tui.render.progress import event_line, trains_on
 from tui.render.queue_text import queue_place
 from tui.render.run_table import state_text
 from tui.render.text import clean, duration, speed
-from tui.run_list.row import last_metrics
+from tui.run_list.row import figures, last_metrics, number
 
 
 def newest_with_children(store: Store, limit: int | None) -> list[Run]:
@@ -30,6 +32,7 @@ def newest_with_children(store: Store, limit: int | None) -> list[Run]:
 
 def summary(run: Run) -> dict[str, Any]:
     """One run of ``advtui runs --json``."""
+    worked, waited = _durations(run)
     return {
         "id": run.id,
         "name": run.name,
@@ -44,8 +47,26 @@ def summary(run: Run) -> dict[str, Any]:
         "epochs": run.raw_spec.get("epochs"),
         "tags": run.meta["tags"],
         "note": run.meta.get("note"),
+        "working_seconds": round(worked, 3),
+        "waiting_seconds": round(waited, 3),
         "metrics": last_metrics(run),
+        "figures": _figures(run),
     }
+
+
+def _figures(run: Run) -> dict[str, Any]:
+    """Clean and robust accuracy, as in the list of the screen, and the split that they are of."""
+    found = figures(run, run.result)
+    known = found.clean is not None or found.robust is not None
+    split = ("test" if found.on_test else "validation") if known else None
+    eps = None if found.robust is None else found.budget.eps
+    shares = {"clean": number(found.clean), "robust": number(found.robust)}
+    return {**shares, "split": split, "eps": eps, "at": found.at}
+
+
+def _durations(run: Run) -> Durations:
+    """Working and waiting time over all attempts, up to now of a live run."""
+    return durations_of(run, run.result, now=time.time() if run.state() in LIVE else None)
 
 
 def as_data(store: Store, run: Run) -> dict[str, Any]:
@@ -86,13 +107,15 @@ def print_run(store: Store, run: Run) -> None:
 def _print_facts(console: Console, run: Run) -> None:
     result = run.result
     error = failure(run)
+    worked, waited = _durations(run)
     console.print(Text.assemble((run.id, "bold"), "  ", state_text(run.state(), queue_place(run))))
     facts = {
         "name": run.name,
         "tags": " ".join(run.meta["tags"]) or None,
         "note": run.meta.get("note"),
         "folder": run.path,
-        "took": duration(result["seconds"]) if result and "seconds" in result else None,
+        "took": duration(worked) if worked else None,
+        "waited": duration(waited) if waited >= 1 else None,
         "speed": speed(result) if result else None,
         "error": error["message"] if error else None,
         "study": run.parent,

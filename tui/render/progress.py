@@ -5,25 +5,42 @@ The headless commands and the screen share it. Knows no terminal.
 
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
+from runs.budgets import format_budget
 from runs.errors import UserError
-from runs.event_types import AttackEvent, Event, MetricEvent, ProgressEvent
+from runs.event_types import AttackEvent, Event, MetricEvent, ProgressEvent, attack_is_over
+from runs.remaining import attack_left_s, reported_left_s
 from runs.snapshot import Snapshot
 from runs.store import Run
 from tui.render.queue_text import place_text
-from tui.render.text import clean, duration, megabytes, percent
+from tui.render.text import clean, duration, keeping_eps, megabytes, percent
 
 STARTING = "starting, or waiting for the device"
+COUNTED = ("reading", "sanity")
+"""Tasks beside the attacks that have a bar of their own."""
 STALLED_S = 60
 """A run without progress for so long is reported as stalled."""
 
 
 class Work(NamedTuple):
-    """A progress bar: its title, what is done of the total, and the text beside it."""
+    """A progress bar: its title, what is done of the total, and the text beside it.
+
+    The parts of the text are two spaces apart, the most important one last.
+    """
 
     title: str
     done: float
     total: float
     text: str
+
+
+def fitted(text: str, room: int) -> str:
+    """The last parts of a :class:`Work`'s text that fit; the very last one, the ETA, always."""
+    parts = text.split("  ")
+    while len(parts) > 1 and cell_len("  ".join(parts)) > room:
+        parts.pop(0)
+    return "  ".join(parts)
 
 
 def label(run: Run) -> str:
@@ -45,8 +62,10 @@ def event_line(run: Run, event: Event) -> str | None:
             return epoch_line(run, event)
         case "attack" if "cell" in event:
             rate = event["successes"] / event["total"] if event["total"] else None
+            levels = event["cell"]["levels"]
+            at = f" at ε {format_budget(levels[-1]['eps'])}" if len(levels) > 1 else ""
             return (
-                f"{event['model']}: {event['attack']} succeeded on {event['successes']} of "
+                f"{event['model']}: {event['attack']}{at} succeeded on {event['successes']} of "
                 f"{event['total']} images ({percent(rate)} %)"
             )
         case "log":
@@ -78,29 +97,53 @@ def bars(run: Run, snapshot: Snapshot) -> list[Work]:
     if progress is not None:
         shown += _training_bars(run, progress)
     shown += [_attack_bar(event) for event in snapshot.attacks.values()]
-    if progress is not None and progress["task"] in ("reading", "sanity"):
-        text = f"{progress['done']:,} of {progress['total']:,} {progress.get('unit') or ''}"
-        shown.append(Work(progress["task"], progress["done"], progress["total"], text))
+    if progress is not None and progress["task"] in COUNTED:
+        shown.append(_counted(progress))
     return shown
 
 
 def current_work(run: Run, snapshot: Snapshot) -> Work | None:
-    """A single bar for the current task of a run; None where no task has reported progress."""
-    running = [event for event in snapshot.attacks.values() if "cell" not in event]
+    """A single bar for the current task of a run, with its pace and without an ETA.
+
+    None where no task has reported progress.
+    """
+    progress = snapshot.progress
+    if progress is not None and progress["task"] == "sanity":  # after all attacks
+        return _counted(progress)._replace(text=_count(progress))
+    running = [event for event in snapshot.attacks.values() if not attack_is_over(event)]
     if run.kind == "attack" and running:
         event = running[-1]
-        title = clean(f"{event['model']} {event['attack']}", 40)
-        return Work(title, event["done"], event["total"], _attack_pace(event))
-    progress = snapshot.progress
+        title = keeping_eps(f"{event['model']} {event['attack']}", 40)
+        return Work(title, event["done"], event["total"], f"{event['rate']:,.0f} img/s")
     if progress is None:
         return None
-    task = clean(progress["task"], 20)
     epoch = _epoch_title(run, progress)
     if epoch is None:
-        return Work(task, progress["done"], progress["total"], "")
-    title = epoch if progress["task"] == "train" else f"{epoch} {task}"
-    text = "  ".join(filter(None, [training_pace(progress), _eta(progress)]))
-    return Work(title, progress["done"], progress["total"], text)
+        return _counted(progress)._replace(text=_count(progress))
+    title = epoch if progress["task"] == "train" else f"{epoch} {clean(progress['task'], 20)}"
+    return Work(title, progress["done"], progress["total"], training_pace(progress))
+
+
+def eta_text(run: Run, left: float | None) -> str:
+    """``ETA 3 m 37 s``, of a study ``study ETA 3 m 37 s``; a dash before a rate is known."""
+    return f"{'study ' if run.kind == 'study' else ''}ETA {duration(left)}"
+
+
+def _counted(progress: ProgressEvent) -> Work:
+    """The bar of a task that counts models, images or bytes."""
+    text = _count(progress)
+    if left_s(progress) is not None and progress["done"] < progress["total"]:
+        text += f"  {_eta(progress)}"
+    title = {"sanity": "sanity panel", "reading": "reading images"}.get(progress["task"])
+    return Work(title or clean(progress["task"], 20), progress["done"], progress["total"], text)
+
+
+def _count(progress: ProgressEvent) -> str:
+    """``1 of 3 models``."""
+    if progress["task"] == "download":
+        return download_text(progress)
+    counts = f"{progress['done']:,} of {progress['total']:,}"
+    return f"{counts} {progress.get('unit') or ''}".strip()
 
 
 def _training_bars(run: Run, progress: ProgressEvent) -> list[Work]:
@@ -133,7 +176,8 @@ def _attack_bar(event: AttackEvent) -> Work:
 
 def _attack_pace(event: AttackEvent) -> str:
     speed = f"{event['rate']:,.0f} img/s"
-    return speed if "cell" in event else f"{speed}  {_eta(event)}"
+    has_ended = "cell" in event or event["done"] >= event["total"]  # a part of an attack has none
+    return speed if has_ended else f"{speed}  {_eta(event)}"
 
 
 def training_pace(progress: ProgressEvent) -> str:
@@ -152,16 +196,8 @@ def download_text(progress: ProgressEvent) -> str:
 
 
 def left_s(event: ProgressEvent | AttackEvent) -> float | None:
-    """Seconds to the end, or None where they are unknown.
-
-    Of a training: the worker's own estimate. Of an attack: by its speed so far.
-    """
-    if event["kind"] == "attack":
-        rate = event["rate"]
-        left = (event["total"] - event["done"]) / rate if rate > 0 else None
-    else:
-        left = event.get("eta_s")
-    return left if isinstance(left, int | float) and 0 <= left < 1e9 else None
+    """Seconds to the end of a training, of the panel, or of one attack on one model, else None."""
+    return attack_left_s(event) if event["kind"] == "attack" else reported_left_s(event)
 
 
 def trains_on(run: Run) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runs.event_types import Event
 from runs.events import EventReader
+from runs.remaining import left_s
 from runs.snapshot import Snapshot
 from runs.store import LIVE, Run, Store
 from tui.run_list.row import Row, read_row
@@ -188,6 +189,12 @@ class RunFeed:
             if member.snapshot.started and member.snapshot.ended is None:
                 return member
         return self.members[self.run.id]
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds of work left, of a study over all its children; None before a pace is known."""
+        snapshots = {run_id: member.snapshot for run_id, member in self.members.items()}
+        return left_s(self.run.raw_spec, snapshots[self.run.id], snapshots)
 
     @property
     def is_live(self) -> bool:

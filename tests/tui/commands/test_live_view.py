@@ -1,11 +1,14 @@
 """What the live and the plain view show of events, without a run at work."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from recorded_study import write_study
+from runs.events import EventReader
 from runs.presets import preset
 from runs.snapshot import Snapshot
 from runs.store import Run, Store
@@ -135,3 +138,59 @@ def test_a_line_an_epoch_fits_80_columns(run: Run, capsys: pytest.CaptureFixture
     assert "clean  50.0 %  robust  25.0 %" in lines[1]
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in lines[2]
+
+
+def test_a_bar_keeps_its_eta_where_room_is_short(run: Run) -> None:
+    view = LiveView(run)
+    view._console = Console(width=60, markup=False)
+    of = {"model": "a network of somebody's", "attack": "pgd-untargeted", "successes": 4000}
+    attack = event("attack", done=5000, total=10_000, rate=23.0, **of)
+    view._snapshots[run.id] = (run, fed(STARTED, attack))
+    with view._console.capture() as shown:
+        view._console.print(view.render())
+    assert shown.get().splitlines()[1].rstrip().endswith("ETA 3 m 37 s")
+
+
+def test_the_panel_has_a_bar_with_its_eta(run: Run) -> None:
+    panel = event("progress", task="sanity", done=1, total=3, unit="models", eta_s=12.0)
+    (bar,) = bars(run, fed(STARTED, panel))
+    assert bar == ("sanity panel", 1, 3, "1 of 3 models  ETA 12 s")
+
+
+def test_a_part_of_an_attack_that_has_ended_has_no_eta(run: Run) -> None:
+    attack = event(
+        "attack", model="M", attack="autoattack apgd-ce", done=9, total=9, successes=4, rate=7.0
+    )
+    assert "ETA" not in bars(run, fed(STARTED, attack))[0].text
+
+
+def test_a_study_shows_its_own_eta_above_the_bars(tmp_path: Path) -> None:
+    runs = write_study(Store(tmp_path), 25.0, time.time())
+    view = LiveView(runs["study"])
+    view._console = Console(width=80, markup=False)
+    for member in runs.values():
+        for one in EventReader(member.events_path).new():
+            view.event(member, one)
+    with view._console.capture() as shown:
+        view._console.print(view.render())
+    head = shown.get().splitlines()[0]
+    assert "working for " in head
+    assert head.split("ETA ")[1].strip() not in ("", "–", "0 s")
+
+
+def test_a_pipe_says_with_each_child_how_long_the_study_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = write_study(Store(tmp_path), 1000.0, time.time())
+    view = PlainView(runs["study"])
+    told = {role: EventReader(run.events_path).new() for role, run in runs.items()}
+    order = sorted(
+        ((one["t"], n, role, one) for role, seen in told.items() for n, one in enumerate(seen)),
+        key=lambda entry: entry[:2],
+    )
+    for _, _, role, one in order:
+        view.event(runs[role], one)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "ETA" in line]
+    assert [line.split(":")[0] for line in lines] == [
+        *("baseline", "study", "robust", "study", "attack", "study")
+    ]
