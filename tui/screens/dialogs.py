@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from tui.render.lines import wrapped
+from tui.render.text import clean
 from tui.render.themes import palette_of
 from tui.widgets.error_boundary import ErrorBoundary
 from tui.widgets.line_view import LineView
@@ -56,6 +57,63 @@ class Choose(Dialog[str]):
 
     def action_answer(self, key: str) -> None:
         self.dismiss(key)
+
+
+class Pick(Dialog[str]):
+    """A question that destroys something: its answers are moved to with the arrows, enter confirms.
+
+    No letter answers it, and it starts on "cancel". The result is the word of the answer.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "down", show=False, id="pick.down"),
+        Binding("up,k", "move(-1)", "up", show=False, id="pick.up"),
+        Binding("enter", "confirm", "confirm", id="pick.confirm"),
+    ]
+
+    def __init__(
+        self,
+        question: str,
+        answers: Sequence[tuple[str, str]],
+        *,
+        about: Sequence[str] = (),
+        cancel: str = "cancel",
+    ) -> None:
+        """``answers`` holds words and their texts, ``about`` lines below the question."""
+        super().__init__()
+        self._question, self._about = question, about
+        self._answers = [("", cancel), *answers]
+        self._at = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box"):
+            yield LineView(self._lines)
+
+    def _lines(self, width: int) -> list[Text]:
+        palette = palette_of(self.app)
+        lines = wrapped(Text(self._question, palette.title), width)
+        lines += [Text(clean(line, width), palette.text) for line in self._about]
+        lines.append(Text())
+        for number, (_, answer) in enumerate(self._answers):
+            is_at = number == self._at
+            lines.append(
+                Text.assemble(
+                    ("▌ " if is_at else "  ", palette.accent),
+                    (answer, f"bold {palette.text}" if is_at else palette.dim),
+                )
+            )
+        return [*lines, Text(), Text("↑ ↓ choose   ⏎ confirm   esc cancel", palette.dim)]
+
+    def on_resize(self) -> None:
+        view = self.query_one(LineView)
+        view.styles.height = len(self._lines(max(min(self.size.width, 76) - 6, 20)))
+
+    def action_move(self, by: int) -> None:
+        self._at = min(max(self._at + by, 0), len(self._answers) - 1)
+        self.query_one(LineView).redraw()
+
+    def action_confirm(self) -> None:
+        self.dismiss(self._answers[self._at][0] or None)
 
 
 class Write(Dialog[str]):

@@ -1,5 +1,6 @@
 """The actions on a run: stop, resume, tag, note, delete, export. Shared by several screens."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +19,10 @@ EXPORTS = (
     ("v", "CSV", "csv", "csv"),
     ("j", "JSON", "json", "json"),
 )
+
+
+LISTED = 8
+"""Runs that the question before a deletion names."""
 
 
 class RunActions(AppScreen):
@@ -46,12 +51,19 @@ class RunActions(AppScreen):
         return None
 
     @property
+    def targets(self) -> list[Run]:
+        """The runs that an action on several runs takes."""
+        return [self._run] if self._run else []
+
+    @property
     def _run(self) -> Run | None:
         return self.state.run(self.row.id) if self.row else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Without a run the keys that need one are off."""
-        if action in ("stop", "resume", "tag", "note", "delete"):
+        if action == "delete":
+            return bool(self.targets)
+        if action in ("stop", "resume", "tag", "note"):
             return self.row is not None
         return True
 
@@ -137,39 +149,58 @@ class RunActions(AppScreen):
         self._changed(run)
 
     def action_delete(self) -> None:
-        from tui.screens.dialogs import Choose
+        from tui.screens.dialogs import Pick
 
-        run = self._run
-        if run is None:
+        runs = self.targets
+        families = {member.id: member for run in runs for member in self._family(run)}
+        live = [member for member in families.values() if member.state() in LIVE]
+        if live:
+            listed = ", ".join(f"{_called(member)} is {member.state()}" for member in live[:5])
+            self.tell(f"{listed}: stop {'it' if len(live) == 1 else 'them'} first", "warning")
             return
-        family = [run, *self.state.store.children(run)]
-        for member in family:
-            if (state := member.state()) in LIVE:
-                self.tell(f"{member.id} is {state}: stop it first", "warning")
-                return
-        checkpoint_bytes = sum(_size(member.path / "checkpoints") for member in family)
-        answers = [("y", "delete the whole run" + (" with its children" if family[1:] else ""))]
+        if not runs:
+            return
+        several = len(runs) > 1
+        whose = "their" if several else "its"
+        whole = f"all {len(runs)} runs" if several else "the whole run"
+        if len(families) > len(runs):
+            whole += f" with {whose} children"
+        answers = [("runs", f"delete {whole}")]
+        checkpoint_bytes = sum(_size(member.path / "checkpoints") for member in families.values())
         if checkpoint_bytes:
             size = megabytes(checkpoint_bytes)
-            answers.append(("k", f"delete its checkpoints alone ({size})"))
+            answers.insert(0, ("checkpoints", f"delete {whose} checkpoints alone ({size})"))
 
         def answered(answer: str | None) -> None:
             if answer is not None:
-                self._delete(run, checkpoints_only=answer == "k")
+                self._delete(runs, checkpoints_only=answer == "checkpoints")
 
-        self.app.push_screen(Choose(f"Delete {run.id}?", answers), answered)
+        question = f"Delete {len(runs)} marked runs?" if several else "Delete this run?"
+        about = [f"{_title(run)}  {run.id}" for run in runs[:LISTED]]
+        if (more := len(runs) - LISTED) > 0:
+            about.append(f"and {more} more")
+        self.app.push_screen(Pick(question, answers, about=about), answered)
 
-    def _delete(self, run: Run, *, checkpoints_only: bool) -> None:
-        try:
-            self.state.store.delete(run, checkpoints_only=checkpoints_only)
-        except UserError as error:
-            self.tell(str(error), "error")
-            return
-        part = "the checkpoints of " if checkpoints_only else ""
-        self.tell(f"deleted {part}{run.id}")
-        self._changed(run)
-        if not checkpoints_only:
-            self.after_delete()
+    def _family(self, run: Run) -> list[Run]:
+        return [run, *self.state.store.children(run)]
+
+    def _delete(self, runs: Sequence[Run], *, checkpoints_only: bool) -> None:
+        deleted = []
+        for run in runs:
+            try:
+                if run.path.exists():  # a child is deleted with its study
+                    self.state.store.delete(run, checkpoints_only=checkpoints_only)
+            except UserError as error:
+                self.tell(str(error), "error")
+            else:
+                deleted.append(run)
+                self._changed(run)
+        if deleted:
+            part = "the checkpoints of " if checkpoints_only else ""
+            what = _called(deleted[0]) if len(deleted) == 1 else f"{len(deleted)} runs"
+            self.tell(f"deleted {part}{what}")
+            if not checkpoints_only:
+                self.after_delete()
 
     def after_delete(self) -> None:
         """Called when the run of the screen was deleted."""
@@ -222,6 +253,16 @@ class RunActions(AppScreen):
             self.tell(f"copied, and written to {folder / name}")
             return
         self.tell("copied; no folder could be written", "warning")
+
+
+def _title(run: Run) -> str:
+    """The run's name, else its role, mode or kind."""
+    return clean(run.name or run.role or run.mode or run.kind, 40)
+
+
+def _called(run: Run) -> str:
+    """``night (3f9a)``"""
+    return f"{_title(run)} ({run.id[-4:]})"
 
 
 def _size(folder: Path) -> int:

@@ -10,7 +10,7 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Input
 
-from runs.store import LIVE
+from runs.store import LIVE, Run
 from tui.messages import OpenComparison, OpenNewRun, OpenRun
 from tui.render.text import clean, home_short
 from tui.run_list.filter import COLUMNS, arrange, matching
@@ -50,6 +50,8 @@ class RunListScreen(RunActions):
         self._turned = False
         self._filter = ""
         self._matches = True
+        self._hidden = 0
+        """How many runs the filter hides."""
         self._ticks = 0
         self._folded: dict[str, bool] = {}
         """Studies that the user has folded or unfolded."""
@@ -71,13 +73,21 @@ class RunListScreen(RunActions):
     def row(self) -> Row | None:
         return self.runlist.current
 
+    @property
+    def targets(self) -> list[Run]:
+        """The marked runs, also those that the filter hides; else the one at the cursor."""
+        marked = [row_id for row_id in self.state.feed.rows if row_id in self.state.marked]
+        return [self.state.run(row_id) for row_id in marked] or super().targets
+
     def head(self) -> tuple[Text, Text]:
         palette = self.palette
         rows = self.state.feed.rows.values()
-        live = sum(row.is_live and row.kind != "study" for row in rows)
+        states = [row.state for row in rows if row.kind != "study"]
         right = Text(f"{len(rows)} runs" if len(rows) != 1 else "1 run", palette.dim)
-        if live:
-            right.append(f"  ● {live} at work", palette.accent)
+        if running := states.count("running"):
+            right.append(f"  ● {running} at work", palette.accent)
+        if queued := states.count("queued"):
+            right.append(f"  {palette.state('queued')[0]} {queued} queued", palette.dim)
         if self._order != "age" or self._turned:
             right.append(f"  by {self._order} {'↑' if self._turned else '↓'}", palette.dim)
         if self.state.marked:
@@ -86,11 +96,14 @@ class RunListScreen(RunActions):
         if self.state.feed.problem:
             left.append(clean(self.state.feed.problem), palette.bad)
             return left, right
-        left.append(clean(home_short(self.state.store.home), 200), palette.dim)
-        if not self._matches:
-            left.append("  no run matches: the last list stays", palette.warn)
-        elif self._filter:
-            left.append(f"  / {clean(self._filter, 60)}", palette.accent)
+        if not self._filter:
+            left.append(clean(home_short(self.state.store.home), 200), palette.dim)
+            return left, right
+        left.append(f"/ {clean(self._filter, 60)}", palette.accent)
+        if self._hidden:
+            hidden = "1 run" if self._hidden == 1 else f"{self._hidden} runs"
+            none = "" if self._matches else "no run matches, "
+            left.append(f"  {none}{hidden} hidden", palette.dim if self._matches else palette.warn)
         return left, right
 
     def hints(self) -> list[tuple[str, str]]:
@@ -127,23 +140,22 @@ class RunListScreen(RunActions):
         state.marked &= state.feed.rows.keys()
         self.set_class(not rows, "-empty")
         matches = matching(rows, self._filter)
-        self._matches = bool(matches) or not rows
-        if self._matches:
-            parents = {row.parent for row in matches}
-            folds = {row.id: self._is_folded(row) for row in matches if row.id in parents}
-            arranged = arrange(
-                matches,
-                by=self._order,
-                reverse=self._turned,
-                unfolded=lambda row: not folds.get(row.id, False),
-            )
-            self.runlist.show(
-                arranged,
-                folds=folds,
-                marked=frozenset(state.marked),
-                sorted_by=(self._order, self._turned),
-                now=state.clock(),
-            )
+        self._matches, self._hidden = bool(matches) or not rows, len(rows) - len(matches)
+        parents = {row.parent for row in matches}
+        folds = {row.id: self._is_folded(row) for row in matches if row.id in parents}
+        arranged = arrange(
+            matches,
+            by=self._order,
+            reverse=self._turned,
+            unfolded=lambda row: not folds.get(row.id, False),
+        )
+        self.runlist.show(
+            arranged,
+            folds=folds,
+            marked=frozenset(state.marked),
+            sorted_by=(self._order, self._turned),
+            now=state.clock(),
+        )
         if not rows:
             self.query_one("#empty", LineView).redraw()
         self.redraw_frame()

@@ -244,7 +244,7 @@ async def test_two_screens_on_one_home(home: Path) -> None:
         async with opened(home) as other:
             other.app.open_run(ids["failed"])
             await other.settle()
-            await other.press("D", "y")
+            await other.press("D", "down", "enter")
             assert ids["failed"] not in [path.name for path in (home / "runs").iterdir()]
         await one.settle()
         one.app._follow_home()

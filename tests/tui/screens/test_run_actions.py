@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from runs.store import Run
-from screen_driver import Home, Screen, at, covers, opened
+from screen_driver import Home, Screen, at, covers, in_loop, opened
+from tui.widgets.line_view import LineView
 
 
 @covers("run.tag", "run.note", "dialog.cancel")
@@ -64,7 +65,7 @@ async def test_resume_starts_a_worker(fixed: Home, monkeypatch: pytest.MonkeyPat
     return screen
 
 
-@covers("run.delete")
+@covers("run.delete", "pick.up", "pick.down", "pick.confirm")
 async def test_delete_asks_and_refuses_what_runs(fixed: Home) -> Screen:
     kept = fixed.run("failed").path / "checkpoints"
     kept.mkdir()
@@ -77,19 +78,47 @@ async def test_delete_asks_and_refuses_what_runs(fixed: Home) -> Screen:
         await at(screen, fixed, "failed")
         await screen.press("run.delete")
         assert "2.0 MB" in screen.text
-        await screen.press("k")
+        await screen.press(*"ykndc", "enter")  # no letter answers; it starts on cancel
+        assert screen.name == "RunListScreen"
+        assert kept.exists()
+        await screen.press("run.delete", "pick.down", "pick.confirm")
         assert not kept.exists()
         assert fixed.run("failed").path.exists()
-        await screen.press("run.delete", "escape")
+        await screen.press("run.delete", "pick.down", "escape")
+        await screen.press("run.delete", "pick.down", "pick.up", "pick.confirm")
         assert fixed.run("failed").path.exists()
-        await screen.press("run.delete", "y")
+        await screen.press("run.delete", "pick.down", "pick.confirm")
         assert not fixed.run("failed").path.exists()
         await screen.settle()
         assert fixed.ids["failed"] not in screen.app.state.feed.rows
         await at(screen, fixed, "study")
-        await screen.press("run.delete", "y")
+        await screen.press("run.delete", "down", "enter")
         assert not fixed.run("robust").path.exists()
     return screen
+
+
+@in_loop
+async def test_delete_takes_the_marked_runs_and_names_them_before_their_ids(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        for what in ("failed", "interrupted"):
+            await at(screen, fixed, what)
+            await screen.press("runs.mark")
+        await at(screen, fixed, "study")
+        await screen.press("run.delete")
+        assert "Delete 2 marked runs?" in screen.text
+        assert f"robust  {fixed.ids['failed']}" in screen.text
+        assert fixed.ids["study"] not in screen.app.screen.query_one(LineView).text
+        await screen.press("down", "enter")
+        assert not fixed.run("failed").path.exists()
+        assert not fixed.run("interrupted").path.exists()
+        assert fixed.run("study").path.exists()
+        assert "deleted 2 runs" in screen.notices
+        await at(screen, fixed, "running")
+        await screen.press("runs.mark")
+        await at(screen, fixed, "study")
+        await screen.press("runs.mark", "run.delete")
+        assert "mixed at 4 (bb01) is running: stop it first" in screen.notices
+        assert fixed.run("study").path.exists()
 
 
 @covers("run.export")

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from textual.widgets import Input
 
 from screen_driver import Home, Screen, at, covers, current, in_loop, opened
+from tui.run_list.filter import COLUMNS
 from tui.widgets.run_list import RunList
 
 
@@ -64,14 +66,18 @@ async def test_filter_as_one_types(fixed: Home) -> Screen:
         await screen.press("runs.filter", *"mode:robust")
         assert current(screen) != fixed.ids["queued"]
         assert fixed.ids["queued"] not in [row.id for row, _ in _shown(screen)]
-        before = [row.id for row, _ in _shown(screen)]
+        assert "runs hidden" in screen.text.splitlines()[0]
         await screen.press(*"zzz")
-        assert "no run matches" in screen.text
-        assert [row.id for row, _ in _shown(screen)] == before
+        assert _shown(screen) == []
+        every = len(screen.app.state.feed.rows)
+        assert f"no run matches, {every} runs hidden" in screen.text.splitlines()[0]
         await screen.press("enter")
         assert not screen.app.screen.query_one("#filter", Input).display
+        await screen.press("enter", "space", "D", "t", "c")
+        assert screen.name == "RunListScreen"  # without a run these keys do nothing
         await screen.press("runs.clear")
         assert len(_shown(screen)) == 7
+        assert "hidden" not in screen.text
     return screen
 
 
@@ -92,6 +98,27 @@ async def test_order_by_any_column(fixed: Home) -> Screen:
         await screen.press("runs.turn-order", "runs.order")
         assert "age ↓" in screen.text
     return screen
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@in_loop
+async def test_the_sign_of_the_order_is_never_lost(fixed: Home, width: int) -> None:
+    async with opened(fixed.path, (width, 24)) as screen:
+        for column in COLUMNS:
+            runlist = screen.app.screen.query_one(RunList)
+            head = runlist.render_line(0).text
+            keys = [key for key, *_ in runlist._columns(runlist.size.width)]
+            assert ("↓" in head) == (column in (*keys, "state"))
+            assert column == "age" or f"by {column} ↓" in screen.text.splitlines()[0]
+            await screen.press("runs.order")
+
+
+@in_loop
+async def test_the_head_counts_what_runs_and_what_waits(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        head = screen.text.splitlines()[0]
+        assert "● 2 at work" in head
+        assert "◌ 1 queued" in head
 
 
 @covers("runs.mark", "runs.unmark", "runs.compare")
