@@ -28,7 +28,6 @@ class SharedState:
     """Ids of the marked runs."""
     snapshots: TrainingSnapshots = field(default_factory=TrainingSnapshots)
     """Trainings whose curves some screen shows, by run."""
-    _colours: dict[str, int] = field(default_factory=dict)
     _workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -37,10 +36,6 @@ class SharedState:
     def run(self, run_id: str) -> Run:
         """The run with this id, whether its folder exists or not."""
         return Run(self.store.folder / run_id)
-
-    def colour(self, run_id: str) -> int:
-        """Index of a training's colour: the same on all screens for as long as the app is open."""
-        return self._colours.setdefault(run_id, len(self._colours))
 
     def adopt(self, worker: subprocess.Popen[bytes]) -> None:
         """Keep a worker that a screen has started, until :meth:`reap_workers` finds it ended."""

@@ -45,6 +45,14 @@ class Curve:
                 ys.append(y)
         return cls(xs, ys, frozenset(gaps - {0}))
 
+    def nearest(self, x: float) -> int | None:
+        """Index of the point nearest to ``x``; None where there is no point."""
+        if not self.xs:
+            return None
+        after = min(bisect_left(self.xs, x), len(self.xs) - 1)
+        before = max(after - 1, 0)
+        return before if abs(self.xs[before] - x) <= abs(self.xs[after] - x) else after
+
 
 @dataclass(frozen=True)
 class View:
@@ -56,6 +64,9 @@ class View:
     y1: float
     width: int
     height: int
+    edge: int = 0
+    """Dots between the ends of the y axis and those of the window: with 1, the line at an end lies
+    in the middle of its cell, as a grid line does."""
 
     @property
     def columns(self) -> int:
@@ -71,7 +82,8 @@ class View:
 
     def row(self, y: float) -> int:
         """The row of dots of ``y``, counted from below; outside the window where ``y`` is."""
-        return math.floor((y - self.y0) / ((self.y1 - self.y0) or 1.0) * (self.rows - 1) + 0.5)
+        span = self.rows - 1 - 2 * self.edge
+        return self.edge + math.floor((y - self.y0) / ((self.y1 - self.y0) or 1.0) * span + 0.5)
 
 
 def draw(curve: Curve, view: View) -> list[int]:

@@ -16,7 +16,7 @@ from runs.formats import column_title
 from runs.result_types import Cell, Table
 from tui.charts.braille import Curve
 from tui.charts.plot import GUTTER, Cells, Plot, render_plot
-from tui.charts.training_curves import MARKERS, Series
+from tui.charts.training_curves import SHAPES, Filling, Series, marker
 from tui.render.palette import Palette
 from tui.render.text import clean
 
@@ -48,9 +48,9 @@ class _Model:
     number: int
     attacks: dict[str, Points]
 
-    def series(self, label: str, attack: str, shift: int = 0) -> Series:
-        marker = MARKERS[(self.number + shift) % len(MARKERS)]
-        return Series(label, Curve.of(self.attacks[attack]), self.number, marker)
+    def series(self, label: str, attack: str, filling: Filling | None = None) -> Series:
+        glyph = marker(self.number, filling or _filling(attack))
+        return Series(label, Curve.of(self.attacks[attack]), self.number, glyph)
 
 
 def eps_charts(table: Table) -> list[EpsChart]:
@@ -60,18 +60,22 @@ def eps_charts(table: Table) -> list[EpsChart]:
     each attack and each eight models; a model has the same colour and marker in all of them.
     """
     models = _models(table)
+    most = len(SHAPES["filled"])
     attacks = list(dict.fromkeys(attack for model in models for attack in model.attacks))
     if len(models) == 1:
-        return [
-            _of_one_model(models[0], part) for part in _parts(list(models[0].attacks), len(MARKERS))
-        ]
+        return [_of_one_model(models[0], part) for part in _parts(list(models[0].attacks), most)]
     if len(attacks) == 2 and len(models) <= 3:
         return [_of_two_attacks(models, attacks)]
     return [
         _chart(f"{TITLE}, {_title(attack)}", [("", [m.series(m.label, attack) for m in part])])
         for attack in attacks
-        for part in _parts([m for m in models if attack in m.attacks], len(MARKERS))
+        for part in _parts([m for m in models if attack in m.attacks], most)
     ]
+
+
+def _filling(attack: str) -> Filling:
+    """Untargeted is hollow, as robust accuracy is among a training's curves; all else filled."""
+    return "hollow" if attack.endswith("untargeted") else "filled"
 
 
 def _parts(whole: list[Any], size: int) -> list[list[Any]]:
@@ -80,17 +84,19 @@ def _parts(whole: list[Any], size: int) -> list[list[Any]]:
 
 def _of_one_model(model: _Model, attacks: Sequence[str]) -> EpsChart:
     lines = [
-        Series(_title(attack), Curve.of(model.attacks[attack]), n, MARKERS[n])
+        Series(_title(attack), Curve.of(model.attacks[attack]), n, marker(n, _filling(attack)))
         for n, attack in enumerate(attacks)
     ]
     return _chart(f"{TITLE}, {model.label}", [("", lines)])
 
 
 def _of_two_attacks(models: Sequence[_Model], attacks: Sequence[str]) -> EpsChart:
-    """Each model has a shape and a colour; filled for the first attack, hollow for the second."""
+    """Each model has a shape and a colour; one attack is filled and the other hollow."""
+    own = [_filling(attack) for attack in attacks]
+    fillings: list[Filling] = ["filled", "hollow"] if own[0] == own[1] else own
     legend = [
-        (_title(attack), [m.series(m.label, attack, shift) for m in models if attack in m.attacks])
-        for attack, shift in zip(attacks, (0, len(MARKERS) // 2), strict=True)
+        (_title(name), [m.series(m.label, name, filling) for m in models if name in m.attacks])
+        for name, filling in zip(attacks, fillings, strict=True)
     ]
     return _chart(TITLE, legend)
 

@@ -4,16 +4,17 @@ Pure: takes a :class:`Plot` and a size in cells, returns segments. Knows no widg
 """
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
 from tui.charts.braille import Curve, View, cells, draw, log_ticks, tick_label, ticks
+from tui.charts.legend import Legend, Parts, length, segments_of
 from tui.charts.training_curves import Series
+from tui.charts.y_range import Axis, axis_of
 from tui.render.palette import Palette
 
 GUTTER = 8
@@ -21,6 +22,10 @@ GUTTER = 8
 MARKER_EVERY = 14
 """About so many cells lie between two markers of a line."""
 BEST_MARKS = {"best clean": "▽", "best robust": "▼"}
+ABOVE, BELOW = "↑", "↓"
+"""Stand where a curve leaves a clipped y axis."""
+LEAST_ROWS = 4
+"""Lines of curves that a legend leaves where shorter labels can achieve it."""
 
 Cells = list[list[Segment]]
 
@@ -35,12 +40,16 @@ class Plot:
     log: bool = False
     bounds: tuple[float, float] | None = None
     """Limits of the y axis: with (0, 100) it never extends beyond percentages."""
+    clips: bool = False
+    """Whether few values far from all others lie outside the y axis, with a mark that says so."""
+    in_percent: bool = False
+    """Whether the legend's values have one decimal, and two at the crosshair."""
     y_range: tuple[float, float] | None = None
     """Fixed range of the y axis; None: from the values."""
     measured: Mapping[float, str] = field(default_factory=dict)
     """x of each measured point, with its label: it gets a tick and a marker. For few points."""
     legend: bool = True
-    """Whether the title line lists the series and their values."""
+    """Whether the series are listed with their values, beside the title or beneath it."""
     window: tuple[float, float] | None = None
     """Range of x that is drawn; None: the whole range."""
     cursor: float | None = None
@@ -59,27 +68,26 @@ def x_range(series: Sequence[Series]) -> tuple[float, float]:
     return (min(firsts), max(lasts)) if firsts else (0.0, 1.0)
 
 
-def nearest(curve: Curve, x: float) -> int | None:
-    """Index of the point nearest to ``x``; None where there is no point."""
-    if not curve.xs:
-        return None
-    after = min(bisect_left(curve.xs, x), len(curve.xs) - 1)
-    before = max(after - 1, 0)
-    return before if abs(curve.xs[before] - x) <= abs(curve.xs[after] - x) else after
-
-
 def render_plot(plot: Plot, width: int, height: int, palette: Palette) -> Cells:
     """The chart in ``height`` lines of ``width`` cells."""
     if height < 5 or width < GUTTER + 12:
         return [[Segment(plot.title[:width])]][:height]
-    head = _head(plot, width, palette)
     curves = [_on_axis(line.curve, plot.log) for line in plot.series]
     if not any(curve.xs for curve in curves):
+        head = _head(plot, Axis(0.0, 1.0), width, height, palette)
         note = "nothing above 0 to show on a log axis" if plot.series and plot.log else plot.empty
-        return [head, *_centred(note, width, height - 1, palette)]
-    view = _view(plot, curves, width - GUTTER, height - 3)
-    body = _body(plot, curves, view, palette)
-    return [head, *body, *_x_axis(plot, view, palette)]
+        return [*head, *_centred(note, width, height - len(head), palette)]
+    x0, x1 = plot.window or x_range(plot.series)
+    if x0 == x1:
+        x0, x1 = x0 - 0.5, x1 + 0.5
+    axis = _axis(plot, curves, x0, x1)
+    curves = [_within(curve, axis) for curve in curves]
+    head = _head(plot, axis, width, height, palette)
+    lines = height - len(head) - 2
+    axis = axis.on_grid(lines, least_step=1.0 if plot.log else 0.0)
+    view = View(x0, x1, axis.y0, axis.y1, width - GUTTER, lines, edge=1)
+    labels = _y_labels(plot, axis, view)
+    return [*head, *_body(plot, curves, view, labels, palette), *_x_axis(plot, view, palette)]
 
 
 def _on_axis(curve: Curve, log: bool) -> Curve:
@@ -93,94 +101,73 @@ def _on_axis(curve: Curve, log: bool) -> Curve:
     return Curve.of(points)
 
 
-def _view(plot: Plot, curves: Sequence[Curve], width: int, height: int) -> View:
-    x0, x1 = plot.window or x_range(plot.series)
-    if x0 == x1:
-        x0, x1 = x0 - 0.5, x1 + 0.5
-    lows, highs = [], []
+def _axis(plot: Plot, curves: Sequence[Curve], x0: float, x1: float) -> Axis:
+    if plot.y_range:
+        return Axis(*plot.y_range)
+    visible = []
     for curve in curves:
         begin = bisect_left(curve.xs, x0)
-        visible = curve.ys[begin : bisect_left(curve.xs, x1) + 1]
-        if visible:
-            lows.append(min(visible))
-            highs.append(max(visible))
-    low, high = (min(lows), max(highs)) if lows else (0.0, 1.0)
-    margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
-    y0, y1 = low - margin, high + margin
-    if not plot.log and low >= 0 > y0:
-        y0 = 0.0
-    if plot.bounds and not plot.log:
-        y0, y1 = max(y0, plot.bounds[0]), min(y1, plot.bounds[1])
-        if y1 <= y0:
-            y0, y1 = plot.bounds
-    if plot.y_range:
-        y0, y1 = plot.y_range
-    return View(x0, x1, y0, y1, width, height)
+        visible.append(curve.ys[begin : bisect_left(curve.xs, x1) + 1])
+    return axis_of(visible, clips=plot.clips, log=plot.log, bounds=plot.bounds)
 
 
-def _head(plot: Plot, width: int, palette: Palette) -> list[Segment]:
-    """``▸ loss   ● train 0.312   ■ val 0.402``: the values at the crosshair, else the last."""
+def _within(curve: Curve, axis: Axis) -> Curve:
+    """The curve, whose values beyond a clipped axis come near it: 1e300 has no row of dots."""
+    if axis.below is None and axis.above is None:
+        return curve
+    far = 10 * (axis.y1 - axis.y0)
+    low, high = axis.y0 - far, axis.y1 + far
+    return Curve(curve.xs, [min(max(y, low), high) for y in curve.ys], curve.gaps)
+
+
+def _head(plot: Plot, axis: Axis, width: int, height: int, palette: Palette) -> Cells:
+    """``▸ loss   ● train 0.312   ■ val 0.402``: the values at the crosshair, else the last.
+
+    Where this is wider than the chart, the legend stands beneath the title.
+    """
+    title = _title(plot, axis, palette)
+    marks: Parts = []
+    for name, mark in BEST_MARKS.items():
+        if name in plot.marks:
+            marks += [(f"  {mark} ", palette.accent), (name, palette.dim)]
+    if not (plot.legend and plot.series):
+        return [segments_of(title + marks if length(title + marks) <= width else title, width)]
+    legend = Legend(plot.series, palette, plot.cursor, plot.in_percent)
+    for parts in legend.beside_title():
+        if length(title + parts + marks) <= width:
+            return [segments_of(title + parts + marks, width)]
+    most = max(height - 3 - LEAST_ROWS, 1)
+    lines = [title + marks, *legend.beneath(width, most)][: height - 4]
+    return [segments_of(line, width) for line in lines]
+
+
+def _title(plot: Plot, axis: Axis, palette: Palette) -> Parts:
     pointer = "▸ " if plot.is_current else "  "
-    parts = [(pointer, palette.accent), (plot.title, palette.title)]
+    parts: Parts = [(pointer, palette.accent), (plot.title, palette.title)]
     if plot.log:
         parts.append((" log", palette.warn))
+    for mark, value in ((ABOVE, axis.above), (BELOW, axis.below)):
+        if value is not None:
+            shown = _power(value) if plot.log else value
+            parts.append((f" {mark} to {tick_label(float(f'{shown:.3g}'))}", palette.warn))
     if plot.note:
         parts.append((f" {plot.note}", palette.warn))
     if plot.cursor is not None and plot.series:
         parts.append((f"  {plot.x_label} {plot.cursor:.10g}", palette.accent))
-    if plot.legend:
-        room = width - _length(parts)
-        # A shorter legend keeps every value; with a crosshair the labels may go as well.
-        levels = range(3 if plot.cursor is not None else 2)
-        legends = [_legend(plot, palette, brevity) for brevity in levels]
-        parts += next((legend for legend in legends if _length(legend) <= room), legends[0])
-    for name, mark in BEST_MARKS.items():
-        entry = [(f"  {mark} ", palette.accent), (name, palette.dim)]
-        if name in plot.marks and _length(parts + entry) <= width:
-            parts += entry
-    return _cut(parts, width)
-
-
-def _legend(plot: Plot, palette: Palette, brevity: int) -> list[tuple[str, str]]:
-    """Each line's marker, label and value; 1: without the ``val`` of ``val robust``; 2: without
-    labels."""
-    parts = []
-    for line in plot.series:
-        end = line.curve.xs[-1] if line.curve.xs else 0.0
-        at = nearest(line.curve, end if plot.cursor is None else plot.cursor)
-        value = "–" if at is None else f"{line.curve.ys[at]:.4g}"
-        label = (f"{line.label} ", f"{line.label.removeprefix('val ')} ", "")[brevity]
-        parts.append(
-            (f"{' ' if brevity else '  '}{line.marker} ", palette.series_style(line.colour))
-        )
-        parts.append((label, palette.dim))
-        parts.append((value, palette.text))
     return parts
-
-
-def _length(parts: Sequence[tuple[str, str]]) -> int:
-    return sum(cell_len(text) for text, _ in parts)
-
-
-def _cut(parts: Sequence[tuple[str, str]], width: int) -> list[Segment]:
-    segments, left = [], width
-    for text, style in parts:
-        if cell_len(text) > left:
-            text = text[: max(left - 1, 0)] + ("…" if left else "")
-        segments.append(Segment(text, Style.parse(style)))
-        left -= cell_len(text)
-        if left <= 0:
-            break
-    return segments
 
 
 def _centred(note: str, width: int, height: int, palette: Palette) -> Cells:
     lines: Cells = [[] for _ in range(height)]
+    if not lines:
+        return lines
     lines[height // 2] = [Segment(note.center(width)[:width], Style.parse(palette.dim))]
     return lines
 
 
-def _body(plot: Plot, curves: Sequence[Curve], view: View, palette: Palette) -> Cells:
+def _body(
+    plot: Plot, curves: Sequence[Curve], view: View, labels: Mapping[int, str], palette: Palette
+) -> Cells:
     pattern = [[0] * view.width for _ in range(view.height)]
     owner = [[-1] * view.width for _ in range(view.height)]
     for number, curve in enumerate(curves):
@@ -193,7 +180,6 @@ def _body(plot: Plot, curves: Sequence[Curve], view: View, palette: Palette) -> 
                     patterns[column] |= bits
                     owners[column] = number
     markers = _markers(plot, curves, view)
-    labels = _y_labels(plot, view)
     crossed = _column(view, plot.cursor)
     styles = [Style.parse(palette.series_style(line.colour)) for line in plot.series]
     faint, dim = Style.parse(palette.faint), Style.parse(palette.dim)
@@ -244,6 +230,10 @@ def _markers(
             if view.x0 <= curve.xs[at] <= view.x1 and 0 <= row < view.rows:
                 place = view.height - 1 - row // 4, column // 2
                 markers.setdefault(place, []).append((line.marker, number))
+        for at in _outside(curve, view) if plot.clips else ():
+            is_above = curve.ys[at] > view.y1
+            place = 0 if is_above else view.height - 1, view.column(curve.xs[at]) // 2
+            markers.setdefault(place, []).append((ABOVE if is_above else BELOW, number))
     ranks = {_column(view, x): n for n, x in enumerate(plot.measured)}
     return {
         place: here[ranks[place[1]] % len(here)] if place[1] in ranks else here[-1]
@@ -258,21 +248,42 @@ def _marked(plot: Plot, curve: Curve, view: View, number: int) -> Iterator[int]:
         return
     begin = bisect_left(curve.xs, view.x0)
     end = bisect_left(curve.xs, view.x1 + 1e-9)
-    wanted = {nearest(curve, view.x1 if plot.window else curve.xs[-1])}
+    wanted = {curve.nearest(view.x1 if plot.window else curve.xs[-1])}
     stride = (view.x1 - view.x0) * MARKER_EVERY / view.width
     for n in range(view.width // MARKER_EVERY + 1 if begin < end else 0):
-        wanted.add(nearest(curve, view.x0 + stride * (n + 0.3 + 0.25 * (number % 4))))
+        wanted.add(curve.nearest(view.x0 + stride * (n + 0.3 + 0.25 * (number % 4))))
     yield from (at for at in wanted if at is not None)
 
 
-def _y_labels(plot: Plot, view: View) -> dict[int, str]:
-    count = max(view.height // (2 if plot.y_range else 3), 3)
-    values = log_ticks(view.y0, view.y1, count) if plot.log else ticks(view.y0, view.y1, count)
+def _outside(curve: Curve, view: View) -> Iterator[int]:
+    """Indices of the points within the window that a clipped y axis leaves out."""
+    slack = 1e-6 * (view.y1 - view.y0)
+    low, high = view.y0 - slack, view.y1 + slack
+    for at in range(bisect_left(curve.xs, view.x0), bisect_right(curve.xs, view.x1)):
+        if not low <= curve.ys[at] <= high:
+            yield at
+
+
+def _power(exponent: float) -> float:
+    """10 to this power, within the range of floats."""
+    return float(10 ** min(exponent, 308.0))
+
+
+def _y_labels(plot: Plot, axis: Axis, view: View) -> dict[int, str]:
+    count = max(view.height // 3, 3)
+    if axis.step:
+        last = min(axis.y1, (plot.bounds or plot.y_range or (0.0, math.inf))[1])
+        numbers = range(
+            math.ceil(axis.y0 / axis.step - 1e-9), math.floor(last / axis.step + 1e-9) + 1
+        )
+        values = [n * axis.step for n in numbers]
+    else:
+        values = (log_ticks if plot.log else ticks)(axis.y0, axis.y1, count)
     labels: dict[int, str] = {}
     for value in values:
         row = view.height - 1 - view.row(value) // 4
         if 0 <= row < view.height:
-            shown = 10**value if plot.log else value
+            shown = _power(value) if plot.log else value
             labels[row] = tick_label(float(f"{shown:.6g}"))
     return labels
 

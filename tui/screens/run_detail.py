@@ -30,8 +30,9 @@ TABS = ("curves", "attacks", "table", "examples", "system", "log", "spec")
 CURVES_EVERY_S = 10.0
 """Seconds between drawings of the charts while steps come in; a new epoch draws them at once."""
 LOG_EVERY_TICKS = 4
-ROOMY = (176, 44)
-"""Width and height from which some pages stand beside the chosen page."""
+ROOMY = (184, 44)
+"""Width and height from which some pages stand beside the chosen page: the charts of the page
+curves keep the width that two of them beside each other need."""
 
 
 class RunDetailScreen(RunActions):
@@ -195,10 +196,10 @@ class RunDetailScreen(RunActions):
         """The trainings of the run, and with the overlay those that are marked."""
         members = self.feed.trainings
         curves = [
-            TrainingCurves(
-                member.run.role or member.run.mode or "run",
-                self.state.colour(member.run.id),
-                member.snapshot,
+            training_curves(
+                *(self.state, member.run),
+                label=member.run.role or member.run.mode or "run",
+                snapshot=member.snapshot,
             )
             for member in members
         ]

@@ -15,7 +15,7 @@ from runs.result_types import Table
 from screen_driver import SIZES, Screen, covers, opened
 from tui.charts.eps_curve import HEIGHT, EpsChart, chart_lines, eps_charts
 from tui.charts.plot import GUTTER
-from tui.charts.training_curves import MARKERS
+from tui.charts.training_curves import MARKERS, SHAPES
 from tui.render.palette import TERMINAL
 
 ROWS_OF_CURVES = HEIGHT - 3
@@ -52,10 +52,13 @@ def drawn(chart: EpsChart, width: int = 80) -> list[str]:
 
 
 def place(eps: float, rate: float, most: float, least: float, width: int) -> tuple[int, int]:
-    """Line and column where a point belongs: a cell is four dots high and two wide."""
+    """Line and column where a point belongs: a cell is four dots high and two wide.
+
+    0 lies one dot above the lower edge of the last line, and 100 % so in the first line.
+    """
     dots = 2 * (width - GUTTER) - 1
     column = math.floor((eps - least) / (most - least) * dots + 0.5) // 2
-    row = math.floor(rate * (4 * ROWS_OF_CURVES - 1) + 0.5) // 4
+    row = (1 + math.floor(rate * (4 * ROWS_OF_CURVES - 4) + 0.5)) // 4
     return ROWS_OF_CURVES - row, GUTTER + column
 
 
@@ -128,6 +131,21 @@ def test_one_model_is_told_by_its_attacks() -> None:
     lines = drawn(chart)
     assert lines[0].strip() == "robust accuracy %, Baseline"
     assert lines[HEIGHT].split() == ["●", "FGSM", "■", "APGD-CE"]
+
+
+def test_untargeted_is_hollow_in_every_chart() -> None:
+    rates: Rates = {0.0: 0.9, 8 / 255: 0.2}
+    both = dict.fromkeys(("pgd-untargeted", "pgd-targeted"), rates)
+    (alone,) = eps_charts(table({"A": both}))
+    assert {line.label: line.marker for line in alone.plot.series} == {
+        "Untargeted": "○",
+        "Targeted": "■",
+    }
+    (paired,) = eps_charts(table({"A": both, "B": both}))
+    assert [line.marker for line in paired.plot.series] == ["○", "□", "●", "■"]
+    untargeted, targeted = eps_charts(table({f"model {n}": both for n in range(8)}))
+    assert "".join(line.marker for line in untargeted.plot.series) == SHAPES["hollow"]
+    assert "".join(line.marker for line in targeted.plot.series) == SHAPES["filled"]
 
 
 def test_many_lines_stand_in_a_chart_for_each_attack() -> None:

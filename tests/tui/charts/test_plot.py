@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tui.charts.braille import Curve
-from tui.charts.plot import GUTTER, Plot, nearest, render_plot
+from tui.charts.plot import GUTTER, Plot, render_plot
 from tui.charts.training_curves import Series
 from tui.render.palette import Palette
 
@@ -111,16 +111,85 @@ def test_without_series_it_says_what_is_missing() -> None:
 
 @pytest.mark.parametrize(("x", "at"), [(-5.0, 0), (1.4, 0), (1.6, 1), (99.0, 9)])
 def test_nearest(x: float, at: int) -> None:
-    assert nearest(Curve.of(RISING), x) == at
-    assert nearest(Curve.of([]), x) is None
+    assert Curve.of(RISING).nearest(x) == at
+    assert Curve.of([]).nearest(x) is None
 
 
-def test_a_head_that_is_too_long_comes_closer_rather_than_lose_its_last_value() -> None:
+def test_a_head_that_is_too_long_comes_closer_and_then_goes_beneath_the_title() -> None:
     values = {"train": 22.5, "val clean": 40.0, "val robust": 21.3}
     plot = Plot("accuracy %", [series([(1, value)], name) for name, value in values.items()])
     heads = [drawn(plot, width)[0].rstrip() for width in (70, 56, 41)]
     assert heads[0] == "  accuracy %  ● train 22.5  ● val clean 40  ● val robust 21.3"
     assert heads[1] == "  accuracy % ● train 22.5 ● clean 40 ● robust 21.3"
-    assert heads[2].endswith("val clean …")
-    pointed = drawn(replace(plot, cursor=1.0), 44)[0].rstrip()
-    assert pointed == "  accuracy %  epoch 1 ● 22.5 ● 40 ● 21.3"
+    assert heads[2] == "  accuracy %"
+    assert drawn(plot, 41)[1].rstrip() == "  ● train 22.5  ● val clean 40"
+    assert drawn(plot, 41)[2].rstrip() == "  ● val robust 21.3"
+    pointed = drawn(replace(plot, cursor=1.0), 44)
+    assert pointed[0].rstrip() == "  accuracy %  epoch 1"
+    assert "● val robust 21.3" in pointed[2]
+
+
+def test_marks_on_the_axis_are_named_where_the_legend_leaves_no_room() -> None:
+    lines = [series(RISING, name) for name in ("train", "val clean", "val robust")]
+    plot = Plot("accuracy %", lines, marks={"best clean": 10.0, "best robust": 4.0})
+    head = drawn(plot, 58)
+    assert "▽ best clean  ▼ best robust" in head[0]
+    assert "● val robust 1" in head[1]
+
+
+@pytest.mark.parametrize("height", [8, 12, 17, 30])
+@pytest.mark.parametrize("most", [2.5, 47.0, 100.0])
+def test_a_curve_at_zero_lies_on_the_grid_line(height: int, most: float) -> None:
+    points = [(0.0, most), (0.5, 0.0), (10.0, 0.0)]
+    plot = Plot("acc", [series(points)], bounds=(0.0, 100.0), in_percent=True)
+    lines = drawn(plot, height=height)
+    zero = lines[-3]
+    assert zero[:GUTTER].strip() == "0"
+    middle = [glyph for glyph in zero[GUTTER + 10 :] if glyph != "●"]
+    assert set(middle) == {chr(0x2800 + 0x24)}  # the dots beside the middle of the cell
+
+
+def test_a_curve_at_a_tick_lies_on_its_grid_line() -> None:
+    points = [(0.0, 0.0), (0.2, 100.0), (4.0, 100.0), (4.2, 40.0), (10.0, 40.0)]
+    lines = drawn(Plot("acc", [series(points)], bounds=(0.0, 100.0)), height=14)
+    for value, part in (("100", slice(GUTTER + 4, GUTTER + 26)), ("40", slice(GUTTER + 34, None))):
+        line = next(line for line in lines if line[:GUTTER].strip() == value)
+        assert {glyph for glyph in line[part] if glyph != "●"} == {chr(0x2800 + 0x24)}
+
+
+def heights(lines: list[str], outlier: int) -> int:
+    """The number of lines in which a curve stands, without the columns around an outlier."""
+    near = slice(max(outlier - 4, 0), outlier + 5)
+    rest = [line[: near.start] + line[near.stop :] for line in lines]
+    return sum(any("⠀" < glyph <= "⣿" for glyph in line) for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("outlier", "log"),
+    [(30.0, False), (1e4, False), (1e300, False), (1e4, True), (1e30, True), (1e300, True)],
+)
+@pytest.mark.parametrize("at", [0, 17, 39])
+def test_one_outlier_does_not_flatten_a_clipped_chart(outlier: float, log: bool, at: int) -> None:
+    points = [(float(n), outlier if n == at else 4.0 - n / 20) for n in range(40)]
+    lines = drawn(Plot("loss", [series(points)], clips=True, log=log))
+    column = GUTTER + round(at / 39 * 71)
+    assert heights(lines[1:-2], column) >= 7
+    assert "↑ to " in lines[0]
+    assert "↑" in lines[1][column - 1 : column + 2]
+
+
+def test_an_outlier_below_all_others_is_marked_too() -> None:
+    points = [(float(n), 1e-30 if n == 17 else 4.0 - n / 20) for n in range(40)]
+    lines = drawn(Plot("loss", [series(points)], clips=True, log=True))
+    assert heights(lines[1:-2], GUTTER + 31) >= 7
+    assert "↓ to 1e-30" in lines[0]
+    assert "↓" in lines[-3]
+
+
+def test_without_an_outlier_nothing_is_clipped() -> None:
+    decay = [(float(n), 4.6 * math.exp(-n / 3) + 0.1) for n in range(30)]
+    to_a_tick = [(float(n), 2.5999999999999996 + (29 - n) * 0.0655) for n in range(30)]
+    for points in (decay, to_a_tick, RISING, [(1.0, 1.0)], [(1.0, 0.0), (2.0, 900.0)]):
+        lines = drawn(Plot("loss", [series(points)], clips=True))
+        assert "↑" not in "".join(lines)
+        assert "↓" not in "".join(lines)

@@ -1,6 +1,7 @@
 """The curves of trainings: three charts that share an x axis and a crosshair."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -8,7 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.widget import Widget
 
-from runs.store import Run
+from runs.snapshot import Snapshot
+from runs.store import LIVE, Run
 from tui.charts.plot import Plot, x_range
 from tui.charts.training_curves import (
     CHARTS,
@@ -19,10 +21,32 @@ from tui.charts.training_curves import (
     best_epochs,
     series_of,
 )
+from tui.charts.y_range import spans_decades
 from tui.render.text import clean
 from tui.shared_state import SharedState
 from tui.widgets.chart import Chart
 from tui.widgets.error_boundary import ErrorBoundary
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the charts stand in a pane: beside each other or not, and the numbers of those shown."""
+
+    columns: int
+    has_wide_row: bool
+    """Whether the last chart stands beneath the others, across all columns."""
+    shown: frozenset[int]
+
+
+def layout_of(width: int, height: int, current: int) -> Layout:
+    """The layout in so many cells; a wider or higher pane never shows fewer charts."""
+    if height >= 45 and width < 140:
+        return Layout(1, False, frozenset({0, 1, 2}))
+    if width < 100:
+        return Layout(1, False, frozenset({current}))
+    if height >= 30:
+        return Layout(2, True, frozenset({0, 1, 2}))
+    return Layout(2, False, frozenset({0, 1} if current < 2 else {0, current}))
 
 
 class CurvesPane(ErrorBoundary, Widget, can_focus=True):
@@ -49,14 +73,14 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
         self._trainings: Sequence[TrainingCurves] = ()
         self._series: dict[str, list[Series]] = {}
         self._current = 0
-        self._log: set[str] = set()
+        self._log: dict[str, bool] = {}
+        """Whether a chart's axis is logarithmic, by its name, where the user has chosen."""
         self._smoothing = 0
         self._by_step: bool | None = None
         self._window: tuple[float, float] | None = None
         self._cursor: float | None = None
         self._empty = "no values yet"
         self._was_by_step = False
-        self._shown: set[int] = set()
 
     def compose(self) -> ComposeResult:
         for kind in CHARTS:
@@ -103,7 +127,9 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
             title=kind.title,
             series=self._series.get(kind.name, ()),
             x_label="step" if self.by_step else "epoch",
-            log=kind.name in self._log,
+            log=self._is_log(kind),
+            clips=kind.is_unbounded,
+            in_percent=kind.in_percent,
             bounds=(0.0, 100.0) if kind.in_percent else None,
             window=self._window,
             cursor=self._cursor,
@@ -113,22 +139,22 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
             empty=self._empty,
         )
 
-    def on_resize(self, event: Resize) -> None:
-        width, height = event.size
-        stacked = height >= 45 and width < 140
-        two = not stacked and width >= 100
-        rows = two and height >= 30
-        self.set_class(two, "-two")
-        self.set_class(rows, "-rows")
-        self._shown = {0, 1, 2} if stacked or rows else ({0, 1} if two else set())
-        self._arrange()
+    def _is_log(self, kind: ChartKind) -> bool:
+        """Whether the axis is logarithmic: as the user chose, else where values span decades."""
+        automatic = kind.is_unbounded and spans_decades(
+            [line.curve.ys for line in self._series.get(kind.name, ())]
+        )
+        return self._log.get(kind.name, automatic)
 
-    def _arrange(self) -> None:
-        shown = self._shown | {self._current}
-        if shown == {0, 1, 2} and not (self.has_class("-rows") or not self.has_class("-two")):
-            shown = {self._current, 0 if self._current == 2 else 1 - self._current}
+    def on_resize(self, event: Resize) -> None:
+        self._arrange(event.size.width, event.size.height)
+
+    def _arrange(self, width: int, height: int) -> None:
+        layout = layout_of(width, height, self._current)
+        self.set_class(layout.columns == 2, "-two")
+        self.set_class(layout.has_wide_row, "-rows")
         for number, kind in enumerate(CHARTS):
-            self.query_one(f"#chart-{kind.name}", Chart).set_class(number in shown, "-shown")
+            self.query_one(f"#chart-{kind.name}", Chart).set_class(number in layout.shown, "-shown")
         self.call_after_refresh(self.draw)
 
     # Keys
@@ -142,14 +168,15 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
 
     def action_chart(self) -> None:
         self._current = (self._current + 1) % len(CHARTS)
-        self._arrange()
+        self._arrange(self.outer_size.width, self.outer_size.height)
 
     def action_axis(self) -> None:
         self._by_step = not self.by_step
         self._collect()
 
     def action_log(self) -> None:
-        self._log ^= {CHARTS[self._current].name}
+        kind = CHARTS[self._current]
+        self._log[kind.name] = not self._is_log(kind)
         self.draw()
 
     def action_smooth(self, by: int) -> None:
@@ -211,10 +238,17 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
         return True
 
 
-def training_curves(state: SharedState, run: Run) -> TrainingCurves:
-    """A training's values so far; its label is its name or mode, and the end of its id."""
-    label = f"{clean(run.name or run.mode or 'run', 24)} {run.id[-4:]}"
-    return TrainingCurves(label, state.colour(run.id), state.snapshots.snapshot(run))
+def training_curves(
+    state: SharedState, run: Run, label: str | None = None, snapshot: Snapshot | None = None
+) -> TrainingCurves:
+    """A training's values so far; its label is its name or mode, and the end of its id.
+
+    Unless ``label`` and ``snapshot`` say otherwise.
+    """
+    label = label or f"{clean(run.name or run.mode or 'run', 24)} {run.id[-4:]}"
+    row = state.feed.rows.get(run.id)
+    is_live = row.is_live if row else run.state() in LIVE
+    return TrainingCurves(label, run.id, snapshot or state.snapshots.snapshot(run), is_live)
 
 
 def marked_trainings(state: SharedState) -> list[str]:
