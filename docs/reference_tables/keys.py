@@ -26,7 +26,12 @@ PLACES = {
     "CompareScreen": ("Comparison", ""),
     "NewRunScreen": ("New run", ""),
     "Choice": ("New run: a field with a choice", ""),
+    "MultiChoice": ("New run: a field with several choices", ""),
     "Dialog": ("Dialogs", ""),
+    "Pick": (
+        "Dialogs: a question before something is lost",
+        "It starts on the answer that keeps all.",
+    ),
     "Help": ("Help", ""),
 }
 """For each class with keys of its own, in the order of the page: the heading, and a sentence where

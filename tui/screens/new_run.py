@@ -22,10 +22,12 @@ from tui.screens.base import AppScreen
 from tui.screens.new_run_form import (
     FIELDS,
     RECIPES,
+    STANDARD_ATTACKS,
     WITH_TRAINING,
     AnySpec,
     Request,
     default_text,
+    help_line,
 )
 from tui.shared_state import SharedState
 from tui.spec_from_flags import default_preset
@@ -58,12 +60,14 @@ class NewRunScreen(AppScreen):
         self._spec: AnySpec | None = None
         self._problem = ""
         self._starting = False
+        self._at_first: dict[str, str] = {}
 
     def body(self) -> Iterable[Widget]:
         values = {
             "what": self._kind,
             "preset": default_preset().name,
             "models": " ".join(self._attackable()),
+            "attacks": " ".join(STANDARD_ATTACKS),
         }
         fields = [
             Field(
@@ -72,10 +76,12 @@ class NewRunScreen(AppScreen):
                 field.help,
                 options=field.options,
                 value=values.get(field.key, ""),
+                several=field.several,
             )
             for field in FIELDS
         ]
         yield VerticalScroll(*fields, id="form", can_focus=False)
+        yield LineView(self._help, id="help")
         yield LineView(self._summary, id="summary")
 
     def _attackable(self) -> list[str]:
@@ -88,6 +94,13 @@ class NewRunScreen(AppScreen):
     def on_mount(self) -> None:
         self._changed()
         self._field("what").entry.focus()
+        self._at_first = self._values()
+
+    def on_descendant_focus(self) -> None:
+        self.query_one("#help", LineView).redraw()
+
+    def _values(self) -> dict[str, str]:
+        return {field.key: self._field(field.key).value for field in FIELDS}
 
     def _field(self, key: str) -> Field:
         return self.query_one(f"#field-{key}", Field)
@@ -96,7 +109,7 @@ class NewRunScreen(AppScreen):
 
     def request(self) -> Request:
         """What the form asks for."""
-        return Request.of({field.key: self._field(field.key).value for field in FIELDS})
+        return Request.of(self._values())
 
     def _changed(self) -> None:
         request = self.request()
@@ -112,11 +125,35 @@ class NewRunScreen(AppScreen):
             self._spec = request.spec(self.state.store)
         except UserError as error:
             self._problem = str(error)
-        with contextlib.suppress(UserError):  # the problem above says what is wrong
-            base = replace(request, flags={}, sets=()).spec(self.state.store)
-            for field in FIELDS:
-                self._field(field.key).set_default(clean(default_text(base, field.key), 60))
-        self.query_one("#summary", LineView).redraw()
+        base = self._base(request)
+        for field in FIELDS:
+            text = default_text(base, field.key) if base is not None else ""
+            self._field(field.key).set_default(clean(text, 60))
+        for view in ("#help", "#summary"):
+            self.query_one(view, LineView).redraw()
+
+    def _base(self, request: Request) -> AnySpec | None:
+        """The spec whose values the empty fields show: without what is written in any field.
+
+        Models of different threat models have one only with what is written. None where there is
+        neither: no field then shows the value of another model.
+        """
+        for asked in (replace(request, flags={}, sets=()), request):
+            with contextlib.suppress(UserError):  # the summary says what is wrong
+                return asked.spec(self.state.store)
+        return None
+
+    def _help(self, width: int) -> Iterable[Line]:
+        """The help of the field at the cursor."""
+        for field in FIELDS:
+            entry = self._field(field.key).entry
+            if entry.has_focus:
+                at = entry.at if isinstance(entry, Choice) else ""
+                line = Text.assemble(
+                    (f"{field.label}  ", self.palette.accent),
+                    (help_line(field, at), self.palette.text),
+                )
+                yield from wrapped(line, width)[:2]
 
     def _summary(self, width: int) -> Iterable[Line]:
         """The command, and either what is wrong with it or what it does."""
@@ -137,7 +174,8 @@ class NewRunScreen(AppScreen):
     def _attack_summary(self) -> str:
         assert isinstance(self._spec, AttackSpec)
         rows = ", ".join(reference.label for reference in self._spec.references)
-        return clean(f"{rows}: {self._spec.attacks[0].describe()}", 400)
+        attacks = "; ".join(dict.fromkeys(attack.describe() for attack in self._spec.attacks))
+        return clean(f"{rows}: {attacks}", 400)
 
     def on_choice_changed(self) -> None:
         self._changed()
@@ -152,6 +190,23 @@ class NewRunScreen(AppScreen):
         self.action_field(1)
 
     # Keys
+
+    def action_back(self) -> None:
+        """Escape: leave the form; ask first if anything but the kind of run was filled in."""
+        from tui.screens.dialogs import Pick
+
+        values = {**self._values(), "what": ""}
+        if values == {**self._at_first, "what": ""}:
+            self.dismiss()
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer is not None:
+                self.dismiss()
+
+        question = "Throw away what was filled in?"
+        answers = [("discard", "throw it away")]
+        self.app.push_screen(Pick(question, answers, cancel="keep editing"), answered)
 
     def action_field(self, by: int) -> None:
         if by > 0:

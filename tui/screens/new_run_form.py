@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runs.attacks import NAMES as ATTACKS
 from runs.attacks import named_attack
 from runs.budgets import format_budget
 from runs.field_help import FIELD_HELP
 from runs.overrides import OF_ROBUST
-from runs.presets import NAMES
+from runs.presets import NAMES, describe
 from runs.spec import ROBUST_RECIPES, AttackSpec, Job, StudySpec, TrainSpec
 from runs.store import Store
 from runs.threat_model import PGD
@@ -24,6 +25,8 @@ AnySpec = TrainSpec | AttackSpec | StudySpec
 KINDS = ("study", "train", "attack")
 WITH_TRAINING = ("study", "train")
 RECIPES = ("", *ROBUST_RECIPES)
+STANDARD_ATTACKS = ("pgd-targeted", "pgd-untargeted")
+"""Chosen at first; the command takes them where none is named."""
 NOT_FLAGS = ("what", "preset", "mode", "models", "attacks", "targets", "tags", "sets")
 """Fields that :class:`Request` holds by themselves."""
 
@@ -39,6 +42,8 @@ class FormField:
     """The words to choose from, an empty one for the default; None: the user writes."""
     own_help: str | None = None
     """Its help, where the form asks for something else than the field of a spec."""
+    several: bool = False
+    """Whether more than one of the options can be chosen."""
 
     @property
     def help(self) -> str:
@@ -48,15 +53,28 @@ class FormField:
         return FIELD_HELP.get(f"study.{self.key}", FIELD_HELP[self.key]).removesuffix(".")
 
 
+def help_line(field: FormField, at: str) -> str:
+    """The help of a field in a whole line, with what the word ``at`` means that it shows now."""
+    sentence = FIELD_HELP.get(f"study.{field.key}") or FIELD_HELP.get(field.key, "")
+    words = field.own_help if field.own_help is not None else sentence
+    meaning = ""
+    if field.key == "preset" and at in NAMES:
+        meaning = f"{at}: {describe(at)}"
+    elif field.key == "attacks":
+        meaning = f"{at}: {ATTACKS.get(at, '')}"
+    return " ".join(f"{part.removesuffix('.')}." for part in (meaning, words) if part)
+
+
 FIELDS = (
     FormField("what", "kind of run", options=KINDS, own_help="Study: trainings, then attacks"),
-    FormField("preset", "preset", WITH_TRAINING, NAMES, own_help=""),
+    FormField("preset", "preset", WITH_TRAINING, NAMES, own_help="Starting point"),
     FormField("mode", "mode", ("train",), ("robust", "baseline")),
     FormField("models", "models", ("attack",), own_help="Ids, names, @1, RUN:best_robust"),
     FormField(
         *("attacks", "attacks", ("attack",)),
-        options=("both", "pgd-untargeted", "pgd-targeted"),
-        own_help="",
+        options=tuple(ATTACKS),
+        own_help="Space chooses one or several",
+        several=True,
     ),
     FormField(
         *("targets", "targets", ("attack",)),
@@ -95,7 +113,8 @@ class Request:
     preset: str
     mode: str
     models: Sequence[str]
-    attacks: str
+    attacks: Sequence[str]
+    """By name; the standard two need not be named on the command line."""
     targets: str
     tags: Sequence[str]
     sets: Sequence[str]
@@ -117,7 +136,7 @@ class Request:
             preset=values["preset"],
             mode=values["mode"],
             models=values["models"].split(),
-            attacks=values["attacks"],
+            attacks=values["attacks"].split(),
             targets=values["targets"],
             tags=values["tags"].replace("#", " ").split(),
             sets=_shell_words(values["sets"]),
@@ -129,8 +148,8 @@ class Request:
         words = ["advtui", self.what]
         if self.what == "attack":
             words += self.models
-            if self.attacks != "both":
-                words += ["--attack", self.attacks]
+            for name in self._named_attacks or ():
+                words += ["--attack", name]
             if self.targets:
                 words += ["--targets", self.targets]
         else:
@@ -145,6 +164,10 @@ class Request:
             words += ["--tag", tag]
         return shlex.join(words)
 
+    @property
+    def _named_attacks(self) -> Sequence[str] | None:
+        return None if set(self.attacks) == set(STANDARD_ATTACKS) else self.attacks
+
     def spec(self, store: Store) -> AnySpec:
         """The spec that the command makes.
 
@@ -153,8 +176,7 @@ class Request:
         """
         flags: dict[str, Any] = dict(self.flags)
         if self.what == "attack":
-            attacks = None if self.attacks == "both" else [self.attacks]
-            targets = self.targets or None
+            attacks, targets = self._named_attacks, self.targets or None
             return attack_spec(store, self.models, attacks, targets, None, None, self.sets, flags)
         if self.what == "train":
             return train_spec(self.mode, self.preset, None, self.sets, flags)

@@ -50,6 +50,11 @@ class Choice(ErrorBoundary, Widget, can_focus=True):
             self._default = default
             self.refresh()
 
+    @property
+    def at(self) -> str:
+        """The word that the field shows now."""
+        return self._value or self._default
+
     def render(self) -> Text:
         palette = palette_of(self.app)
         arrows = palette.accent if self.has_focus else palette.dim
@@ -67,6 +72,46 @@ class Choice(ErrorBoundary, Widget, can_focus=True):
         self.action_turn(1)
 
 
+class MultiChoice(Choice):
+    """Words of which several can be chosen: ``‹ ✓ fgsm › 2 chosen``; at least one stays chosen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "choose", "choose it or not", id="form.choose"),
+    ]
+
+    def __init__(self, options: Sequence[str], chosen: str) -> None:
+        super().__init__(options, "")
+        self._chosen = set(chosen.split()) & set(options)
+        self._value = next((word for word in options if word in self._chosen), options[0])
+
+    @property
+    def value(self) -> str:
+        """The chosen words in the order of the options, with blanks between them."""
+        return " ".join(word for word in self._options if word in self._chosen)
+
+    @property
+    def at(self) -> str:
+        return self._value
+
+    def render(self) -> Text:
+        palette = palette_of(self.app)
+        arrows = palette.accent if self.has_focus else palette.dim
+        is_chosen = self._value in self._chosen
+        return Text.assemble(
+            ("‹ ", arrows),
+            ("✓ " if is_chosen else "· ", palette.accent if is_chosen else palette.dim),
+            (self._value, palette.text if is_chosen else palette.dim),
+            (" ›", arrows),
+            (f" {len(self._chosen)}/{len(self._options)}", palette.dim),
+        )
+
+    def action_choose(self) -> None:
+        toggled = self._chosen ^ {self._value}
+        self._chosen = toggled or self._chosen
+        self.refresh()
+        self.post_message(self.Changed())
+
+
 class Field(ErrorBoundary, Widget):
     """A line of the form."""
 
@@ -78,13 +123,17 @@ class Field(ErrorBoundary, Widget):
         *,
         options: Sequence[str] | None = None,
         value: str = "",
+        several: bool = False,
     ) -> None:
+        """``several``: more than one of the options can be chosen."""
         super().__init__(id=f"field-{key}")
         self.key = key
         self._label, self._hint = label, hint
         self.entry: Choice | Input
         if options is None:
             self.entry = Input(value, compact=True, select_on_focus=False)
+        elif several:
+            self.entry = MultiChoice(options, value)
         else:
             self.entry = Choice(options, value)
 

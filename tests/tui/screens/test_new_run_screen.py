@@ -1,17 +1,19 @@
 """The form of a new run: its command, its sentences, its start."""
 
+import json
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from textual.widgets import Input
 
-from runs.spec import StudySpec
+from runs.spec import AttackSpec, StudySpec
 from runs.store import Run, Store
 from screen_driver import Home, Screen, covers, in_loop, opened
 from tui.screens.new_run import NewRunScreen
-from tui.screens.new_run_form import FIELDS
+from tui.screens.new_run_form import FIELDS, KINDS, help_line
 from tui.widgets.form import Choice
+from tui.widgets.line_view import LineView
 
 
 def line(form: NewRunScreen, key: str) -> Input:
@@ -171,12 +173,114 @@ async def test_start_lands_on_the_run(fixed: Home, monkeypatch: pytest.MonkeyPat
     return screen
 
 
-@in_loop
-async def test_an_attack_on_marked_runs(fixed: Home) -> None:
-    kept = fixed.run("robust").path / "checkpoints"
+def with_checkpoints(fixed: Home, what: str) -> str:
+    """The id of a training whose best checkpoints exist now."""
+    kept = fixed.run(what).path / "checkpoints"
     kept.mkdir()
     for name in ("best_clean", "best_robust", "last"):
         (kept / f"{name}.ckpt").touch()
+    return fixed.ids[what]
+
+
+def placeholder(form: NewRunScreen, key: str) -> str:
+    return line(form, key).placeholder
+
+
+@in_loop
+async def test_an_attack_shows_the_models_own_threat_model(fixed: Home) -> None:
+    path = fixed.run("robust").path / "spec.json"
+    spec = json.loads(path.read_text())
+    spec["validation"] |= {"norm": "l2", "eps": 0.5, "step_size": 0.1}
+    path.write_text(json.dumps(spec))
+    l2, linf = with_checkpoints(fixed, "robust"), with_checkpoints(fixed, "interrupted")
+    async with opened(fixed.path) as screen:
+        screen.app.open_new_run([l2], "attack")
+        await screen.settle()
+        form = screen.app.screen
+        assert isinstance(form, NewRunScreen)
+        assert (placeholder(form, "eps"), placeholder(form, "steps")) == ("0.5", "20")
+        line(form, "models").value = linf[-4:]
+        await screen.settle()
+        assert placeholder(form, "eps") == "8/255"
+        line(form, "models").value = f"{linf} {l2}"
+        await screen.settle()
+        assert "different threat models" in screen.text
+        assert placeholder(form, "eps") == ""
+        line(form, "eps").value = "4/255"
+        choice = form._field("norm").entry
+        assert isinstance(choice, Choice)
+        choice.focus()
+        await screen.press("right")
+        assert form._problem == ""
+        assert placeholder(form, "restarts") == "1"
+
+
+@covers("form.choose")
+async def test_any_attacks_can_be_chosen_also_several(fixed: Home) -> Screen:
+    run_id = with_checkpoints(fixed, "robust")
+    async with opened(fixed.path) as screen:
+        screen.app.open_new_run([run_id], "attack")
+        await screen.settle()
+        form = screen.app.screen
+        assert isinstance(form, NewRunScreen)
+        assert form.request().command() == f"advtui attack {run_id}"
+        form._field("attacks").entry.focus()
+        await screen.settle()
+        await screen.press("form.choose", "left", "form.choose", "right", "right", "form.choose")
+        assert form.request().command() == f"advtui attack {run_id} --attack autoattack"
+        await screen.press("left", "left", "form.choose")  # the last stays
+        assert form.request().attacks == ["autoattack"]
+        await screen.press("left", "left", "form.choose")
+        command = f"advtui attack {run_id} --attack apgd-dlr --attack autoattack"
+        assert form.request().command() == command
+        assert isinstance(form._spec, AttackSpec)
+        assert [attack.name for attack in form._spec.attacks] == ["apgd-dlr", "autoattack"]
+        assert "Auto-PGD, 100 steps, DLR loss" in screen.text  # the help of the attack shown
+    return screen
+
+
+@in_loop
+async def test_escape_asks_before_it_throws_away_what_was_typed(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        await screen.press("n", "right", "escape")
+        assert screen.name == "RunListScreen"  # nothing was filled in
+        await screen.press("n")
+        form = screen.app.screen
+        assert isinstance(form, NewRunScreen)
+        line(form, "name").value = "night"
+        await screen.press("escape")
+        assert "Throw away what was filled in?" in screen.text
+        await screen.press("enter")
+        assert screen.name == "NewRunScreen"
+        assert line(form, "name").value == "night"
+        await screen.press("escape", "down", "enter")
+        assert screen.name == "RunListScreen"
+
+
+@pytest.mark.parametrize("size", [(60, 24), (80, 24), (120, 40)])
+@pytest.mark.parametrize("kind", KINDS)
+@in_loop
+async def test_every_field_has_its_help_where_the_cursor_is(
+    fixed: Home, kind: str, size: tuple[int, int]
+) -> None:
+    async with opened(fixed.path, size) as screen:
+        screen.app.open_new_run([], kind)
+        await screen.settle()
+        form = screen.app.screen
+        assert isinstance(form, NewRunScreen)
+        for field in (field for field in FIELDS if kind in field.kinds):
+            entry = form._field(field.key).entry
+            entry.focus()
+            await screen.settle()
+            shown = " ".join(form.query_one("#help", LineView).text.split())
+            at = entry.at if isinstance(entry, Choice) else ""
+            assert shown == f"{field.label} {help_line(field, at)}"
+            assert len(help_line(field, at)) > 8
+
+
+@in_loop
+async def test_an_attack_on_marked_runs(fixed: Home) -> None:
+    with_checkpoints(fixed, "robust")
     async with opened(fixed.path) as screen:
         screen.app.state.marked = {fixed.ids["robust"]}
         await screen.press("n", "right", "right")
