@@ -10,12 +10,12 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.dom import DOMNode
 from textual.screen import Screen
 
@@ -212,13 +212,12 @@ class AdvtuiApp(ErrorBoundary, App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The commands of the palette: the keys of this screen, and the themes."""
-        for active in screen.active_bindings.values():
-            binding, node = active.binding, active.node
-            if binding.description and active.enabled and not binding.system:
-                action = binding.action
+        for keys, active in _actions(screen):
+            if active.enabled:
+                action, node = active.binding.action, active.node
                 yield SystemCommand(
-                    binding.description.capitalize(),
-                    f"{self.get_key_display(binding)} · {binding.id}",
+                    active.binding.description.capitalize(),
+                    " · ".join(word for word in (keys, active.binding.id) if word),
                     lambda action=action, node=node: self.call_later(self.run_action, action, node),
                 )
         for name in sorted(self.available_themes):
@@ -231,18 +230,27 @@ class AdvtuiApp(ErrorBoundary, App[None]):
 
 def keys_of(screen: Screen[Any]) -> list[tuple[str, str, str]]:
     """The active keys of a screen, a line per action: keys, description, the binding's id."""
+    return [
+        (keys, active.binding.description, active.binding.id or "")
+        for keys, active in _actions(screen)
+    ]
+
+
+def _actions(screen: Screen[Any]) -> Iterator[tuple[str, ActiveBinding]]:
+    """Each action of a screen once, with all its keys; without the actions of Textual's own."""
     keys: dict[tuple[str, str], list[str]] = {}
-    ids: dict[tuple[str, str], str] = {}
+    bindings: dict[tuple[str, str], ActiveBinding] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
         if binding.description and not binding.system and binding.id:
             action = (binding.action, binding.description)
             key = screen.app.get_key_display(binding)
-            keys.setdefault(action, [])
-            if key not in keys[action]:
-                keys[action].append(key)
-            ids[action] = binding.id
-    return [(" ".join(names), action[1], ids[action]) for action, names in keys.items()]
+            names = keys.setdefault(action, [])
+            if key.strip() and key not in names:
+                names.append(key)
+            bindings[action] = active
+    for action, names in keys.items():
+        yield " ".join(names), bindings[action]
 
 
 def open_app(home: Path | None) -> None:

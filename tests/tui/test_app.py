@@ -11,7 +11,7 @@ from screen_driver import COVERED, Home, Screen, covers, in_loop, into, opened
 from tui.app import AdvtuiApp, keys_of
 from tui.screens.base import AppScreen
 from tui.screens.compare import CompareScreen
-from tui.screens.dialogs import Choose, Dialog, Help, Write
+from tui.screens.dialogs import Choose, Dialog, Help, Pick, Write
 from tui.screens.new_run import NewRunScreen
 from tui.screens.panes.curves import CurvesPane
 from tui.screens.panes.examples import ExamplesPane
@@ -19,7 +19,7 @@ from tui.screens.run_actions import RunActions
 from tui.screens.run_detail import RunDetailScreen
 from tui.screens.run_list import RunListScreen
 from tui.settings import Settings
-from tui.widgets.form import Choice
+from tui.widgets.form import Choice, MultiChoice
 from tui.widgets.run_list import RunList
 from tui.widgets.scroll_page import ScrollPage
 from tui.widgets.tab_line import TabLine
@@ -59,8 +59,9 @@ def test_every_key_of_every_screen_is_pressed_by_some_test() -> None:
             Help,
             Write,
             Choose,
+            Pick,
         ),
-        *(RunList, CurvesPane, ExamplesPane, ScrollPage, Choice),
+        *(RunList, CurvesPane, ExamplesPane, ScrollPage, Choice, MultiChoice),
     ):
         for base in owner.__mro__:
             for binding in base.__dict__.get("BINDINGS", ()):
@@ -82,7 +83,7 @@ def test_no_two_bindings_share_an_id() -> None:
             CompareScreen,
             NewRunScreen,
         ),
-        *(Dialog, Help, RunList, CurvesPane, ExamplesPane, ScrollPage, Choice),
+        *(Dialog, Help, Pick, RunList, CurvesPane, ExamplesPane, ScrollPage, Choice, MultiChoice),
     )
     ids = [binding.id for owner in owners for binding in owner.__dict__["BINDINGS"]]
     assert len(ids) == len(set(ids))
@@ -132,6 +133,21 @@ async def test_the_palette_offers_keys_and_themes(fixed: Home) -> None:
         titles["New run"].callback()
         await screen.settle()
         assert screen.name == "NewRunScreen"
+
+
+@in_loop
+async def test_the_palette_names_each_key_once_and_none_is_empty(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        for open_screen in ("", "n", "escape"):
+            await screen.press(*([open_screen] if open_screen else []))
+            commands = list(screen.app.get_system_commands(screen.app.screen))
+            titles = [command.title for command in commands]
+            assert len(titles) == len(set(titles))
+            helps = [command.help for command in commands]
+            assert not [text for text in helps if text.startswith(" ") or "None" in text]
+            assert not [text for text in helps if text.startswith("·")]
+        helps = [command.help for command in screen.app.get_system_commands(screen.app.screen)]
+        assert any(text.endswith("· list.unfold") and "→ l" in text for text in helps)
 
 
 @in_loop
