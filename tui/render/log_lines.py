@@ -1,6 +1,7 @@
 """A run's notices, and the last lines of its worker's log."""
 
 import os
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -34,3 +35,31 @@ def log_tail(run: Run, lines: int) -> list[str]:
     except OSError:
         return []
     return [clean(line, 500) for line in text.split("\n") if line.strip()][-lines:]
+
+
+# The head of a Python warning, whose category Lightning leaves out, in a library's file.
+_DEPRECATION = re.compile(
+    r"^\S.*(?:site-packages|dist-packages|/lib/python3[.\d]*)[/\\]\S+:\d+: "
+    r".*(?:deprecat|FutureWarning|will be removed)",
+    re.IGNORECASE,
+)
+
+
+def without_deprecations(lines: Iterable[str]) -> tuple[list[str], int]:
+    """The lines of a log without the deprecation notes of libraries, and how many notes these are.
+
+    A note's own second line, the code that it warns of, goes with it.
+    """
+    kept: list[str] = []
+    notes = 0
+    is_after_note = False
+    for line in lines:
+        if _DEPRECATION.match(line):
+            notes += 1
+            is_after_note = "Warning: " in line
+        elif is_after_note and line.startswith("  "):
+            is_after_note = False
+        else:
+            kept.append(line)
+            is_after_note = False
+    return kept, notes

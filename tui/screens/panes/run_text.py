@@ -16,6 +16,7 @@ from tui.render.palette import Palette
 from tui.run_list.feed import RunFeed
 from tui.screens.panes import pages
 from tui.screens.panes.attack_bars import attack_bars
+from tui.screens.panes.log_page import log_page
 from tui.screens.panes.table import charts_of, table_page
 from tui.shared_state import SharedState
 
@@ -41,7 +42,7 @@ class RunText:
             case "system":
                 return pages.system_page(self._feed, self._state.clock(), width, palette)
             case "log":
-                return pages.log_page(self._feed, width, palette)
+                return log_page(self._feed, width, palette)
             case _:
                 return pages.spec_page(self._run, width, palette)
 
