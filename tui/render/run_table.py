@@ -36,6 +36,15 @@ def state_text(state: str, place: str = "") -> Text:
     return Text(f"{glyph} {state}, {place}" if place else f"{glyph} {state}", style=style)
 
 
+def _figure(figures: Mapping[str, Any], key: str) -> Text:
+    """A share in percent; v marks one of the validation split, @ an ε that is not the usual one."""
+    if figures[key] is None:
+        return Text("")
+    at = f" @{figures['at']}" if figures["at"] and key == "robust" else ""
+    split = "v" if figures["split"] == "validation" else " "
+    return Text(short_percent(figures[key]) + split + at)
+
+
 def run_list(rows: list[dict[str, Any]]) -> RenderableType:
     """The runs of a home; children are indented under their study."""
     table = plain_table(
@@ -58,8 +67,7 @@ def run_list(rows: list[dict[str, Any]]) -> RenderableType:
             Text(clean((row["name"] or "") + tags, 24)),
             Text(clean(row["data"] or "", 12)),
             Text(epoch),
-            Text(short_percent(metrics.get("val_accuracy")) if epoch else ""),
-            Text(short_percent(metrics.get("val_robust_accuracy")) if epoch else ""),
+            *(_figure(row["figures"], key) for key in ("clean", "robust")),
             Text(ago(row["created"])),
         )
     return table
