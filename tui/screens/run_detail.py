@@ -13,7 +13,7 @@ from runs.store import LIVE, Run
 from tui.charts.training_curves import TrainingCurves
 from tui.messages import OpenNewRun
 from tui.render.lines import Line
-from tui.render.text import clean, duration
+from tui.render.text import clean, time_words
 from tui.run_list.feed import SLICE_BYTES, RunFeed
 from tui.run_list.row import Row, read_row
 from tui.screens.panes import pages
@@ -30,6 +30,8 @@ TABS = ("curves", "attacks", "table", "examples", "system", "log", "spec")
 CURVES_EVERY_S = 10.0
 """Seconds between drawings of the charts while steps come in; a new epoch draws them at once."""
 LOG_EVERY_TICKS = 4
+WAIT_FROM = 100
+"""Width from which the head also says how long a run waited."""
 ROOMY = (184, 44)
 """Width and height from which some pages stand beside the chosen page: the charts of the page
 curves keep the width that two of them beside each other need."""
@@ -100,7 +102,9 @@ class RunDetailScreen(RunActions):
             left.append(clean("  " + " ".join(f"#{tag}" for tag in row.tags), 80), palette.accent)
         if row.note:
             left.append(f"  {clean(row.note, 100)}", palette.dim)
-        return left, Text(duration(row.seconds) if row.seconds is not None else "", palette.dim)
+        is_short = row.seconds is not None and self.size.width < WAIT_FROM
+        times = time_words(row.seconds, None if is_short else row.waited, is_live=row.is_live)
+        return left, Text(times, palette.dim)
 
     # Following the run
 

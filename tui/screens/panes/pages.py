@@ -1,24 +1,29 @@
-"""The text pages of a run, as lines: attacks, system, log, spec. Knows no widget."""
+"""The text pages of a run, as lines: system, spec. Knows no widget."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.text import Text
 
-from runs.event_types import StartedEvent
+from runs.event_types import StartedEvent, attack_is_over
 from runs.store import Run
-from tui.render.lines import wrapped
-from tui.render.log_lines import log_tail, notice_lines
+from tui.render.lines import NARROW, labelled, wrapped
 from tui.render.palette import Palette
-from tui.render.progress import STARTING, current_work, left_s, stalled, trains_on
+from tui.render.progress import (
+    STARTING,
+    Work,
+    current_work,
+    eta_text,
+    fitted,
+    stalled,
+    trains_on,
+)
 from tui.render.queue_text import place_text
-from tui.render.text import clean, duration, percent, short_ago, speed
+from tui.render.text import clean, keeping_eps, short_ago, speed
 from tui.run_list.feed import Member, RunFeed
-from tui.run_list.row import dicts, row_labels
-
-STUDY_ROWS = ("Baseline", "Best clean", "Best robust")
-LOG_LINES = 200
+from tui.run_list.row import dicts
 
 
 def bar(share: float, width: int, palette: Palette) -> list[tuple[str, str]]:
@@ -39,75 +44,45 @@ def now_line(feed: RunFeed, state: str, error: str, width: int, palette: Palette
     member = feed.at_work
     snapshot = member.snapshot
     work = current_work(member.run, snapshot)
-    if work is not None:
-        share = work.done / max(work.total, 1)
-        room = max(min(40, width - line.cell_len - len(work.title) - len(work.text) - 14), 6)
-        line.append(f"  {work.title} ", palette.text)
-        line.append(Text.assemble(*bar(share, room, palette)))
-        line.append(f" {100 * share:.0f} %  ", palette.text)
-        line.append(work.text, palette.dim)
-    elif state == "queued" or snapshot.started is None:
+    reason = stalled(member.run, snapshot)
+    if work is not None and state != "queued":  # a resumed run has worked before it waits again
+        line.append_text(_work_line(work, reason, feed, width - line.cell_len, palette))
+        return line
+    if state == "queued" or snapshot.started is None:
         place = place_text(member.run, snapshot.heartbeat)
         line.append(f"  {place or STARTING}", palette.dim)
-    if reason := stalled(member.run, snapshot):
+    elif (left := feed.left_s) is not None:  # a study between two children
+        line.append(f"  {eta_text(feed.run, left)}", palette.dim)
+    if reason:
         line.append(f"  {reason}", palette.warn)
     return line
 
 
-def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
-    """A line for each model × attack, also for those that have not started."""
-    member = feed.attack
-    events = member.snapshot.attacks if member else {}
-    pairs = list(dict.fromkeys([*_pairs(feed, member), *events]))
-    if not pairs:
-        yield Text("no attack in this run; a starts one", palette.dim)
-        return
-    names = max(min(max(len(clean(m)) for m, _ in pairs), 24 if width >= 100 else 14), 8)
-    tall = max(min(max(len(clean(a)) for _, a in pairs), 20), 8)
-    room = max(width - names - tall - 56, 8)
-    head = f"{'model':<{names}}  {'attack':<{tall}}  {'':<{room}}{'images':>15}{'success':>11}"
-    yield Text(f"{head}{'speed':>12}{'left':>10}", palette.dim)
-    for model, attack in pairs:
-        event = events.get((model, attack))
-        line = Text.assemble(
-            (f"{clean(model, names):<{names}}  ", palette.text),
-            (f"{clean(attack, tall):<{tall}}  ", palette.dim),
-        )
-        if event is None:
-            line.append(Text.assemble(*bar(0.0, room, palette)))
-            line.append(f"{'waiting':>15}", palette.dim)
-            yield line
-            continue
-        total, has_ended = max(event["total"], 1), "cell" in event
-        share = 1.0 if has_ended else event["done"] / total
-        line.append(Text.assemble(*bar(share, room, palette)))
-        line.append(f"{event['done']:>7,.0f}/{event['total']:,.0f}".rjust(15), palette.text)
-        rate = f"{percent(event['successes'] / total)} %" if event["total"] else "–"
-        # The images still under attack may succeed as well: until then it is a lower bound.
-        line.append(f"{rate if has_ended else '≥ ' + rate:>11}", palette.text)
-        line.append(f"{event['rate']:>6,.0f} img/s".rjust(12), palette.dim)
-        line.append(f"{'' if has_ended else duration(left_s(event)):>10}", palette.dim)
-        yield line
-    yield Text()
-    yield from wrapped(
-        Text(
-            "success: of the images classified correctly when clean, those that the attack has "
-            "turned wrong (targeted: into the target class); ≥ while it goes on",
-            palette.dim,
-        ),
-        width,
-    )
+LEAST_BAR = 6
+"""Cells of the shortest bar; where it has no room, there is none."""
 
 
-def _pairs(feed: RunFeed, member: Member | None) -> list[tuple[str, str]]:
-    spec = member.run.raw_spec if member else feed.run.raw_spec.get("attack")
-    if not isinstance(spec, dict):
-        return []
-    attacks = [str(attack.get("name")) for attack in dicts(spec.get("attacks"))]
-    labels = row_labels(spec)
-    if not labels and feed.run.kind == "study":
-        labels = list(STUDY_ROWS)
-    return [(label, attack) for label in labels for attack in attacks]
+def _work_line(work: Work, reason: str | None, feed: RunFeed, width: int, palette: Palette) -> Text:
+    """Title, bar, percentage, pace, why it stalls, and the ETA, which is never cut.
+
+    Where room is short, the pace goes first, then the bar, then the title's end.
+    """
+    share = work.done / max(work.total, 1)
+    percentage = f" {100 * share:.0f} %  "
+    words = eta_text(feed.run, feed.left_s)
+    if reason:
+        words = f"{reason}  {words}"
+    elif work.text:
+        room = width - cell_len(f"  {work.title} {percentage}") - LEAST_BAR
+        words = fitted(f"{work.text}  {words}", room)
+    room = width - cell_len(f"  {percentage}{words}")
+    line = Text(f"  {keeping_eps(work.title, max(room, 1))}", palette.text)
+    cells = min(40, room - cell_len(work.title) - 1)
+    if cells >= LEAST_BAR:
+        line.append_text(Text.assemble(" ", *bar(share, cells, palette)))
+    line.append(percentage, palette.text)
+    line.append(words, palette.warn if reason else palette.dim)
+    return line
 
 
 def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iterator[Text]:
@@ -166,7 +141,7 @@ def _throughput(member: Member) -> str:
     result = member.run.result if snapshot.ended else None
     if result is not None and (average := speed(result)):
         return average
-    running = [event for event in snapshot.attacks.values() if "cell" not in event]
+    running = [event for event in snapshot.attacks.values() if not attack_is_over(event)]
     if running:
         return f"{running[-1]['rate']:,.0f} attacked images/s"
     rate = snapshot.progress.get("rate") if snapshot.progress else None
@@ -195,28 +170,6 @@ def _load(title: str, share: float | None, room: int, detail: str, palette: Pale
     )
 
 
-def log_page(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
-    """Each member's error, its notices, and the last lines of its worker's output."""
-    many = len(feed.members) > 1
-    for member in feed.members.values():
-        run = member.run
-        notices = member.snapshot.notices
-        lines = log_tail(run, LOG_LINES)
-        result = run.result
-        error = None if result is None else result.get("error")
-        if many and (lines or notices or error):
-            yield Text(clean(f"{run.role or run.kind}  {run.id}"), palette.title)
-        if error:
-            yield from wrapped(Text(clean(error["message"], 2000), palette.bad), width)
-        for notice, line in zip(notices, notice_lines(notices), strict=True):
-            colour = palette.warn if notice.get("level") == "warning" else palette.text
-            yield from wrapped(Text(line, colour), width, indent=2)
-        if not (lines or notices or many):
-            yield Text("its worker has written nothing", palette.dim)
-        for line in lines:
-            yield from wrapped(Text(line, palette.text), width, indent=2)
-
-
 def again(run: Run) -> str:
     """The command that starts a run with the same spec."""
     import shlex
@@ -236,10 +189,10 @@ def spec_page(run: Run, width: int, palette: Palette) -> Iterator[Text]:
         yield from wrapped(Text(clean(f"Trains on {crafting}", 300), palette.text), width, indent=2)
         yield Text()
     flat = list(flattened(run.raw_spec))
-    room = min(max((len(key) for key, _ in flat), default=8), 40)
+    room = min(max((len(key) for key, _ in flat), default=8), 40, max(width - NARROW - 2, 8))
     for key, value in flat:
-        line = Text.assemble((f"{clean(key, room):<{room}}  ", palette.dim), (value, palette.text))
-        yield from wrapped(line, width, indent=room + 2)
+        label = Text(f"{clean(key):<{room}}  ", palette.dim)
+        yield from labelled(label, Text(value, palette.text), width)
 
 
 def flattened(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
