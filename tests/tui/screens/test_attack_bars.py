@@ -61,9 +61,17 @@ def test_what_is_over_has_no_bound_and_no_time_left(curve: Run) -> None:
 
 def test_the_tones_of_a_bar_show_the_share_without_colour(curve: Run) -> None:
     """11 % and 100 % look different; before, every attack that was over had the same bar."""
-    fooled = [line.count("█") for line in page(curve, 118) if "6,190/6,190" in line]
+    fooled = [line.count("━") for line in page(curve, 118) if "6,190/6,190" in line]
     assert fooled[0] == 0
     assert fooled == sorted(fooled)
-    whole = [line.count("█") + line.count("━") for line in page(curve, 118) if "6,190/6" in line]
+    whole = [line.count("━") + line.count("─") for line in page(curve, 118) if "6,190/6" in line]
     assert len(set(whole)) == 1
     assert 0.8 * whole[0] < fooled[-1] <= whole[0]
+
+
+def test_an_attack_run_that_is_over_has_no_column_of_remaining_times(curve: Run) -> None:
+    assert "left" in page(curve, 78)[0]
+    ended = Run(curve.home / "runs" / next(curve.home.glob("runs/*-aa04")).name)
+    head = page(ended, 78)[0]
+    assert "left" not in head
+    assert "speed" in head

@@ -54,8 +54,8 @@ def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
         yield _line(row, layout, palette)
     yield Text()
     yield Text.assemble(
-        *(("█", palette.bad), (" success  ", palette.dim)),
-        *(("━", palette.good), (" none  ", palette.dim)),
+        *(("━", palette.bad), (" success  ", palette.dim)),
+        *(("─", palette.good), (" none  ", palette.dim)),
         *(("╌", palette.faint), (" to come", palette.dim)),
     )
     yield from wrapped(Text(_EXPLANATION, palette.dim), width)
@@ -74,6 +74,8 @@ def _layout(rows: Sequence[AttackRow], width: int) -> _Layout:
     model = max(min(max(len(clean(row.model)) for row in rows), 24 if width >= 100 else 14), 8)
     attack = max(min(max(len(clean(row.attack)) for row in rows), 30), 8)
     columns = list(_COLUMNS)
+    if all(row.event is not None and attack_is_over(row.event) for row in rows):
+        columns.remove("left")
 
     def room() -> int:
         return width - model - attack - 4 - sum(_COLUMNS[column] for column in columns)
@@ -112,8 +114,8 @@ def _tones(event: AttackEvent, width: int, palette: Palette) -> Iterator[tuple[s
         width if attack_is_over(event) else round(width * min(max(event["done"] / total, 0.0), 1.0))
     )
     fooled = min(round(width * max(event["successes"] / total, 0.0)), done)
-    yield "█" * fooled, palette.bad
-    yield "━" * (done - fooled), palette.good
+    yield "━" * fooled, palette.bad
+    yield "─" * (done - fooled), palette.good
     yield "╌" * (width - done), palette.faint
 
 
