@@ -6,7 +6,7 @@ Pure: takes a :class:`Plot` and a size in cells, returns segments. Knows no widg
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.segment import Segment
 from rich.style import Style
@@ -81,7 +81,9 @@ def render_plot(plot: Plot, width: int, height: int, palette: Palette) -> Cells:
     if x0 == x1:
         x0, x1 = x0 - 0.5, x1 + 0.5
     axis = _axis(plot, curves, x0, x1)
-    curves = [_within(curve, axis) for curve in curves]
+    plot = replace(plot, clips=axis.is_clipped)
+    if axis.is_clipped:
+        curves = [_within(curve, axis) for curve in curves]
     head = _head(plot, axis, width, height, palette)
     lines = height - len(head) - 2
     axis = axis.on_grid(lines, least_step=1.0 if plot.log else 0.0)
@@ -113,8 +115,6 @@ def _axis(plot: Plot, curves: Sequence[Curve], x0: float, x1: float) -> Axis:
 
 def _within(curve: Curve, axis: Axis) -> Curve:
     """The curve, whose values beyond a clipped axis come near it: 1e300 has no row of dots."""
-    if axis.below is None and axis.above is None:
-        return curve
     far = 10 * (axis.y1 - axis.y0)
     low, high = axis.y0 - far, axis.y1 + far
     return Curve(curve.xs, [min(max(y, low), high) for y in curve.ys], curve.gaps)

@@ -65,6 +65,11 @@ class Axis:
     below: float | None = None
     above: float | None = None
 
+    @property
+    def is_clipped(self) -> bool:
+        """Whether values are left out."""
+        return self.below is not None or self.above is not None
+
     def on_grid(self, lines: int, least_step: float = 0.0) -> "Axis":
         """The axis in so many lines: a curve at the value of a tick lies on the grid's line.
 
