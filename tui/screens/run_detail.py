@@ -13,7 +13,7 @@ from runs.store import LIVE, Run
 from tui.charts.training_curves import TrainingCurves
 from tui.messages import OpenNewRun
 from tui.render.lines import Line
-from tui.render.text import clean, time_words
+from tui.render.text import clean, duration, time_words
 from tui.run_list.feed import SLICE_BYTES, RunFeed
 from tui.run_list.row import Row, read_row
 from tui.screens.panes import pages
@@ -31,7 +31,7 @@ CURVES_EVERY_S = 10.0
 """Seconds between drawings of the charts while steps come in; a new epoch draws them at once."""
 LOG_EVERY_TICKS = 4
 WAIT_FROM = 100
-"""Width from which the head also says how long a run waited."""
+"""Width from which the head says in words how long a run worked, and how long it waited."""
 ROOMY = (184, 44)
 """Width and height from which some pages stand beside the chosen page: the charts of the page
 curves keep the width that two of them beside each other need."""
@@ -102,9 +102,9 @@ class RunDetailScreen(RunActions):
             left.append(clean("  " + " ".join(f"#{tag}" for tag in row.tags), 80), palette.accent)
         if row.note:
             left.append(f"  {clean(row.note, 100)}", palette.dim)
-        is_short = row.seconds is not None and self.size.width < WAIT_FROM
-        times = time_words(row.seconds, None if is_short else row.waited, is_live=row.is_live)
-        return left, Text(times, palette.dim)
+        if row.seconds is not None and self.size.width < WAIT_FROM:
+            return left, Text(duration(row.seconds), palette.dim)
+        return left, Text(time_words(row.seconds, row.waited, is_live=row.is_live), palette.dim)
 
     # Following the run
 
