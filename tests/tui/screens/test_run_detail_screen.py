@@ -66,6 +66,33 @@ async def test_a_failure_shows_its_error_and_its_log(fixed: Home) -> None:
 
 
 @in_loop
+async def test_the_log_shows_first_what_the_run_said_and_no_deprecation_notes(fixed: Home) -> None:
+    note = "/venv/lib/python3.11/site-packages/lightning/x.py:21: y is deprecated, use z instead."
+    with fixed.run("failed").log_path.open("a") as stream:
+        stream.write(f"{note}\n")
+    async with opened(fixed.path) as screen:
+        screen.app.open_run(fixed.ids["failed"])
+        await screen.settle()
+        text = screen.text
+        assert "! " in text
+        assert text.index("91 GB") < text.index("out of memory: a batch") < text.index("allocating")
+        assert text.index("out of memory: a batch") < text.index("output of the worker")
+        assert "deprecated" not in text
+        assert "1 deprecation note of libraries left out" in text
+
+
+@in_loop
+async def test_a_narrow_spec_page_wraps_by_words(fixed: Home) -> None:
+    async with opened(fixed.path, (60, 100)) as screen:
+        screen.app.open_run(fixed.ids["attack"])
+        await screen.settle()
+        await screen.press("7")
+        lines = [line.strip() for line in screen.text.splitlines()]
+        assert any(line.startswith("attacks.1.pgd.step_schedule  fixed") for line in lines)
+        assert any(line.startswith("attacks.1.pgd.active_set") for line in lines)
+
+
+@in_loop
 async def test_attack_bars_of_those_at_work_and_those_that_wait(fixed: Home) -> None:
     async with opened(fixed.path) as screen:
         await into(screen, fixed, "attacking")
