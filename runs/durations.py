@@ -144,11 +144,30 @@ def durations_of(
     """
     if (recorded := recorded_durations(result)) is not None:
         return recorded
-    counted = (timeline or read_timeline(run.events_path)).durations(now)
-    if result is None:
-        return counted
-    seconds = result.get("seconds")
-    is_simple = result.get("attempt", 1) == 1 and run.kind != "study"
-    if seconds is not None and (is_simple or counted.worked == 0):  # events may lack their end
+    seconds = None if result is None else result.get("seconds")
+    if result is None or seconds is None:
+        return (timeline or read_timeline(run.events_path)).durations(now)
+    is_single = result.get("attempt", 1) == 1 and run.kind != "study"
+    if is_single and (waited := _first_wait(run.events_path)) is not None:
+        return Durations(max(0.0, seconds - waited), waited)
+    counted = (timeline or read_timeline(run.events_path)).durations()
+    if is_single or counted.worked == 0:  # the events may lack their end
         return Durations(max(0.0, seconds - counted.waited), counted.waited)
     return counted
+
+
+_HEAD_BYTES = 4096
+
+
+def _first_wait(path: Path) -> float | None:
+    """Seconds of the first attempt before ``started``; None where it is not near the beginning.
+
+    A list of many older runs reads no more of each.
+    """
+    try:
+        with path.open("rb") as stream:
+            found = list(_HEAD.finditer(stream.read(_HEAD_BYTES)))
+    except OSError:
+        return None
+    started = next((float(match[1]) for match in found if match[2] == b"started"), None)
+    return None if started is None else max(0.0, started - float(found[0][1]))
