@@ -55,7 +55,7 @@ def test_studies_outlive_their_terminal_follow_one_another_and_end_in_one_table(
     terminal.hang_up()  # while the first is at work and the second has not begun
     first, second = tagged(command.home)
     assert [first.state(), second.state()] == ["running", "queued"]
-    assert not any(e["kind"] == "child" for e in EventReader(second.events_path).new())
+    assert not any(run.was_started for run in (second, *Store(command.home).children(second)))
     wait_for(lambda: second.result)
     assert [(r.state(), r.name, r.raw_spec["seed"]) for r in (first, second)] == [
         ("completed", "X seed 1", 1),
