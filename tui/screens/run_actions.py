@@ -89,7 +89,8 @@ class RunActions(AppScreen):
                 else:
                     self.tell(f"asked {run.id} to stop at its next step")
 
-        question = f"Stop {run.id}? A training saves a checkpoint first; R resumes the run later."
+        named = f"{_title(run)}  {run.id}"
+        question = f"Stop {named}? A training saves a checkpoint first; R resumes it later."
         self.app.push_screen(Choose(question, [("y", "stop it")]), answered)
 
     def action_resume(self) -> None:

@@ -32,6 +32,7 @@ async def test_stop_asks_and_leaves_a_request(fixed: Home) -> Screen:
         await at(screen, fixed, "running")
         await screen.press("run.stop")
         assert screen.name == "Choose"
+        assert f"Stop mixed at 4  {fixed.ids['running']}?" in screen.text
         await screen.press("escape")
         assert not (fixed.run("running").path / "stop").exists()
         await screen.press("run.stop", "y")
