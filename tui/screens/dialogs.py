@@ -30,7 +30,22 @@ class Dialog(ErrorBoundary, ModalScreen[T | None]):
         self.dismiss(None)
 
 
-class Choose(Dialog[str]):
+class Question(Dialog[str]):
+    """A question with its answers, in a box as high as its lines."""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box"):
+            yield LineView(self._lines)
+
+    def on_resize(self) -> None:
+        view = self.query_one(LineView)
+        view.styles.height = len(self._lines(max(min(self.size.width, 76) - 6, 20)))
+
+    def _lines(self, width: int) -> list[Text]:  # noqa: ARG002
+        return []
+
+
+class Choose(Question):
     """A question with a key for each answer; the result is the chosen key."""
 
     def __init__(self, question: str, answers: Sequence[tuple[str, str]]) -> None:
@@ -38,10 +53,6 @@ class Choose(Dialog[str]):
         self._question, self._answers = question, answers
         for key, answer in answers:
             self._bindings.bind(key, f"answer({key!r})", answer)
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="box"):
-            yield LineView(self._lines)
 
     def _lines(self, width: int) -> list[Text]:
         palette = palette_of(self.app)
@@ -51,15 +62,11 @@ class Choose(Dialog[str]):
             lines.append(Text.assemble((f"{key:>5}  ", palette.accent), (answer, palette.text)))
         return lines
 
-    def on_resize(self) -> None:
-        view = self.query_one(LineView)
-        view.styles.height = len(self._lines(max(min(self.size.width, 76) - 6, 20)))
-
     def action_answer(self, key: str) -> None:
         self.dismiss(key)
 
 
-class Pick(Dialog[str]):
+class Pick(Question):
     """A question that destroys something: its answers are moved to with the arrows, enter confirms.
 
     No letter answers it, and it starts on "cancel". The result is the word of the answer.
@@ -85,14 +92,11 @@ class Pick(Dialog[str]):
         self._answers = [("", cancel), *answers]
         self._at = 0
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="box"):
-            yield LineView(self._lines)
-
     def _lines(self, width: int) -> list[Text]:
         palette = palette_of(self.app)
         lines = wrapped(Text(self._question, palette.title), width)
-        lines += [Text(clean(line, width), palette.text) for line in self._about]
+        for line in self._about:
+            lines += wrapped(Text(clean(line, 200), palette.text), width, indent=2)
         lines.append(Text())
         for number, (_, answer) in enumerate(self._answers):
             is_at = number == self._at
@@ -103,10 +107,6 @@ class Pick(Dialog[str]):
                 )
             )
         return [*lines, Text(), Text("↑ ↓ choose   ⏎ confirm   esc cancel", palette.dim)]
-
-    def on_resize(self) -> None:
-        view = self.query_one(LineView)
-        view.styles.height = len(self._lines(max(min(self.size.width, 76) - 6, 20)))
 
     def action_move(self, by: int) -> None:
         self._at = min(max(self._at + by, 0), len(self._answers) - 1)

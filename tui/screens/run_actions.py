@@ -89,7 +89,7 @@ class RunActions(AppScreen):
                 else:
                     self.tell(f"asked {run.id} to stop at its next step")
 
-        named = f"{_title(run)}  {run.id}"
+        named = f"{self._title(run)}  {run.id}"
         question = f"Stop {named}? A training saves a checkpoint first; R resumes it later."
         self.app.push_screen(Choose(question, [("y", "stop it")]), answered)
 
@@ -156,7 +156,7 @@ class RunActions(AppScreen):
         families = {member.id: member for run in runs for member in self._family(run)}
         live = [member for member in families.values() if member.state() in LIVE]
         if live:
-            listed = ", ".join(f"{_called(member)} is {member.state()}" for member in live[:5])
+            listed = ", ".join(f"{self._called(member)} is {member.state()}" for member in live[:5])
             self.tell(f"{listed}: stop {'it' if len(live) == 1 else 'them'} first", "warning")
             return
         if not runs:
@@ -177,16 +177,25 @@ class RunActions(AppScreen):
                 self._delete(runs, checkpoints_only=answer == "checkpoints")
 
         question = f"Delete {len(runs)} marked runs?" if several else "Delete this run?"
-        about = [f"{_title(run)}  {run.id}" for run in runs[:LISTED]]
+        about = [f"{self._title(run)}  {run.id}" for run in runs[:LISTED]]
         if (more := len(runs) - LISTED) > 0:
             about.append(f"and {more} more")
         self.app.push_screen(Pick(question, answers, about=about), answered)
+
+    def _title(self, run: Run) -> str:
+        row = self.state.feed.rows.get(run.id)
+        return clean(row.title if row is not None else run.kind, 36)
+
+    def _called(self, run: Run) -> str:
+        """``night (3f9a)``"""
+        return f"{self._title(run)} ({run.id[-4:]})"
 
     def _family(self, run: Run) -> list[Run]:
         return [run, *self.state.store.children(run)]
 
     def _delete(self, runs: Sequence[Run], *, checkpoints_only: bool) -> None:
         deleted = []
+        names = {run.id: self._called(run) for run in runs}  # their rows are gone afterwards
         for run in runs:
             try:
                 if run.path.exists():  # a child is deleted with its study
@@ -198,7 +207,7 @@ class RunActions(AppScreen):
                 self._changed(run)
         if deleted:
             part = "the checkpoints of " if checkpoints_only else ""
-            what = _called(deleted[0]) if len(deleted) == 1 else f"{len(deleted)} runs"
+            what = names[deleted[0].id] if len(deleted) == 1 else f"{len(deleted)} runs"
             self.tell(f"deleted {part}{what}")
             if not checkpoints_only:
                 self.after_delete()
@@ -254,16 +263,6 @@ class RunActions(AppScreen):
             self.tell(f"copied, and written to {folder / name}")
             return
         self.tell("copied; no folder could be written", "warning")
-
-
-def _title(run: Run) -> str:
-    """The run's name, else its role, mode or kind."""
-    return clean(run.name or run.role or run.mode or run.kind, 40)
-
-
-def _called(run: Run) -> str:
-    """``night (3f9a)``"""
-    return f"{_title(run)} ({run.id[-4:]})"
 
 
 def _size(folder: Path) -> int:
