@@ -30,7 +30,7 @@ class Rate(NamedTuple):
     def beside(self) -> Text:
         """The value beside its interval."""
         text = Text(self.value)
-        return text.append(f"  {self.interval:>10}", style="dim") if self.interval else text
+        return text.append(f" {self.interval:>10}", style="dim") if self.interval else text
 
 
 class Level(NamedTuple):
@@ -91,12 +91,12 @@ def _head_lines(head: Head, height: int) -> list[str]:
 
 
 def _long(rows: Sequence[ModelRates], heads: Mapping[str, Head], *, stacked: bool = False) -> Table:
-    """A line for each attack at each ε; ``stacked``: two lines, the interval in the second."""
+    """A line for each attack at each ε; ``stacked``: two lines, the intervals in the second."""
     table = plain_table(
         ("model", "left"), ("attack", "left"), ("success %", "right"), ("robust %", "right")
     )
     shown = Rate.above if stacked else Rate.beside
-    titles: list[str] = []
+    titles: list[Text] = []
     rates: list[Text] = []
     for row in rows:
         accuracy = shown(row.accuracy)
@@ -104,21 +104,19 @@ def _long(rows: Sequence[ModelRates], heads: Mapping[str, Head], *, stacked: boo
         table.add_row(Text(clean(row.model, 40)), Text("none", style="dim"), "", accuracy)
         for title, level in _titled_levels(row, heads):
             figures = shown(level.success), shown(level.robust)
-            table.add_row("", Text(title), *figures)
-            titles.append(title)
+            # Rather than lose its end, which is the ε, a title goes on beside the interval.
+            titles.append(Text(title.replace(", ", ",\n", 1) if stacked else title))
+            table.add_row("", titles[-1], *figures)
             rates += figures
     _, attack, *columns = table.columns
-    # A title goes on in the next line rather than lose its end, which is the ε.
-    attack.no_wrap = False
-    attack.min_width = max(
-        (cell_len(word) for title in titles for word in title.split()), default=0
-    )
-    figures_width = max(
-        (cell_len(line.plain) for text in rates for line in text.split()), default=0
-    )
+    attack.min_width = _widest(titles)
     for column in columns:
-        column.min_width = figures_width
+        column.min_width = _widest(rates)
     return table
+
+
+def _widest(texts: Sequence[Text]) -> int:
+    return max((cell_len(line.plain) for text in texts for line in text.split()), default=0)
 
 
 def _titled_levels(row: ModelRates, heads: Mapping[str, Head]) -> Iterator[tuple[str, Level]]:
