@@ -75,3 +75,12 @@ def test_an_attack_run_that_is_over_has_no_column_of_remaining_times(curve: Run)
     head = page(ended, 78)[0]
     assert "left" not in head
     assert "speed" in head
+
+
+def test_nothing_waits_in_a_run_that_has_ended(curve: Run) -> None:
+    assert "waiting" in "\n".join(page(curve, 78))
+    with curve.events_path.open("a") as events:
+        events.write('{"v": 1, "t": 1, "kind": "ended", "state": "interrupted"}\n')
+    lines = page(curve, 78)
+    assert not [line for line in lines if "waiting" in line]
+    assert sum("not run" in line for line in lines) == 4 * len(EPSILONS) - 1

@@ -50,8 +50,9 @@ def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
     gap = " " * (layout.bar + 2)
     titles = "".join(f"{title:>{_COLUMNS[title]}}" for title in layout.columns)
     yield Text(f"{'model':<{layout.model}}  {'attack':<{layout.attack}}{gap}{titles}", palette.dim)
+    has_ended = feed.attack is not None and feed.attack.snapshot.ended is not None
     for row in rows:
-        yield _line(row, layout, palette)
+        yield _line(row, layout, "not run" if has_ended else "waiting", palette)
     yield Text()
     yield Text.assemble(
         *(("━", palette.bad), (" success  ", palette.dim)),
@@ -88,7 +89,8 @@ def _layout(rows: Sequence[AttackRow], width: int) -> _Layout:
     return _Layout(model, attack, max(room(), _LEAST_BAR), columns)
 
 
-def _line(row: AttackRow, layout: _Layout, palette: Palette) -> Text:
+def _line(row: AttackRow, layout: _Layout, without: str, palette: Palette) -> Text:
+    """The line of a row; ``without``: the word for an attack that has no event."""
     line = Text.assemble(
         (f"{clean(row.model, layout.model):<{layout.model}}  ", palette.text),
         (f"{keeping_eps(row.attack, layout.attack):<{layout.attack}}  ", palette.dim),
@@ -96,7 +98,7 @@ def _line(row: AttackRow, layout: _Layout, palette: Palette) -> Text:
     event = row.event
     if event is None:
         line.append("╌" * layout.bar, palette.faint)
-        line.append(f"{'waiting':>{_COLUMNS[layout.columns[0]]}}", palette.dim)
+        line.append(f"{without:>{_COLUMNS[layout.columns[0]]}}", palette.dim)
         return line
     for tone, style in _tones(event, layout.bar, palette):
         line.append(tone, style)
