@@ -130,6 +130,7 @@ class DeviceQueue:
         self._update(device=name, is_working=False)
         lock = FileLock(self._locks / f"{socket.gethostname()}-{name}.lock")
         try:
+            self._check_stop()  # also when the run before has just stopped, by the same request
             while (ahead := self._ahead(name)) or not lock.try_acquire():
                 self._wait(ahead or self._holders(name))
             self._report(None)
@@ -172,8 +173,8 @@ class DeviceQueue:
 
     def _wait(self, ahead: list[Entry]) -> None:
         self._report(self._place_behind(ahead))
-        self._check_stop()
         time.sleep(POLL_S)
+        self._check_stop()
 
     @staticmethod
     def _studies(entries: list[Entry]) -> list[str]:

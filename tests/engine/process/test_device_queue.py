@@ -107,13 +107,45 @@ def workers(home: Path, tmp_path: Path) -> Iterator[Workers]:
         process.kill()
 
 
-def queue_of(run: Run, places: list[Place | None] | None = None) -> DeviceQueue:
+class Stop:
+    """A stop request that a test gives and takes back."""
+
+    requested = False
+
+    def check(self) -> None:
+        if self.requested:
+            raise StopRequested
+
+
+def queue_of(
+    run: Run, places: list[Place | None] | None = None, stop: Stop | None = None
+) -> DeviceQueue:
     return DeviceQueue(
         run,
         on_gpu=False,
         on_place=(places if places is not None else []).append,
-        check_stop=StopSignal(run).check,
+        check_stop=(stop or Stop()).check,
     )
+
+
+class Waiting(Stop):
+    """Gives up after the first look at the queue."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def check(self) -> None:
+        self.looks += 1
+        if self.looks > 1:
+            raise StopRequested
+
+
+def gives_up(run: Run, device: str = "cpu", places: list[Place | None] | None = None) -> None:
+    """The run has to wait for the device."""
+    queue = queue_of(run, places, Waiting())
+    with pytest.raises(StopRequested), queue.device(device):
+        pytest.fail("it is not its turn")
+    queue.release()
 
 
 def fill(workers: Workers) -> tuple[Run, list[Run]]:
@@ -163,25 +195,23 @@ def test_a_waiting_run_knows_its_place_and_who_is_before_it(workers: Workers) ->
     first, study, third = (workers.create(spec) for spec in (DEMO.child("robust"), DEMO, DEMO))
     child = workers.store.create(DEMO.child("baseline"), parent=study.id, role="baseline")
     queues = {run.id: queue_of(run) for run in (first, study, child, third)}
-    places: list[Place | None] = []
     fourth = workers.create(DEMO.child("baseline"))
-    queue = queue_of(fourth, places)
 
-    def next_place() -> Place | None:
-        request_stop(fourth)
-        with pytest.raises(StopRequested), queue.device("cpu"):
-            pytest.fail("it is not its turn")
+    def place() -> Place | None:
+        places: list[Place | None] = []
+        gives_up(fourth, places=places)
         return places[-1]
 
-    assert next_place() == Place(3, third.id)  # a study with its child counts once
+    assert place() == Place(3, third.id)  # a study with its child counts once
     queues[first.id].release()
-    assert next_place() == Place(2, third.id)
+    assert place() == Place(2, third.id)
     queues[third.id].release()
-    assert next_place() == Place(1, study.id)
+    assert place() == Place(1, study.id)
     queues[child.id].release()
     queues[study.id].release()
+    queue = queue_of(fourth)
     with queue.device("cpu"):
-        assert places[-1] is None
+        assert not queue._ahead("cpu")
     queue.release()
 
 
@@ -189,27 +219,38 @@ def test_a_study_keeps_its_device_between_its_children(workers: Workers) -> None
     study, stranger = workers.create(DEMO), workers.create(DEMO.child("robust"))
     of_study = queue_of(study)
     child = workers.store.create(DEMO.child("baseline"), parent=study.id, role="baseline")
-    of_child, of_stranger = queue_of(child), queue_of(stranger)
+    of_child = queue_of(child)
     with of_child.device("cpu"):
         pass
     of_child.release()
 
-    request_stop(stranger)
-    with pytest.raises(StopRequested), of_stranger.device("cpu"):
-        pytest.fail("the study has more to do")
+    gives_up(stranger)  # the study has more to do
+    of_stranger = queue_of(stranger)
     with of_stranger.device("cuda-GPU-1"):  # another device is free
         pass
     of_study.release()
     of_stranger.release()
 
 
+def test_a_run_that_was_asked_to_stop_takes_no_device_that_becomes_free(workers: Workers) -> None:
+    run = workers.create(DEMO)
+    stop = Stop()
+    queue = queue_of(run, stop=stop)
+    stop.requested = True  # as the run before it, whose end frees the device
+
+    with pytest.raises(StopRequested), queue.device("cpu"):
+        pytest.fail("it was asked to stop")
+    queue.release()
+
+
 def test_who_is_behind_the_next_waits_before_it_imports_torch(workers: Workers) -> None:
     created = [workers.create(DEMO) for _ in range(3)]
-    queues = [queue_of(run) for run in created]
+    stop = Stop()
+    queues = [queue_of(run, stop=stop) for run in created]
 
     for queue in queues[:2]:
         queue.wait_before_import(1)
-    request_stop(created[2])
+    stop.requested = True
     with pytest.raises(StopRequested):
         queues[2].wait_before_import(1)
     queues[2].wait_before_import(2)
@@ -225,16 +266,14 @@ def test_a_damaged_ticket_blocks_nobody_once_its_worker_has_ended(
     queue = queue_of(first)
     queue._path.write_bytes(content)
     places: list[Place | None] = []
-    second = queue_of(run, places)
-    request_stop(run)
-    with pytest.raises(StopRequested), second.device("cpu"):
-        pytest.fail("the first run is alive")
+    gives_up(run, places=places)
     assert places == [Place(1, first.id)]
 
     queue.release()
 
+    second = queue_of(run)
     with second.device("cpu"):
-        assert places[-1] is None
+        pass
     second.release()
 
 
