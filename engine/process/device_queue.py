@@ -142,8 +142,7 @@ class DeviceQueue:
 
     def report_place(self) -> None:
         """Report the place of a study, whose children do the waiting."""
-        own = self._entry.device
-        self._report(self._place_behind(self._ahead(own)))
+        self._report(self._place_behind(self._ahead()))
 
     def end_wait(self) -> None:
         """Report that a study's child has its device."""

@@ -33,13 +33,14 @@ def newest_with_children(store: Store, limit: int | None) -> list[Run]:
 def summary(run: Run) -> dict[str, Any]:
     """One run of ``advtui runs --json``."""
     worked, waited = _durations(run)
+    state = run.state()
     return {
         "id": run.id,
         "name": run.name,
         "kind": run.kind,
         "mode": run.mode,
-        "state": run.state(),
-        "place": queue_place(run),
+        "state": state,
+        "place": queue_place(run, state),
         "created": run.created,
         "parent": run.parent,
         "role": run.role,
@@ -96,8 +97,9 @@ def print_run(store: Store, run: Run) -> None:
     for child in children:
         _print_notices(console, child, read_snapshot(child))
     for child in children:
-        state = state_text(child.state(), queue_place(child))
-        console.print(Text.assemble("  ", child.id, "  ", state))
+        state = child.state()
+        described = state_text(state, queue_place(child, state))
+        console.print(Text.assemble("  ", child.id, "  ", described))
     for event in snapshot.epochs:
         console.print(Text(clean(event_line(run, event))))
     print_result(run, as_json=False)
@@ -108,7 +110,9 @@ def _print_facts(console: Console, run: Run) -> None:
     result = run.result
     error = failure(run)
     worked, waited = _durations(run)
-    console.print(Text.assemble((run.id, "bold"), "  ", state_text(run.state(), queue_place(run))))
+    state = run.state()
+    described = state_text(state, queue_place(run, state))
+    console.print(Text.assemble((run.id, "bold"), "  ", described))
     facts = {
         "name": run.name,
         "tags": " ".join(run.meta["tags"]) or None,

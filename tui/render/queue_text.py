@@ -24,6 +24,6 @@ def place_text(run: Run, heartbeat: HeartbeatEvent | None) -> str:
     return f"{place}, behind “{clean(title, 40)}”"
 
 
-def queue_place(run: Run) -> str:
-    """:func:`place_text` from the run's last heartbeat; empty unless the run is queued."""
-    return place_text(run, run.last_heartbeat) if run.state() == "queued" else ""
+def queue_place(run: Run, state: str) -> str:
+    """:func:`place_text` from the run's last heartbeat; empty unless ``state`` is queued."""
+    return place_text(run, run.last_heartbeat) if state == "queued" else ""

@@ -16,7 +16,7 @@ from runs.headline import Budget, headline, validation_budget
 from runs.result_types import Result
 from runs.snapshot import Snapshot
 from runs.store import LIVE, Run
-from tui.render.queue_text import place_text
+from tui.render.queue_text import queue_place
 from tui.render.text import clean
 
 
@@ -85,7 +85,7 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
     found = figures(run, result, snapshot)
     progress, done = _progress(run, result, snapshot)
     worked, waited = _durations(run, result, snapshot, now if state in LIVE else None)
-    place = place_text(run, run.last_heartbeat) if state == "queued" else ""
+    place = queue_place(run, state)
     if place:
         progress = f"{place.partition(',')[0]} in queue"
     return Row(

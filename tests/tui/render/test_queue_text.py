@@ -35,11 +35,11 @@ def test_a_queued_run_names_the_run_before_it(home: Path) -> None:
     nameless = store.create(preset("demo").child("robust"))
     run = store.create(preset("demo"))
     events = EventWriter(run.events_path)
-    assert queue_place(run) == ""
+    assert queue_place(run, run.state()) == ""
 
     events.write("heartbeat", phase="queued", place=2, behind=night.id)
-    assert queue_place(run) == "2nd, behind “night”"
+    assert queue_place(run, run.state()) == "2nd, behind “night”"
     events.write("heartbeat", phase="queued", place=1, behind=nameless.id)
-    assert queue_place(run) == f"1st, behind “robust {nameless.id[-4:]}”"
+    assert queue_place(run, run.state()) == f"1st, behind “robust {nameless.id[-4:]}”"
     events.write("heartbeat", phase="running")
-    assert queue_place(run) == ""
+    assert queue_place(run, run.state()) == ""
