@@ -16,12 +16,14 @@ from textual.pilot import Pilot
 from fixed_home import build
 from runs.store import Run, Store
 from tui.app import AdvtuiApp
+from tui.screens.panes.preview import Preview
 from tui.screens.run_detail import RunDetailScreen
 from tui.settings import Settings
 from tui.widgets.run_list import RunList
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 SHORT_S = 0.006  # longer than the screen waits anywhere for its next slice of reading
+FRAMES = str.maketrans(dict.fromkeys("│╭╮╰╯─", " "))
 COVERED: set[str] = set()
 """Ids of all bindings that some test presses."""
 
@@ -78,6 +80,7 @@ class Screen:
             screen._on_timer_update()
             pumps = [self.app, *self.app.screen.walk_children(with_self=True)]
             busy = screen is not self.app.screen or any(pump.message_queue_size for pump in pumps)
+            busy |= not all(preview.is_settled for preview in screen.query(Preview))
             quiet = 0 if busy else quiet + 1
 
     async def press(self, *keys: str) -> None:
@@ -108,6 +111,16 @@ class Screen:
         """What is seen, as plain text."""
         strips = self.app.screen._compositor.render_strips()
         return "\n".join(strip.text.rstrip() for strip in strips)
+
+    @property
+    def lines(self) -> list[str]:
+        """What is seen, line by line, without the frames of panels and the blanks at the ends."""
+        return [line.translate(FRAMES).strip() for line in self.text.splitlines()]
+
+    @property
+    def words(self) -> str:
+        """What is seen in one line, without the frames of panels."""
+        return " ".join(" ".join(self.lines).split())
 
     @property
     def notices(self) -> str:

@@ -14,6 +14,7 @@ from runs.events import EventReader
 from runs.remaining import left_s
 from runs.snapshot import Snapshot
 from runs.store import LIVE, Run, Store
+from tui.run_list.machine_load import MachineLoads
 from tui.run_list.row import Row, read_row
 
 SLICE_BYTES = 256 * 1024
@@ -31,6 +32,8 @@ class HomeFeed:
         self.rows: dict[str, Row] = {}
         self.problem = ""
         """Why the home can't be read, as a sentence; empty while it can."""
+        self.loads = MachineLoads()
+        """Of the machines that carry out the live runs."""
         self._clock = clock
         self._ended: list[Row] = []
         self._changed = False
@@ -115,6 +118,8 @@ class HomeFeed:
             )
             for event in reader.new(SLICE_BYTES):
                 snapshot.apply(event)
+                if event["kind"] == "system" and snapshot.started is not None:
+                    self.loads.add(str(snapshot.started.get("host")), event)
             if reader.has_more:  # still catching up
                 snapshot = None
         row = read_row(run, snapshot, self._clock())

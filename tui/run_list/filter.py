@@ -33,7 +33,9 @@ def arrange(
     reverse: bool = False,
     unfolded: Callable[[Row], bool] = lambda _: True,
 ) -> list[tuple[Row, int]]:
-    """The rows in the list's order with their depth: live runs first, children under their study.
+    """The rows in the list's order with their depth, children under their study.
+
+    Runs at work come first, then those that wait, then those that have ended.
 
     A child whose study is deleted stands at the top level.
     """
@@ -47,7 +49,7 @@ def arrange(
             top.append(row)
     top.sort(key=lambda row: row.id)  # ties keep the order of ids
     top.sort(key=COLUMNS[by], reverse=reverse)
-    top.sort(key=lambda row: not row.is_live)
+    top.sort(key=lambda row: 2 if not row.is_live else int(row.state == "queued"))
     arranged: list[tuple[Row, int]] = []
     for row in top:
         family = sorted(children.get(row.id, ()), key=lambda child: (child.created, child.id))
@@ -61,7 +63,7 @@ def _with_family(study: Row, family: Sequence[Row]) -> Row:
     """The row of a live study with the progress of its live child."""
     for child in family:
         if study.is_live and child.is_live and child.progress:
-            return replace(study, progress=f"{child.title} {child.progress}", done=None)
+            return replace(study, progress=f"{child.title} {child.progress}", done=child.done)
     return study
 
 

@@ -7,6 +7,7 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.events import Resize
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -20,6 +21,10 @@ from tui.widgets.line_view import LineView
 
 _ALWAYS = ("esc", "?", "q")
 """Keys that the foot shows at any width."""
+
+
+FRAMED = 100
+"""Width in cells from which the panels of a screen have frames."""
 
 
 def _cells(hint: tuple[str, str]) -> int:
@@ -89,6 +94,9 @@ class AppScreen(ErrorBoundary, Screen[None]):
     def on_mount(self) -> None:
         # The active keys depend on the focused widget and on whether it has something to clear.
         self.bindings_updated_signal.subscribe(self, lambda _: self.redraw_frame())
+
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.width >= FRAMED, "-framed")
 
     def redraw_frame(self) -> None:
         """Draw head and foot; only what has changed is sent."""

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.widget import Widget
 
 from runs import seed_formats
@@ -90,9 +91,12 @@ class CompareScreen(RunActions):
 
     def body(self) -> Iterable[Widget]:
         yield TabLine(PAGES)
-        yield ScrollPage(self._table, id="table")
-        yield CurvesPane(id="curves", classes="page")
-        yield ScrollPage(self._specs, id="specs")
+        pages = (
+            ScrollPage(self._table, id="table"),
+            CurvesPane(id="curves", classes="page"),
+            ScrollPage(self._specs, id="specs"),
+        )
+        yield Vertical(*pages, id="pane", classes="panel")
 
     def head(self) -> tuple[Text, Text]:
         count = len(self._names)

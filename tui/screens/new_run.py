@@ -33,6 +33,7 @@ from tui.shared_state import SharedState
 from tui.spec_from_flags import default_preset
 from tui.widgets.form import Choice, Field
 from tui.widgets.line_view import LineView
+from tui.widgets.panel import set_title
 
 
 class NewRunScreen(AppScreen):
@@ -80,9 +81,12 @@ class NewRunScreen(AppScreen):
             )
             for field in FIELDS
         ]
-        yield VerticalScroll(*fields, id="form", can_focus=False)
-        yield LineView(self._help, id="help")
-        yield LineView(self._summary, id="summary")
+        form = VerticalScroll(*fields, id="form", can_focus=False)
+        help_lines, summary = LineView(self._help, id="help"), LineView(self._summary, id="summary")
+        for panel, title in ((form, "fields"), (help_lines, "help"), (summary, "command")):
+            panel.add_class("panel")
+            set_title(panel, title)
+            yield panel
 
     def _attackable(self) -> list[str]:
         rows = self.state.feed.rows

@@ -23,6 +23,7 @@ from tui.screens.panes.run_text import BESIDE, RunText
 from tui.screens.run_actions import RunActions
 from tui.shared_state import SharedState
 from tui.widgets.line_view import LineView
+from tui.widgets.panel import set_title
 from tui.widgets.scroll_page import ScrollPage
 from tui.widgets.tab_line import TabLine
 
@@ -87,11 +88,13 @@ class RunDetailScreen(RunActions):
             ExamplesPane(id="examples", classes="page"),
             *(ScrollPage(self._source(name), id=name) for name in ("system", "log", "spec")),
         ]
-        side = VerticalScroll(
-            *(LineView(self._beside(name), id=f"side-{name}") for name in BESIDE), id="side"
-        )
+        beside = [LineView(self._beside(name), id=f"side-{name}") for name in BESIDE]
+        for name, panel in zip(BESIDE, beside, strict=True):
+            panel.add_class("panel")
+            set_title(panel, name)
+        side = VerticalScroll(*beside, id="side")
         side.can_focus = False
-        yield Horizontal(Vertical(*all_pages, id="pane"), side, id="body")
+        yield Horizontal(Vertical(*all_pages, id="pane", classes="panel"), side, id="body")
 
     def head(self) -> tuple[Text, Text]:
         palette, row = self.palette, self._row
@@ -171,7 +174,9 @@ class RunDetailScreen(RunActions):
         self.query_one("#now", LineView).redraw()
         if self.query_one("#side").display:
             for beside in BESIDE:
-                self.query_one(f"#side-{beside}", LineView).redraw()
+                panel = self.query_one(f"#side-{beside}", LineView)
+                panel.display = beside != TABS[self._page]
+                panel.redraw()
         name = TABS[self._page]
         if name == "curves":
             self._show_curves(force=force)
@@ -222,12 +227,7 @@ class RunDetailScreen(RunActions):
         return lambda width: self._text.page(name, width, self.palette)
 
     def _beside(self, name: str) -> Callable[[int], Iterable[Line]]:
-        def lines(width: int) -> Iterable[Line]:
-            if name == TABS[self._page]:  # it is the chosen page
-                return ()
-            return self._text.beside(name, width, self.palette)
-
-        return lines
+        return lambda width: self._text.beside(name, width, self.palette)
 
     # Keys
 

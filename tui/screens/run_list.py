@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Input
@@ -15,10 +15,12 @@ from tui.messages import OpenComparison, OpenNewRun, OpenRun
 from tui.render.text import clean, home_short
 from tui.run_list.filter import COLUMNS, arrange, matching
 from tui.run_list.row import Row
-from tui.screens.panes.preview import preview
+from tui.screens.panes.machine import machine_lines
+from tui.screens.panes.preview import Preview
 from tui.screens.run_actions import RunActions
 from tui.shared_state import SharedState
 from tui.widgets.line_view import LineView
+from tui.widgets.panel import set_title
 from tui.widgets.run_list import RunList
 
 WIDE, VERY_WIDE = 116, 170
@@ -62,7 +64,12 @@ class RunListScreen(RunActions):
         )
         filter_line.can_focus = False
         yield filter_line
-        yield Horizontal(RunList(id="list"), LineView(self._preview, id="preview"), id="middle")
+        runlist = RunList(id="list")
+        preview, machine = Preview(self.state, id="preview"), LineView(self._machine, id="machine")
+        for panel in (runlist, preview, machine):
+            panel.add_class("panel")
+        set_title(runlist, "runs")
+        yield Horizontal(runlist, Vertical(preview, machine, id="side"), id="middle")
         yield LineView(self._empty, id="empty")
 
     @property
@@ -119,6 +126,7 @@ class RunListScreen(RunActions):
         width = event.size.width
         self.set_class(width >= WIDE, "-wide")
         self.set_class(width >= VERY_WIDE, "-very-wide")
+        self.call_after_refresh(self._redraw_side)
 
     def tick(self) -> None:
         self._ticks += 1
@@ -159,20 +167,29 @@ class RunListScreen(RunActions):
         if not rows:
             self.query_one("#empty", LineView).redraw()
         self.redraw_frame()
-        self._redraw_preview()
+        self._redraw_side()
 
     def _is_folded(self, study: Row) -> bool:
         """As the user has chosen; else folded unless the study runs or a filter is set."""
         return self._folded.get(study.id, not study.is_live and not self._filter)
 
-    def _redraw_preview(self) -> None:
-        view = self.query_one("#preview", LineView)
-        if view.display:
-            view.redraw()
-
-    def _preview(self, width: int) -> Iterable[Text]:
+    def _redraw_side(self) -> None:
+        """Draw what stands beside the list; the machine's panel is there while runs work."""
+        if not self.query_one("#side").display:
+            return
         row = self.row
-        return preview(self.state, row, width, self.palette) if row else ()
+        preview = self.query_one(Preview)
+        preview.show_row(row)
+        set_title(preview, row.title if row else "")
+        machines = self.state.feed.loads.machines(self.state.clock())
+        panel = self.query_one("#machine", LineView)
+        panel.display = bool(machines)
+        set_title(panel, " · ".join(machine.host for machine in machines))
+        panel.redraw()
+
+    def _machine(self, width: int) -> Iterable[Text]:
+        machines = self.state.feed.loads.machines(self.state.clock())
+        return machine_lines(machines, width, self.palette)
 
     def _empty(self, _: int) -> Iterable[Text]:
         palette = self.palette
@@ -255,7 +272,7 @@ class RunListScreen(RunActions):
             self.app.post_message(OpenComparison(run_ids))
 
     def on_run_list_moved(self) -> None:
-        self._redraw_preview()
+        self._redraw_side()
 
     def on_run_list_opened(self) -> None:
         self.action_open()

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.render.bar import bar_parts
 from tui.render.palette import Palette
 from tui.render.text import clean, duration, percent, short_ago
 from tui.render.themes import palette_of
@@ -34,6 +35,10 @@ _COLUMNS = (
 )
 WIDE = 100
 """Least width of the list at which an unusual ε stands in full behind a robust accuracy."""
+LEAST_BAR, MOST_BAR = 6, 12
+"""Cells of the bar in the row of a live run."""
+WIDE_BAR_FROM = 76
+"""Least width of the list at which the bars are longer than the shortest."""
 
 
 class RunList(ErrorBoundary, ScrollView, can_focus=True):
@@ -189,11 +194,12 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
 
     def _columns(self, width: int) -> list[tuple[str, str, int, bool]]:
         shown = [column for column in _COLUMNS if width >= column[3]]
-        fixed = sum(column[2] for column in shown)
         at = self._at_cells(width)
-        name = max(8, width - LEAD - fixed - at - 1)
-        sizes = {"name": name, "robust": 9 + at}
-        return [(key, title, sizes.get(key, size), right) for key, title, size, _, right in shown]
+        sizes = {key: size for key, _, size, _, _ in shown}
+        sizes["robust"] += at
+        sizes["progress"] += min(max((width - WIDE_BAR_FROM) // 2, 0), MOST_BAR - LEAST_BAR)
+        sizes["name"] = max(8, width - LEAD - sum(sizes.values()) - 1)
+        return [(key, title, sizes[key], right) for key, title, _, _, right in shown]
 
     def _at_cells(self, width: int) -> int:
         """Cells behind a robust accuracy: of ``@16/255``, in a narrow list of the mark ``ε``."""
@@ -232,6 +238,9 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         ]
         figures = normal if row.on_test else dim
         for key, _, size, right in self._columns(width):
+            if key == "progress" and row.is_live:
+                segments += _progress(row, size, palette)
+                continue
             text, style = self._cell(row, key, width), dim
             if key == "name":
                 text, style = "  " * depth + text, normal
@@ -312,6 +321,17 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
             self._go(n)
             if event.chain == 2:
                 self.post_message(self.Opened())
+
+
+def _progress(row: Row, size: int, palette: Palette) -> list[Segment]:
+    """The progress of a live run in ``size`` cells: a bar where it has room, and its words."""
+    words = clean(row.progress or row.state, 40)
+    cells = min(size - cell_len(words) - 2, MOST_BAR)
+    style = Style.parse(palette.text)
+    if row.done is None or row.state == "queued" or cells < LEAST_BAR - 1:
+        return [Segment(_fit(words, size, False), style)]
+    bar = [Segment(text, Style.parse(style)) for text, style in bar_parts(row.done, cells, palette)]
+    return [*bar, Segment(_fit(f" {words}", size - cells, False), style)]
 
 
 def _fit(text: str, size: int, right: bool) -> str:

@@ -108,7 +108,7 @@ async def test_specs_show_only_what_differs(fixed: Home) -> None:
         screen.app.open_comparison([fixed.ids["robust"], fixed.ids["failed"]])
         await screen.settle()
         await screen.press("3")
-        lines = [line.split() for line in screen.text.splitlines()[3:-1] if line.strip()]
+        lines = [line.split() for line in screen.lines[4:-1] if line]
         assert lines == [["batch_size", "256", "4096"]]
 
 
@@ -118,6 +118,6 @@ async def test_a_run_without_attacks_stands_beside_the_others_with_a_dash(fixed:
         screen.app.open_comparison([fixed.ids["study"], fixed.ids["running"]])
         await screen.settle()
         assert "Baseline" in screen.text
-        (line,) = [line for line in screen.text.splitlines() if "mixed at 4: Best robust " in line]
+        (line,) = [line for line in screen.lines if line.startswith("mixed at 4: Best robust ")]
         assert line.split()[-1] == "–"
         assert "not attacked yet: mixed at 4: Best clean, mixed at 4: Best robust" in screen.text

@@ -186,7 +186,7 @@ async def test_pictures_that_are_none(home: Path) -> None:
             screen.app.open_run(ids["attack"])
             await screen.settle()
             await screen.press("4", "right", "v")
-            assert "can't be read" in " ".join(screen.text.split())
+            assert "can't be read" in screen.words
 
 
 @in_loop

@@ -66,7 +66,7 @@ async def test_the_form_takes_every_field_of_a_spec(fixed: Home) -> None:
             "advtui study --preset strong --awp --activation relu --set patience=5 --set "
             "augmentation=cutout --set robust.attack.loss=dlr"
         )
-        assert told in " ".join(line.strip() for line in screen.text.splitlines())
+        assert told in screen.words
         asked = form.request().spec(screen.app.state.store)
         assert isinstance(asked, StudySpec)
         assert (asked.robust.patience, asked.robust.awp_gamma) == (5, 0.01)  # the preset's own γ

@@ -96,11 +96,11 @@ async def test_a_narrow_spec_page_wraps_by_words(fixed: Home) -> None:
 async def test_attack_bars_of_those_at_work_and_those_that_wait(fixed: Home) -> None:
     async with opened(fixed.path) as screen:
         await into(screen, fixed, "attacking")
-        lines = screen.text.splitlines()
+        lines = screen.lines
         going = next(line for line in lines if "1,210/3,560" in line)
         assert "≥ 0.2 %" in going
         assert "1,840 img/s" in going
-        assert going.rstrip().endswith("1 s")
+        assert going.endswith("1 s")
         assert sum("waiting" in line for line in lines) == 3
         over = next(line for line in lines if "Baseline" in line and "pgd-targeted" in line)
         assert "92.2 %" in over

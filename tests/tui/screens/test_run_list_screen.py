@@ -14,9 +14,9 @@ from tui.widgets.run_list import RunList
 async def test_moving_in_the_list(fixed: Home) -> Screen:
     async with opened(fixed.path) as screen:
         first = current(screen)
-        assert first == fixed.ids["queued"]
+        assert first == fixed.ids["attacking"]
         await screen.press("list.down")
-        assert current(screen) == fixed.ids["attacking"]
+        assert current(screen) == fixed.ids["running"]
         await screen.press("list.up")
         assert current(screen) == first
         await screen.press("list.last")
@@ -36,7 +36,7 @@ async def test_a_study_folds_its_children_under_it(fixed: Home) -> Screen:
         await at(screen, fixed, "study")
         assert fixed.ids["robust"][-4:] not in screen.text
         await screen.press("list.unfold")
-        rows = screen.text.splitlines()
+        rows = screen.lines
         place = next(n for n, line in enumerate(rows) if "▾ ✓ study" in line)
         assert [rows[place + n].split()[1] for n in (1, 2, 3)] == ["baseline", "robust", "attack"]
         await screen.press("list.down", "list.fold")  # from a child: its study folds

@@ -40,11 +40,11 @@ class Layout:
 
 def layout_of(width: int, height: int, current: int) -> Layout:
     """The layout in so many cells; a wider or higher pane never shows fewer charts."""
-    if height >= 45 and width < 140:
+    if height >= 43 and width < 140:
         return Layout(1, False, frozenset({0, 1, 2}))
-    if width < 100:
+    if width < 96:
         return Layout(1, False, frozenset({current}))
-    if height >= 30:
+    if height >= 28:
         return Layout(2, True, frozenset({0, 1, 2}))
     return Layout(2, False, frozenset({0, 1} if current < 2 else {0, current}))
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from runs.event_types import StartedEvent, attack_is_over
 from runs.store import Run
+from tui.render.bar import bar_parts
 from tui.render.lines import NARROW, labelled, wrapped
 from tui.render.palette import Palette
 from tui.render.progress import (
@@ -24,12 +25,6 @@ from tui.render.queue_text import place_text
 from tui.render.text import clean, keeping_eps, short_ago, speed
 from tui.run_list.feed import Member, RunFeed
 from tui.run_list.row import dicts
-
-
-def bar(share: float, width: int, palette: Palette) -> list[tuple[str, str]]:
-    """A progress bar that needs no colour: the done share is a thick line."""
-    full = round(min(max(share, 0.0), 1.0) * width)
-    return [("━" * full, palette.bar), ("╌" * (width - full), palette.faint)]
 
 
 def now_line(feed: RunFeed, state: str, error: str, width: int, palette: Palette) -> Text:
@@ -79,7 +74,7 @@ def _work_line(work: Work, reason: str | None, feed: RunFeed, width: int, palett
     line = Text(f"  {keeping_eps(work.title, max(room, 1))}", palette.text)
     cells = min(40, room - cell_len(work.title) - 1)
     if cells >= LEAST_BAR:
-        line.append_text(Text.assemble(" ", *bar(share, cells, palette)))
+        line.append_text(Text.assemble(" ", *bar_parts(share, cells, palette)))
     line.append(percentage, palette.text)
     line.append(words, palette.warn if reason else palette.dim)
     return line
@@ -164,7 +159,7 @@ def _load(title: str, share: float | None, room: int, detail: str, palette: Pale
         return Text.assemble((f"{title:<12}", palette.dim), ("–", palette.text))
     return Text.assemble(
         (f"{title:<12}", palette.dim),
-        *bar(share, room, palette),
+        *bar_parts(share, room, palette),
         (f" {100 * share:>3.0f} %  ", palette.text),
         (detail, palette.dim),
     )

@@ -1,133 +1,183 @@
-"""The preview beside the run list: a run's state, its curves as sparklines, its spec in short."""
+"""The pane beside the run list: the run under the cursor, alive while it works.
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+It shows what says most of the run: of a training the chart of its accuracy, of an attack run its
+bars, of a study what its live child does; of a run that has ended its table, and of one that failed
+its error and the end of its log. The main fields of the spec fill the rest.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from rich.text import Text
+from textual.timer import Timer
 
-from runs.budgets import format_budget
-from runs.event_types import MetricEvent
-from runs.events import epoch_metrics
+from runs.result_types import Table
 from runs.store import Run
-from tui.render.lines import wrapped
+from tui.render.lines import Line, lines_of, wrapped
+from tui.render.log_lines import log_tail, without_deprecations
 from tui.render.palette import Palette
-from tui.render.text import clean, percent, short_ago, time_words
-from tui.run_list.row import Row, dicts, number, row_labels
+from tui.render.text import clean
+from tui.render.themes import palette_of
+from tui.run_list.feed import SLICE_BYTES, RunFeed
+from tui.run_list.row import Row
+from tui.screens.panes.facts import accuracies, identity, spec_facts
 from tui.shared_state import SharedState
+from tui.widgets.line_view import LineView
 
-_BLOCKS = "▁▂▃▄▅▆▇█"
-
-
-def preview(state: SharedState, row: Row, width: int, palette: Palette) -> Iterator[Text]:
-    """The preview's lines, at most ``width`` cells wide."""
-    glyph, colour = palette.state(row.state)
-    yield Text()
-    yield Text(clean(row.title, width), palette.title)
-    yield Text.assemble(
-        (f"{glyph} {row.state}", colour), (f"  {row.place or row.progress}", palette.dim)
-    )
-    yield Text(clean(row.id), palette.dim)
-    age = f"{short_ago(row.created, state.clock())} ago"
-    times = time_words(row.seconds, row.waited, is_live=row.is_live)
-    yield from wrapped(Text(f"{age}, {times}" if times else age, palette.dim), width)
-    if row.tags:
-        yield Text(clean(" ".join(f"#{tag}" for tag in row.tags), width), palette.accent)
-    if row.note:
-        yield from wrapped(Text(clean(row.note, 400), palette.text), width)
-    if row.error:
-        yield Text()
-        yield from wrapped(Text(clean(row.error, 600), palette.bad), width)
-    yield Text()
-    run = state.run(row.id)
-    yield from _figures(run, row, width, palette)
-    yield Text()
-    spec = run.raw_spec
-    for key, value in facts(spec):
-        line = Text.assemble((f"{key:<10}", palette.dim), (clean(value, 200), palette.text))
-        yield from wrapped(line, width, indent=10)
+FIRST_S, REPEATED_S = 0.005, 0.12
+"""Seconds from a move of the cursor until the new run's events are read: after a pause in moving,
+and while it moves on."""
+CHART_EVERY_S = 10.0
+"""Seconds between two drawings of a live training's chart; a new epoch draws it at once."""
+LEAST_CHART, MOST_CHART = 8, 22
+"""Lines of the chart."""
+LOG_LINES = 8
 
 
-def _figures(run: Run, row: Row, width: int, palette: Palette) -> Iterator[Text]:
-    split = "test" if row.on_test else "val"
-    if row.clean is not None or row.robust is not None:
+class Preview(LineView):
+    """The run under the cursor of the list."""
+
+    def __init__(self, state: SharedState, *, id: str | None = None) -> None:
+        super().__init__(self._lines, id=id)
+        self._state = state
+        self._row: Row | None = None
+        self._feed: RunFeed | None = None
+        self._is_read = False
+        self._moved_at = 0.0
+        self._timer: Timer | None = None
+        self._chart: tuple[object, list[Line]] = (None, [])
+        """What the last chart was drawn from, and its lines."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that is known of the run is shown."""
+        return self._row is None or self._is_read
+
+    def show_row(self, row: Row | None) -> None:
+        """Show this run; its row at once, its events when the cursor rests."""
+        is_other = row is None or self._row is None or row.id != self._row.id
+        self._row = row
+        if is_other:
+            self._feed, self._is_read = None, False
+            if self._timer is not None:
+                self._timer.stop()
+                self._timer = None
+        if row is None:
+            self.redraw()
+            return
+        if self._feed is None and self._timer is None:
+            now = self._state.clock()
+            is_moving = now - self._moved_at < REPEATED_S
+            self._moved_at = now
+            self._timer = self.set_timer(REPEATED_S if is_moving else FIRST_S, self._open)
+        elif row.is_live or not self._is_read:
+            self._read_events()
+        self.redraw()
+
+    def _open(self) -> None:
+        self._timer = None
+        if self._row is not None:
+            self._feed = RunFeed(self._state.run(self._row.id), self._state.store)
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Read the events, a slice at a time, then draw."""
+        self._timer = None
+        self._read_events()
+        if self._is_read:
+            self.redraw()
+        else:
+            self._timer = self.set_timer(FIRST_S, self._catch_up)
+
+    def _read_events(self) -> None:
+        if self._feed is not None:
+            self._feed.read(SLICE_BYTES)
+            self._is_read = not self._feed.has_more
+
+    # Drawing
+
+    def _lines(self, width: int) -> Iterator[Line]:
+        row, palette = self._row, palette_of(self.app)
+        if row is None:
+            return
+        run = self._state.run(row.id)
+        now = self._state.clock()
+        head = [*self._state_lines(row, width, palette), *identity(row, now, width, palette)]
+        yield from head
+        room = self.size.height - len(head)
+        main = list(self._main(run, row, width, room, palette))
+        for section in (main, list(spec_facts(run.raw_spec, width, palette))):
+            if section:
+                yield Text()
+                yield from section
+
+    def _state_lines(self, row: Row, width: int, palette: Palette) -> Iterator[Line]:
+        """The state, and of a live run what it does now and how long it will."""
+        if row.is_live and self._feed is not None and self._is_read:
+            from tui.screens.panes.pages import now_line
+
+            line = now_line(self._feed, row.state, "", width + 1, palette)
+            yield line[1:]  # without the margin of a line across the screen
+            return
+        glyph, colour = palette.state(row.state)
         yield Text.assemble(
-            (f"{'clean':<10}", palette.dim), (f"{percent(row.clean):>5} %", palette.text),
-            (f"   {'robust':<7}", palette.dim), (f"{percent(row.robust):>5} %", palette.text),
-            (f"   {split}", palette.dim),
-        )  # fmt: skip
-    if row.at:
-        yield Text(f"{'':<10}robust at ε = {row.at}", palette.dim)
-    if row.kind != "train":
-        return
-    epochs = _epochs(run.events_path)
-    for label, key, colour in (
-        ("val clean", "val_accuracy", 1),
-        ("val robust", "val_robust_accuracy", 2),
-        ("train loss", "train_loss", 0),
-    ):
-        values = [event["values"].get(key) for event in epochs]
-        line = sparkline(values, width - 18)
-        if line:
-            last = next(v for v in map(number, reversed(values)) if v is not None)
-            figure = percent(last) if key.endswith("accuracy") else f"{last:.3f}"
-            yield Text.assemble(
-                (f"{label:<10} ", palette.dim),
-                (line, palette.series_style(colour)),
-                (f" {figure}", palette.text),
-            )
+            (f"{glyph} {row.state}", colour), (f"  {row.place or row.progress}", palette.dim)
+        )
+
+    def _main(
+        self, run: Run, row: Row, width: int, height: int, palette: Palette
+    ) -> Iterable[Line]:
+        """What says most of the run, in about ``height`` lines."""
+        if row.error:
+            yield from wrapped(Text(clean(row.error, 600), palette.bad), width)
+        if row.state in ("failed", "lost"):
+            yield from _log_lines(run, width, palette)
+            return
+        if row.kind == "train":
+            yield from accuracies(row, width, palette)
+        if self._feed is None or not self._is_read:
+            return
+        table = _table(run)
+        if table is not None:
+            from tui.render.comparison_table import comparison_table
+
+            yield from lines_of(comparison_table(table), width)
+        elif self._feed.at_work.run.kind == "attack":
+            from tui.screens.panes.attack_bars import attack_bars
+
+            yield from attack_bars(self._feed, width, palette)
+        else:
+            yield from self._chart_lines(self._feed, width, height, palette)
+
+    def _chart_lines(
+        self, feed: RunFeed, width: int, height: int, palette: Palette
+    ) -> Iterable[Line]:
+        """The chart of the accuracy; of a live run drawn again at each epoch and now and then."""
+        lines = min(max(height // 2, LEAST_CHART), MOST_CHART)
+        epochs = [len(member.snapshot.epochs) for member in feed.trainings]
+        age = int(self._state.clock() // CHART_EVERY_S) if feed.is_live else 0
+        key = (feed, width, lines, palette, epochs, age)
+        if key != self._chart[0]:
+            from tui.screens.panes.accuracy_chart import accuracy_chart
+
+            self._chart = (key, accuracy_chart(self._state, feed, width, lines, palette))
+        return self._chart[1]
 
 
-def _epochs(path: Path) -> list[MetricEvent]:
-    """The events of whole epochs; read again only when the file has grown."""
-    try:
-        return _epochs_at(path, path.stat().st_size)
-    except OSError:
-        return []
+def _log_lines(run: Run, width: int, palette: Palette) -> Iterator[Line]:
+    """The end of the worker's log."""
+    kept, _ = without_deprecations(log_tail(run, 4 * LOG_LINES))
+    tail = kept[-LOG_LINES:]
+    if tail:
+        yield Text()
+        yield Text("the end of its log", palette.dim)
+    for line in tail:
+        yield from islice(wrapped(Text(line, palette.text), width, indent=2), 3)
 
 
-@lru_cache(maxsize=16)
-def _epochs_at(path: Path, _: int) -> list[MetricEvent]:
-    return epoch_metrics(path)
-
-
-def sparkline(values: list[Any], width: int) -> str:
-    """The last ``width`` values as blocks of eight heights; a blank where a value is no number."""
-    visible = values[-max(width, 1) :]
-    numbers = [v for v in map(number, visible) if v is not None]
-    if not numbers:
-        return ""
-    low, high = min(numbers), max(numbers)
-    scale = 7.99 / (high - low) if high > low else 0.0
-    return "".join(
-        " " if v is None else _BLOCKS[int((v - low) * scale)] for v in map(number, visible)
-    )
-
-
-def facts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The main fields of a spec, as pairs of name and value, from spec.json without validation."""
-    for key in ("data", "recipe", "width", "epochs", "batch_size", "lr", "seed", "device", "limit"):
-        if spec.get(key) is not None:
-            yield key, str(spec[key])
-    if spec.get("kind") == "train" and spec.get("mode") != "baseline":
-        yield "attack", pgd_in_short(spec.get("attack"))
-    for attack in dicts(spec.get("attacks")):
-        yield "attack", f"{attack.get('name')}: {pgd_in_short(attack.get('pgd'))}"
-    for label in row_labels(spec):
-        yield "model", label
-    for role in ("baseline", "robust"):
-        child = spec.get(role)
-        if isinstance(child, dict):
-            size = f"width {child.get('width')}, {child.get('epochs')} epochs"
-            yield role, f"{child.get('recipe')}, {size}"
-
-
-def pgd_in_short(pgd: Any) -> str:
-    """``PGD-20 L∞ 8/255``."""
-    if not isinstance(pgd, dict):
-        return "?"
-    eps = pgd.get("eps")
-    budget = format_budget(eps) if isinstance(eps, int | float) else "?"
-    norm = {"linf": "L∞", "l2": "L2"}.get(str(pgd.get("norm")), "?")
-    return f"PGD-{pgd.get('steps')} {norm} {budget}"
+def _table(run: Run) -> Table | None:
+    """The table of a study or an attack run that has ended."""
+    result = run.result
+    if result is None or not result.get("rows") or "threat_model" not in result:
+        return None
+    return {"threat_model": result["threat_model"], "rows": result["rows"]}

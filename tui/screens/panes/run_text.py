@@ -5,8 +5,6 @@ Caches the comparison table, which reads the files of several runs. Knows no wid
 
 from collections.abc import Iterable
 
-from rich.text import Text
-
 from runs.errors import UserError
 from runs.result_types import Table
 from runs.results import compare
@@ -47,12 +45,10 @@ class RunText:
                 return pages.spec_page(self._run, width, palette)
 
     def beside(self, name: str, width: int, palette: Palette) -> Iterable[Line]:
-        """The lines of one of :data:`BESIDE`, with its title."""
+        """The lines of one of :data:`BESIDE`."""
         table = self._comparison() if name == "table" else None
         charts = charts_of(table, width, palette) if table else []
-        yield Text(name, palette.title)
-        yield from charts or self.page(name, width, palette)  # a table with several ε is too wide
-        yield Text()
+        return charts or self.page(name, width, palette)  # a table with several ε is too wide
 
     def _comparison(self) -> Table | None:
         """The run's table, None without one; read again when it or an attack run has changed."""
