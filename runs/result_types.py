@@ -28,6 +28,9 @@ class Cell(TypedDict):
     robust_accuracy: float | None
     robust_ci95: Interval | None
     seconds: NotRequired[float]
+    progress: NotRequired[float | None]
+    """In the table of a live run, of an attack that has not ended: the done share of it, in
+    [0, 1]; None while it waits. No result holds it."""
 
 
 class Source(TypedDict):

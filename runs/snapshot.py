@@ -39,6 +39,8 @@ class Snapshot:
     kept: list[CheckpointEvent] = field(default_factory=list)
     attacks: dict[tuple[str, str], AttackEvent] = field(default_factory=dict)
     """(model, attack) to its latest event."""
+    pictures: int = 0
+    """Pictures of a user's folder that an attack run evaluates; 0 before it reads them."""
     children: dict[str, ChildEvent] = field(default_factory=dict)
     """Role to its latest event."""
     notices: list[LogEvent] = field(default_factory=list)
@@ -61,6 +63,8 @@ class Snapshot:
                 self.started, self.ended, self.progress = event, None, None
             case "progress":
                 self.progress = event
+                if event.get("task") == "reading":
+                    self.pictures = int(event["total"])
             case "metric":
                 (self.epochs if event.get("every") == "epoch" else self.steps).append(event)
             case "checkpoint":

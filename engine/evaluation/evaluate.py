@@ -26,13 +26,14 @@ from engine.models.checkpoint import load_model
 from engine.models.resnet import PictureClassifier
 from engine.models.user_model import load_user_model, user_model_source
 from engine.process.run_context import RunContext
-from runs.datasets import DATASETS, dataset_of
+from runs.attack_table import attack_cells, threat_model
+from runs.datasets import DATASETS
 from runs.errors import NotFoundError
 from runs.event_types import AttackOutcome, ObservedExtremes
 from runs.outcomes import FILE as OUTCOMES
 from runs.outcomes import Outcomes, compare_pairs
-from runs.result_types import Cell, Row, ThreatModel, file_rows
-from runs.results import attack_cell, row, table
+from runs.result_types import Cell, Row, file_rows
+from runs.results import row, table
 from runs.snapshot import read_snapshot
 from runs.spec import AttackSpec, CheckpointRef, ModelRef
 from runs.store import Run
@@ -72,7 +73,7 @@ def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dic
             earlier = finished.get((model.label, attack.name))
             outcome = _attack(model, attack, spec, outcomes, earlier, run.path / OUTCOMES)
             observed += [level["observed"] for level in outcome["levels"]]
-            attacks[attack.name] = _cells(outcome, len(test))
+            attacks[attack.name] = attack_cells(outcome, len(test))
         rows.append(
             row(
                 model=model.label,
@@ -123,20 +124,6 @@ def _attack(
         outcomes.attacked[model.label, name] = _int16(model.attacked[name])
     outcomes.save(path)
     return outcome
-
-
-def _cells(outcome: AttackOutcome, images: int) -> list[Cell]:
-    return [
-        attack_cell(
-            eps=level["eps"],
-            n=images,
-            correct=level["tally"]["correct"],
-            successes=level["tally"]["successes"],
-            robust=level["tally"]["robust"],
-            seconds=level["tally"]["seconds"],
-        )
-        for level in outcome["levels"]
-    ]
 
 
 def load_reference(
@@ -191,16 +178,6 @@ def _test_pictures(context: RunContext, spec: AttackSpec) -> tuple[Pictures, tup
     return read_folder(Path(spec.data), resize=spec.resize, limit=spec.limit, progress=report)
 
 
-_CURVE = (
-    "; here at each ε shown, the step the same share of it, from the points found at the ε below"
-)
-"""Appended to the description of an attack that is evaluated at several ε.
-
-``compare`` puts two runs into one table only if their threat models are equal, and this text is a
-part of them: another wording would separate new runs from older runs.
-"""
-
-
 def _outcomes(run: Run, test: Pictures, classes: Sequence[str]) -> Outcomes:
     """The outcomes that an earlier attempt saved for the same images, else empty outcomes."""
     empty = Outcomes(_int16(test.labels), test.indices.numpy(force=True), classes)
@@ -213,30 +190,3 @@ def _outcomes(run: Run, test: Pictures, classes: Sequence[str]) -> Outcomes:
 
 def _int16(predictions: torch.Tensor) -> "np.ndarray[Any, np.dtype[np.int16]]":
     return predictions.to(torch.int16).numpy(force=True)
-
-
-def threat_model(spec: AttackSpec, n: int, precision: str) -> ThreatModel:
-    """The threat model of a table over ``n`` images: data, attacks and precision, as plain JSON."""
-    threat: ThreatModel = {
-        "data": dataset_of(spec.data).title,
-        "split": "test" if spec.data in DATASETS else None,
-        "n": n,
-        "seed": spec.seed,
-        "precision": precision,
-        "attacks": [
-            {
-                "name": attack.name,
-                "text": attack.describe() + (_CURVE if spec.epsilons else ""),
-                "method": attack.method,
-                "targets": attack.targets,
-                "target_classes": attack.target_classes,
-                **attack.pgd.model_dump(mode="json"),  # type: ignore[typeddict-item]
-            }
-            for attack in spec.attacks
-        ],
-    }
-    if spec.resize:
-        threat["resize"] = spec.resize
-    if spec.epsilons:
-        threat["epsilons"] = list(spec.epsilons)
-    return threat

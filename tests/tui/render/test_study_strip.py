@@ -17,7 +17,8 @@ def after(*events: Any) -> dict[str, Snapshot]:
     """The snapshots of a study after events, each with the role of its run."""
     snapshots = {role: Snapshot() for role in ("study", "baseline", "robust", "attack")}
     for role, event in events:
-        snapshots[role].apply({"v": 1, "t": 1.0, **event})
+        told: Any = {"v": 1, "t": 1.0, **event}
+        snapshots[role].apply(told)
     return snapshots
 
 
