@@ -4,8 +4,10 @@ Reads the table as data (see :mod:`runs.result_types`) and writes sentences; no 
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
-from runs.budgets import at_budget, same_budget
+from runs.budgets import at_budget, format_budget, norm_and_eps, same_budget
 from runs.result_types import PairedRows, Source, Table, ThreatModel
 
 DEFINITIONS = (
@@ -19,17 +21,65 @@ CAPTION = f"{DEFINITIONS}; ranges are 95 % Wilson intervals"
 def footnotes(table: Table) -> list[str]:
     """All footnotes of a comparison table, a line each."""
     threat = table["threat_model"]
-    images = f"{pictures_note(threat)}, n = {threat['n']}"
-    if threat.get("seed") is not None:
-        images += f", seed {threat.get('seed')}"
     return [
-        images,
+        images_note(threat),
         *source_notes(table),
         *attack_notes(threat),
+        *same_notes(table),
         *table.get("notes", []),
         CAPTION,
-        *pair_notes(table.get("paired", []), threat),
+        *pair_notes(_pairs_of_different(table), threat),
     ]
+
+
+def images_note(threat: ThreatModel) -> str:
+    """``CIFAR-100, test split, n = 10000, seed 0``."""
+    note = pictures_note(threat)
+    if threat["n"]:  # of a live run on a folder it is not known yet
+        note += f", n = {threat['n']}"
+    seed = threat.get("seed")
+    return note if seed is None else f"{note}, seed {seed}"
+
+
+def threat_note(threat: ThreatModel) -> str:
+    """The threat model in one line, for a reader who has folded the other footnotes.
+
+    ``CIFAR-100, test split, n = 10000, seed 0; PGD-20, L∞, ε = 8/255, step 2/255, …``. Of attacks
+    that differ it names the budgets alone.
+    """
+    attacks = threat["attacks"]
+    texts = dict.fromkeys(attack["text"] for attack in attacks)
+    epsilons = threat.get("epsilons")
+    if len(texts) == 1 and not epsilons:
+        return f"{images_note(threat)}; {next(iter(texts))}"
+    budgets = dict.fromkeys(_budget(attack, epsilons) for attack in attacks)
+    count = "1 attack" if len(attacks) == 1 else f"{len(attacks)} attacks"
+    known = [budget for budget in budgets if budget]
+    at = f" at {' and '.join(known)}" if known else ""
+    return f"{images_note(threat)}; {count}{at}" if attacks else images_note(threat)
+
+
+def _budget(attack: Mapping[str, Any], epsilons: list[float] | None) -> str:
+    """``L∞ 8/255``, ``L∞ 0 to 32/255``; empty where a source does not say."""
+    if "eps" not in attack:
+        return ""
+    levels = attack.get("epsilons") or epsilons
+    budget = norm_and_eps(attack.get("norm"), levels[0] if levels else attack["eps"])
+    return f"{budget} to {format_budget(levels[-1])}" if levels and len(levels) > 1 else budget
+
+
+def same_notes(table: Table) -> list[str]:
+    """``Best robust is the same checkpoint as Best clean (epoch 30)``, a line each."""
+    return [
+        f"{same['model']} is the same checkpoint as {same['same_as']} (epoch {same['epoch'] + 1})"
+        for same in table.get("same_checkpoints", [])
+    ]
+
+
+def _pairs_of_different(table: Table) -> list[PairedRows]:
+    """The pairs of rows that are not the same checkpoint: those differ in nothing."""
+    same = [{one["model"], one["same_as"]} for one in table.get("same_checkpoints", [])]
+    return [pair for pair in table.get("paired", []) if {pair["one"], pair["other"]} not in same]
 
 
 def pictures_note(threat: ThreatModel) -> str:

@@ -101,12 +101,22 @@ class PairedRows(TypedDict):
     p: float
 
 
+class SameCheckpoint(TypedDict):
+    """A row whose checkpoint is that of a row above it; see :mod:`runs.same_checkpoint`."""
+
+    model: str
+    same_as: str
+    epoch: int
+    """Counted from 0."""
+
+
 class Table(TypedDict):
     """The comparison table."""
 
     threat_model: ThreatModel
     rows: list[Row]
     paired: NotRequired[list[PairedRows]]
+    same_checkpoints: NotRequired[list[SameCheckpoint]]
     notes: NotRequired[list[str]]
     """In a table of several evaluations: what a reader must know of them."""
 

@@ -1,12 +1,14 @@
 """The comparison table as data: counts, rates with intervals, and the rows of several runs."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from runs.errors import NotFoundError, UserError
 from runs.intervals import rate, wilson
 from runs.joined_table import Part, join, other_images
 from runs.result_types import Cell, Row, Source, Table, ThreatModel
+from runs.same_checkpoint import same_checkpoints
 from runs.store import CHECKPOINTS, Run, Store
 
 
@@ -94,8 +96,8 @@ def compare(store: Store, words: Iterable[str]) -> Table:
 
     Each attack has its own column (see :mod:`runs.joined_table`). A training without any attack
     has a row without figures. ``paired`` holds what the outcomes of single images tell of each two
-    rows (:func:`runs.outcomes.compare_pairs`), ``notes`` what a reader of the joined table must
-    know.
+    rows (:func:`runs.outcomes.compare_pairs`), ``same_checkpoints`` the rows that are about one
+    checkpoint (:mod:`runs.same_checkpoint`), ``notes`` what a reader of the joined table must know.
 
     Raises:
         NotFoundError: a run doesn't exist, or none of the runs has been attacked.
@@ -119,7 +121,23 @@ def compare(store: Store, words: Iterable[str]) -> Table:
                 f"different test images ({difference})"
             )
     trained = {run.id for _, run, _ in named if run.kind == "train"}
-    return join(store.folder, parts, _evaluations_of(store, trained))
+    return _with_same(store.folder, join(store.folder, parts, _evaluations_of(store, trained)))
+
+
+def own_table(run: Run) -> Table | None:
+    """The table in the result of an attack run or of a study; None where there is none."""
+    result = run.result
+    if result is None or "threat_model" not in result or "rows" not in result:
+        return None
+    own: Table = {"threat_model": result["threat_model"], "rows": result["rows"]}
+    if "paired" in result:
+        own["paired"] = result["paired"]
+    return _with_same(run.path.parent, own)
+
+
+def _with_same(folder: Path, found: Table) -> Table:
+    same = same_checkpoints(folder, found["rows"])
+    return {**found, "same_checkpoints": same} if same else found
 
 
 def _named(store: Store, word: str) -> tuple[Run, str | None]:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from runs.footnotes import pair_notes
+import pytest
+
+from runs.footnotes import pair_notes, threat_note
 from runs.result_types import PairedRows, ThreatModel
 
 EPSILONS = [0.0, 4 / 255, 8 / 255, 16 / 255]
@@ -74,3 +76,28 @@ def test_a_joined_table_tells_the_eps_of_each_attack() -> None:
     joined["attacks"][1]["epsilons"] = EPSILONS
     (note,) = pair_notes([pair("pgd-targeted", 60), *CURVE[4:]], joined)
     assert "under pgd-untargeted ε 8/255" in note
+
+
+def attack(name: str, text: str, **fields: Any) -> Any:
+    return {"name": name, "text": text, "targets": None, "norm": "linf", "eps": 8 / 255, **fields}
+
+
+@pytest.mark.parametrize(
+    ("attacks", "more", "expected"),
+    [
+        ([attack("a", "PGD-20, step 2/255"), attack("b", "PGD-20, step 2/255")], {},
+         "CIFAR-100, test split, n = 100, seed 3; PGD-20, step 2/255"),
+        ([attack("a", "PGD-20"), attack("b", "APGD-100")], {},
+         "CIFAR-100, test split, n = 100, seed 3; 2 attacks at L∞ 8/255"),
+        ([attack("a", "PGD-20"), attack("b", "PGD-20, L2", norm="l2", eps=0.5)], {},
+         "CIFAR-100, test split, n = 100, seed 3; 2 attacks at L∞ 8/255 and L2 0.5"),
+        ([attack("a", "PGD-20")], {"epsilons": [0.0, 2 / 255, 16 / 255]},
+         "CIFAR-100, test split, n = 100, seed 3; 1 attack at L∞ 0 to 16/255"),
+        ([{"name": "a", "text": "x", "targets": None}, attack("b", "y")], {"n": 0},
+         "CIFAR-100, test split, seed 3; 2 attacks at L∞ 8/255"),
+        ([], {}, "CIFAR-100, test split, n = 100, seed 3"),
+    ],
+)  # fmt: skip
+def test_the_threat_model_in_one_line(attacks: list[Any], more: Any, expected: str) -> None:
+    whole: Any = {"data": "CIFAR-100", "n": 100, "seed": 3, "attacks": attacks, **more}
+    assert threat_note(whole) == expected

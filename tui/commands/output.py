@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.segment import Segment, Segments
 
 from runs.result_types import Table
+from runs.results import own_table
 from runs.store import Run, Store
 from tui.charts.eps_curve import chart_lines, eps_charts
 from tui.render.comparison_table import comparison
@@ -40,14 +41,11 @@ def print_result(run: Run, *, as_json: bool) -> None:
         result_json = {"run": run.id, **(run.raw_result or {})}
         print(json.dumps(result_json, ensure_ascii=False), flush=True)
         return
+    console, table = stdout_console(), own_table(run)
     result = run.result
     if result is None:
         return
-    console = stdout_console()
-    if "rows" in result and "threat_model" in result:
-        table: Table = {"threat_model": result["threat_model"], "rows": result["rows"]}
-        if "paired" in result:
-            table["paired"] = result["paired"]
+    if table is not None:
         print_comparison(console, table)
         console.print(sanity(result.get("sanity", [])))
     elif checkpoints := result.get("checkpoints"):
