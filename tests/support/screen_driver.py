@@ -23,6 +23,8 @@ from tui.widgets.run_list import RunList
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 SHORT_S = 0.006  # longer than the screen waits anywhere for its next slice of reading
+SIDES = str.maketrans(dict.fromkeys("│", " "))
+CORNERS = "╭╰"
 FRAMES = str.maketrans(dict.fromkeys("│╭╮╰╯─", " "))
 COVERED: set[str] = set()
 """Ids of all bindings that some test presses."""
@@ -115,7 +117,10 @@ class Screen:
     @property
     def lines(self) -> list[str]:
         """What is seen, line by line, without the frames of panels and the blanks at the ends."""
-        return [line.translate(FRAMES).strip() for line in self.text.splitlines()]
+        return [
+            line.translate(FRAMES if any(c in line for c in CORNERS) else SIDES).strip()
+            for line in self.text.splitlines()
+        ]
 
     @property
     def words(self) -> str:

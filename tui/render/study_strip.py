@@ -43,6 +43,8 @@ def study_strip(
     members: Mapping[str, Snapshot],
     width: int,
     palette: Palette,
+    *,
+    with_eta: bool = True,
 ) -> Text:
     """``baseline ✓ ─ robust 9/30 ─ attacks ─ panel   study ETA 12 m 04 s``.
 
@@ -55,9 +57,10 @@ def study_strip(
         members: the snapshots of its children by their ids.
         width: at most so many cells, if these suffice for the part at work and the ETA.
         palette: the styles.
+        with_eta: whether the study's ETA stands behind its parts.
     """
     parts = study_parts(spec, study, members)
-    eta = "" if study.ended else f"ETA {duration(left_s(spec, study, members))}"
+    eta = "" if study.ended or not with_eta else f"ETA {duration(left_s(spec, study, members))}"
     # Room for an ETA of minutes and seconds, so that the form stays while the ETA shrinks.
     reserve = max(len(_ETA) - len(eta), 0) if eta else 0
     for line in _lines(parts, eta, palette):

@@ -198,8 +198,12 @@ class RunFeed:
     @property
     def left_s(self) -> float | None:
         """Seconds of work left, of a study over all its children; None before a pace is known."""
-        snapshots = {run_id: member.snapshot for run_id, member in self.members.items()}
-        return left_s(self.run.raw_spec, snapshots[self.run.id], snapshots)
+        return left_s(self.run.raw_spec, self.members[self.run.id].snapshot, self.snapshots)
+
+    @property
+    def snapshots(self) -> dict[str, Snapshot]:
+        """Of the run and of its children, by their ids."""
+        return {run_id: member.snapshot for run_id, member in self.members.items()}
 
     @property
     def is_live(self) -> bool:

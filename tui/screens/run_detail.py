@@ -185,8 +185,11 @@ class RunDetailScreen(RunActions):
         elif name != "log" or force or self._ticks % LOG_EVERY_TICKS == 0:
             self.query_one(f"#{name}", LineView).redraw()
 
-    def _now(self, width: int) -> list[Line]:
-        return [pages.now_line(self.feed, self._row.state, self._row.error, width, self.palette)]
+    def _now(self, width: int) -> Iterable[Line]:
+        lines = [pages.now_line(self.feed, self._row.state, self._row.error, width, self.palette)]
+        if self._row.kind == "study" and self._row.is_live:
+            lines.append(Text(" ") + pages.strip_line(self.feed, width - 1, self.palette))
+        return lines
 
     def _show_curves(self, *, force: bool) -> None:
         now = self.state.clock()

@@ -15,6 +15,7 @@ from tui.messages import OpenComparison, OpenNewRun, OpenRun
 from tui.render.text import clean, home_short
 from tui.run_list.filter import COLUMNS, arrange, matching
 from tui.run_list.row import Row
+from tui.screens.panes.greeting import greeting
 from tui.screens.panes.machine import machine_lines
 from tui.screens.panes.preview import Preview
 from tui.screens.run_actions import RunActions
@@ -191,20 +192,13 @@ class RunListScreen(RunActions):
         machines = self.state.feed.loads.machines(self.state.clock())
         return machine_lines(machines, width, self.palette)
 
-    def _empty(self, _: int) -> Iterable[Text]:
+    def _empty(self, width: int) -> Iterable[Text]:
         palette = self.palette
         yield Text()
         if self.state.feed.problem:
             yield Text(f"  {clean(self.state.feed.problem)}", palette.bad)
             return
-        yield Text("  No runs yet.", palette.title)
-        yield Text()
-        yield Text.assemble("  Press ", ("n", palette.accent), " for a new run; the preset ")
-        yield Text.assemble(
-            "  ", ("demo", palette.accent), " needs no GPU, no download, and about two minutes."
-        )
-        yield Text()
-        yield Text("  From a shell the same:  advtui study --preset demo", palette.dim)
+        yield from greeting(width, palette)
 
     # Keys
 

@@ -37,6 +37,8 @@ WIDE = 100
 """Least width of the list at which an unusual ε stands in full behind a robust accuracy."""
 LEAST_BAR, MOST_BAR = 6, 12
 """Cells of the bar in the row of a live run."""
+BAR_WORDS = 7
+"""Cells of the words behind a bar, and of a blank at either end; with longer words is no bar."""
 WIDE_BAR_FROM = 76
 """Least width of the list at which the bars are longer than the shortest."""
 
@@ -326,9 +328,9 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
 def _progress(row: Row, size: int, palette: Palette) -> list[Segment]:
     """The progress of a live run in ``size`` cells: a bar where it has room, and its words."""
     words = clean(row.progress or row.state, 40)
-    cells = min(size - cell_len(words) - 2, MOST_BAR)
+    cells = size - BAR_WORDS
     style = Style.parse(palette.text)
-    if row.done is None or row.state == "queued" or cells < LEAST_BAR - 1:
+    if row.done is None or row.state == "queued" or cell_len(words) > BAR_WORDS - 2:
         return [Segment(_fit(words, size, False), style)]
     bar = [Segment(text, Style.parse(style)) for text, style in bar_parts(row.done, cells, palette)]
     return [*bar, Segment(_fit(f" {words}", size - cells, False), style)]

@@ -1,10 +1,12 @@
 """The dashboard: the pane of the run under the cursor, the machine, and the bars in the list."""
 
 import json
+import re
 import time
 from pathlib import Path
 
 import pytest
+from live_study import add_live_study
 
 from runs.events import EventWriter
 from screen_driver import Home, Screen, at, covers, in_loop, opened
@@ -137,3 +139,27 @@ async def test_runs_at_work_stand_before_those_that_wait(fixed: Home) -> None:
     async with opened(fixed.path) as screen:
         order = [row.state for row, _ in screen.app.screen.query_one("#list")._rows]  # type: ignore[attr-defined]
         assert order[:4] == ["running", "running", "queued", "completed"]
+
+
+@in_loop
+async def test_a_study_at_work_shows_its_parts_and_one_eta(fixed: Home) -> None:
+    ids = add_live_study(fixed.path, time.time())
+    fixed.ids["night"] = ids["study"]
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "night")
+        first, parts, *_ = pane(screen).splitlines()
+        assert re.fullmatch(r"● running  study ETA \d+ m \d\d s", first)
+        assert parts == "baseline ✓ ─ robust 13/30 ─ attacks ─ panel"
+        assert "baseline 62.9" in pane(screen)
+        screen.app.open_run(ids["study"])
+        await screen.settle()
+        assert "baseline ✓ ─ robust 13/30 ─ attacks ─ panel" in screen.lines
+
+
+@in_loop
+async def test_a_study_in_its_attacks_shows_their_bars(fixed: Home) -> None:
+    fixed.ids["night"] = add_live_study(fixed.path, time.time(), at="attack")["study"]
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "night")
+        assert "baseline ✓ ─ robust ✓ ─ attacks 3/6 ─ panel" in pane(screen)
+        assert any("≥ 0.2 %" in line for line in pane(screen).splitlines())

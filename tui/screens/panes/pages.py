@@ -53,6 +53,15 @@ def now_line(feed: RunFeed, state: str, error: str, width: int, palette: Palette
     return line
 
 
+def strip_line(feed: RunFeed, width: int, palette: Palette) -> Text:
+    """The parts of a study at work; the line of its state has the ETA."""
+    from tui.render.study_strip import study_strip
+
+    snapshots = feed.snapshots
+    study = snapshots[feed.run.id]
+    return study_strip(feed.run.raw_spec, study, snapshots, width, palette, with_eta=False)
+
+
 LEAST_BAR = 6
 """Cells of the shortest bar; where it has no room, there is none."""
 

@@ -16,6 +16,7 @@ from runs.store import Run
 from tui.render.lines import Line, lines_of, wrapped
 from tui.render.log_lines import log_tail, without_deprecations
 from tui.render.palette import Palette
+from tui.render.progress import eta_text
 from tui.render.text import clean
 from tui.render.themes import palette_of
 from tui.run_list.feed import SLICE_BYTES, RunFeed
@@ -97,6 +98,10 @@ class Preview(LineView):
     # Drawing
 
     def _lines(self, width: int) -> Iterator[Line]:
+        """As many lines as the pane has: it does not scroll."""
+        return islice(self._content(width), self.size.height)
+
+    def _content(self, width: int) -> Iterator[Line]:
         row, palette = self._row, palette_of(self.app)
         if row is None:
             return
@@ -104,9 +109,10 @@ class Preview(LineView):
         now = self._state.clock()
         head = [*self._state_lines(row, width, palette), *identity(row, now, width, palette)]
         yield from head
-        room = self.size.height - len(head)
+        facts = list(spec_facts(run.raw_spec, width, palette))
+        room = self.size.height - len(head) - len(facts) - 2  # an empty line before each
         main = list(self._main(run, row, width, room, palette))
-        for section in (main, list(spec_facts(run.raw_spec, width, palette))):
+        for section in (main, facts):
             if section:
                 yield Text()
                 yield from section
@@ -114,27 +120,30 @@ class Preview(LineView):
     def _state_lines(self, row: Row, width: int, palette: Palette) -> Iterator[Line]:
         """The state, and of a live run what it does now and how long it will."""
         if row.is_live and self._feed is not None and self._is_read:
-            from tui.screens.panes.pages import now_line
+            from tui.screens.panes.pages import now_line, strip_line
 
-            line = now_line(self._feed, row.state, "", width + 1, palette)
-            yield line[1:]  # without the margin of a line across the screen
+            if row.kind == "study" and row.state == "running":
+                yield _state_line(row, eta_text(self._feed.run, self._feed.left_s), palette)
+                yield strip_line(self._feed, width, palette)
+            else:
+                line = now_line(self._feed, row.state, "", width + 1, palette)
+                yield line[1:]  # without the margin of a line across the screen
             return
-        glyph, colour = palette.state(row.state)
-        yield Text.assemble(
-            (f"{glyph} {row.state}", colour), (f"  {row.place or row.progress}", palette.dim)
-        )
+        yield _state_line(row, row.place or row.progress, palette)
 
     def _main(
         self, run: Run, row: Row, width: int, height: int, palette: Palette
     ) -> Iterable[Line]:
-        """What says most of the run, in about ``height`` lines."""
+        """What says most of the run; a chart in ``height`` lines, if these are enough for one."""
         if row.error:
             yield from wrapped(Text(clean(row.error, 600), palette.bad), width)
         if row.state in ("failed", "lost"):
             yield from _log_lines(run, width, palette)
             return
         if row.kind == "train":
-            yield from accuracies(row, width, palette)
+            figures = list(accuracies(row, width, palette))
+            height -= len(figures)
+            yield from figures
         if self._feed is None or not self._is_read:
             return
         table = _table(run)
@@ -153,7 +162,7 @@ class Preview(LineView):
         self, feed: RunFeed, width: int, height: int, palette: Palette
     ) -> Iterable[Line]:
         """The chart of the accuracy; of a live run drawn again at each epoch and now and then."""
-        lines = min(max(height // 2, LEAST_CHART), MOST_CHART)
+        lines = min(max(height, LEAST_CHART), MOST_CHART)
         epochs = [len(member.snapshot.epochs) for member in feed.trainings]
         age = int(self._state.clock() // CHART_EVERY_S) if feed.is_live else 0
         key = (feed, width, lines, palette, epochs, age)
@@ -162,6 +171,11 @@ class Preview(LineView):
 
             self._chart = (key, accuracy_chart(self._state, feed, width, lines, palette))
         return self._chart[1]
+
+
+def _state_line(row: Row, words: str, palette: Palette) -> Text:
+    glyph, colour = palette.state(row.state)
+    return Text.assemble((f"{glyph} {row.state}", colour), (f"  {words}", palette.dim))
 
 
 def _log_lines(run: Run, width: int, palette: Palette) -> Iterator[Line]:
