@@ -22,6 +22,7 @@ from screen_driver import opened
 from tui.charts.braille import Curve
 from tui.charts.plot import Plot
 from tui.charts.training_curves import Series
+from tui.screens.panes.preview import Preview
 from tui.screens.run_list import RunListScreen
 from tui.widgets.chart import Chart
 from tui.widgets.run_list import RunList
@@ -134,6 +135,34 @@ def test_a_filter_keystroke_on_a_thousand_runs_within_30_ms(tmp_path: Path) -> N
     taken = asyncio.run(measure())
     print("filter keystrokes:", " ".join(f"{1000 * s:.1f}" for s in taken), "ms")
     assert sorted(taken)[len(taken) // 2] <= 0.030
+
+
+def test_a_move_of_the_cursor_on_the_dashboard_within_30_ms(tmp_path: Path) -> None:
+    home = home_of(tmp_path / "home", 1000)
+
+    async def moves() -> list[tuple[float, float]]:
+        taken = []
+        async with opened(home) as screen:
+            shown = screen.app.screen
+            assert isinstance(shown, RunListScreen)
+            preview = shown.query_one(Preview)
+            for _ in range(15):
+                began = time.perf_counter()
+                shown.runlist.action_move(1)
+                shown.on_run_list_moved()
+                moved = time.perf_counter()
+                preview._open()
+                taken.append((moved - began, time.perf_counter() - moved))
+                assert "val robust" in preview.text
+                await screen.settle()
+        return taken
+
+    def measure() -> float:
+        row, run = (sorted(side)[7] for side in zip(*asyncio.run(moves()), strict=True))
+        print(f"moving: {1000 * row:.1f} ms, then the run's chart: {1000 * run:.1f} ms")
+        return max(row, run)
+
+    assert in_a_quiet_moment(measure, 0.030) <= 0.030
 
 
 def wave(n: int, k: int) -> float:
