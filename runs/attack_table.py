@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from runs.datasets import DATASETS, dataset_of
+from runs.errors import UserError
 from runs.event_types import AttackEvent, AttackOutcome
 from runs.remaining import STAGES
 from runs.result_types import Cell, Row, Table, ThreatModel
 from runs.results import attack_cell, default_checkpoints, model_label, row
 from runs.snapshot import Snapshot
+from runs.store import Run
 
-if TYPE_CHECKING:  # a table is drawn beside lists that need no validation, and so no pydantic
+if TYPE_CHECKING:  # a table is drawn where nothing needs validation, and so no pydantic
     from runs.spec import AttackSpec
     from runs.threat_model import Attack
 
@@ -75,24 +77,45 @@ def attack_cells(outcome: AttackOutcome, n: int) -> list[Cell]:
     ]
 
 
+def attack_spec_of(run: Run) -> "AttackSpec | None":
+    """The spec of an attack run, of a study that of its attack run; None of any other run.
+
+    None also where this version can't read the spec.
+    """
+    from runs.spec import AttackSpec, StudySpec
+
+    try:
+        spec = run.spec
+    except UserError:
+        return None
+    attack = spec.child("attack") if isinstance(spec, StudySpec) else spec
+    return attack if isinstance(attack, AttackSpec) else None
+
+
 def partial_table(
-    spec: "AttackSpec", snapshot: Snapshot, *, evaluation: str | None = None
+    spec: "AttackSpec",
+    snapshot: Snapshot,
+    *,
+    evaluation: str | None = None,
+    is_live: bool = True,
 ) -> Table:
     """The table of an attack run that has no result yet.
 
-    A cell of an attack that has not ended has no rates, and ``progress`` unless the run has ended
-    without it. The accuracy of a model is known from the first event of an attack on it. A spec
-    without models, as that of a study, has the rows of a study.
+    A cell of an attack that has not ended has no rates, and of a live run ``progress``. The
+    accuracy of a model is known from the first event of an attack on it. A spec without models, as
+    that of a study, has the rows of a study.
 
     Args:
         spec: of the attack run.
         snapshot: of the attack run; an empty one before it exists.
         evaluation: id of the attack run.
+        is_live: whether the attacks that have not ended are still to come.
 
     Raises:
         NotFoundError: the data are a folder that is absent.
     """
     n = _images(spec, snapshot)
+    goes_on = is_live and snapshot.ended is None
     rows = []
     for label, run, checkpoint in _models(spec):
         events = {name: e for (model, name), e in snapshot.attacks.items() if model == label}
@@ -100,7 +123,8 @@ def partial_table(
         # AutoAttack has fewer.
         correct = max((int(event["total"]) for event in events.values()), default=None)
         attacks = {
-            attack.name: _cells_so_far(spec, attack, events, n, snapshot) for attack in spec.attacks
+            attack.name: _cells_so_far(spec, attack, events, n, goes_on=goes_on)
+            for attack in spec.attacks
         }
         rows.append(_row(label, run, checkpoint, n, correct, attacks, evaluation))
     precision = snapshot.started.get("precision") if snapshot.started else None
@@ -154,7 +178,8 @@ def _cells_so_far(
     attack: "Attack",
     events: dict[str, AttackEvent],
     n: int,
-    snapshot: Snapshot,
+    *,
+    goes_on: bool,
 ) -> list[Cell]:
     """The cells of an attack on a model, one for each ε; ``events``: of this model by name."""
     whole = events.get(attack.name)
@@ -169,7 +194,7 @@ def _cells_so_far(
             "robust_accuracy": None,
             "robust_ci95": None,
         }
-        if snapshot.ended is None:
+        if goes_on:
             cell["progress"] = _progress(spec.level_name(level), events)
         found.append(cell)
     return found

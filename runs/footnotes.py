@@ -77,9 +77,9 @@ def same_notes(table: Table) -> list[str]:
 
 
 def _pairs_of_different(table: Table) -> list[PairedRows]:
-    """The pairs of rows that are not the same checkpoint: those differ in nothing."""
-    same = [{one["model"], one["same_as"]} for one in table.get("same_checkpoints", [])]
-    return [pair for pair in table.get("paired", []) if {pair["one"], pair["other"]} not in same]
+    """The pairs of rows without those whose checkpoint stands in a row above."""
+    repeated = {same["model"] for same in table.get("same_checkpoints", [])}
+    return [p for p in table.get("paired", []) if not {p["one"], p["other"]} & repeated]
 
 
 def pictures_note(threat: ThreatModel) -> str:

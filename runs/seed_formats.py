@@ -45,16 +45,19 @@ def spread_note(seeds: Sequence[int]) -> str:
 def mean_notes(table: MeanTable) -> list[str]:
     """What stands under every table of means: data, n, attacks, seeds, the definitions."""
     threat = table["threat_model"]
+    images = f"{threat['data']}, test split, n = {threat['n']} images for each seed"
+    return [images, *attack_notes(threat), seeds_note(table), DEFINITIONS]
+
+
+def seeds_note(table: MeanTable) -> str:
+    """:func:`spread_note`, and whether the seeds are those of the training or of the evaluation."""
     trained, attacked = table["seeds"], table["evaluation_seeds"]
     if trained == attacked:
-        seeds = f"{spread_note(trained)}, of training and evaluation alike"
-    elif len(set(trained)) == 1 < len(trained):
-        seeds = f"{spread_note(attacked)}, of the evaluation (training seed {trained[0]})"
-    else:
-        others = ", ".join(str(seed) for seed in dict.fromkeys(attacked))
-        seeds = f"{spread_note(trained)}, of training (evaluation seed {others})"
-    images = f"{threat['data']}, test split, n = {threat['n']} images for each seed"
-    return [images, *attack_notes(threat), seeds, DEFINITIONS]
+        return f"{spread_note(trained)}, of training and evaluation alike"
+    if len(set(trained)) == 1 < len(trained):
+        return f"{spread_note(attacked)}, of the evaluation (training seed {trained[0]})"
+    others = ", ".join(str(seed) for seed in dict.fromkeys(attacked))
+    return f"{spread_note(trained)}, of training (evaluation seed {others})"
 
 
 def as_markdown(table: MeanTable) -> str:

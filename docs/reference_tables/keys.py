@@ -23,6 +23,7 @@ PLACES = {
     "CurvesPane": ("Run and comparison: curves", ""),
     "ExamplesPane": ("Run: examples", ""),
     "ScrollPage": ("Run and comparison: pages of text", ""),
+    "TablePage": ("Run and comparison: table", ""),
     "CompareScreen": ("Comparison", ""),
     "NewRunScreen": ("New run", ""),
     "Choice": ("New run: a field with a choice", ""),

@@ -21,14 +21,14 @@ def runs(
 
     from tui.commands.output import open_store, say, stdout_console
     from tui.commands.show_run import newest_with_children, summary
-    from tui.render.run_table import run_list
+    from tui.render.run_table import RunList
 
     store = open_store(home)
     rows = [summary(run) for run in newest_with_children(store, limit)]
     if as_json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     elif rows:
-        stdout_console().print(run_list(rows))
+        stdout_console().print(RunList(rows))
     else:
         say(f"no runs in {store.home}; start a first run: advtui study --preset demo")
 

@@ -14,7 +14,7 @@ from tui.charts.eps_curve import chart_lines, eps_charts
 from tui.render.comparison_table import comparison
 from tui.render.palette import TERMINAL
 from tui.render.run_table import kept_checkpoints
-from tui.render.sanity_table import sanity
+from tui.render.sanity_table import SanityPanel
 from tui.render.text import clean
 
 
@@ -47,7 +47,7 @@ def print_result(run: Run, *, as_json: bool) -> None:
         return
     if table is not None:
         print_comparison(console, table)
-        console.print(sanity(result.get("sanity", [])))
+        console.print(SanityPanel(result.get("sanity", [])))
     elif checkpoints := result.get("checkpoints"):
         console.print(kept_checkpoints(checkpoints))
 

@@ -1,48 +1,67 @@
 """The comparison table as a Rich table, with its footnotes. Data in, renderables out."""
 
+from collections.abc import Collection
+
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from runs.footnotes import footnotes
 from runs.formats import column_heads, percent
-from runs.result_types import Interval, Row, Table
-from tui.render.plain_table import dim_lines
+from runs.result_types import Cell, Interval, Row, Table
+from tui.render.palette import TERMINAL, Palette
+from tui.render.plain_table import Fitting, Notes
 from tui.render.rate_table import Level, ModelRates, Rate, rate_table
 
+_WAITS, _AT_WORK = "·", "…"
+"""A figure to come: of an attack that waits, and of one at work."""
 
-def comparison(table: Table) -> RenderableType:
+
+def comparison(table: Table, palette: Palette = TERMINAL) -> RenderableType:
     """The comparison table with its footnotes."""
-    return Group(comparison_table(table), comparison_notes(table))
+    return Group(comparison_table(table, palette), Text(), Notes(footnotes(table), palette))
 
 
-def comparison_table(table: Table) -> RenderableType:
+def comparison_table(table: Table, palette: Palette = TERMINAL) -> Fitting:
     """The comparison table, each rate with its interval, without its footnotes."""
-    return rate_table([model_rates(row) for row in table["rows"]], column_heads(table))
+    return rate_table(table_rates(table), column_heads(table), palette)
 
 
-def model_rates(row: Row) -> ModelRates:
-    """The figures of a row as texts, each rate with its interval."""
+def table_rates(table: Table) -> list[ModelRates]:
+    """The figures of a table's rows as texts; of a live run also how far its attacks are."""
+    repeated = {same["model"] for same in table.get("same_checkpoints", [])}
+    return [model_rates(row, repeated) for row in table["rows"]]
+
+
+def model_rates(row: Row, repeated: Collection[str] = ()) -> ModelRates:
+    """The figures of a row as texts, each rate with its interval.
+
+    ``repeated``: the models of rows whose checkpoint is that of a row above.
+    """
+    is_live = any("progress" in cell for cells in row["attacks"].values() for cell in cells)
+    accuracy = _rate(row["accuracy"], row["accuracy_ci95"])
+    if is_live and row["accuracy"] is None:
+        accuracy = Rate(_WAITS)
     return ModelRates(
         row["model"],
-        _rate(row["accuracy"], row["accuracy_ci95"]),
-        {
-            name: [
-                Level(
-                    cell["eps"],
-                    _rate(cell["success_rate"], cell["success_ci95"]),
-                    _rate(cell["robust_accuracy"], cell["robust_ci95"]),
-                )
-                for cell in cells
-            ]
-            for name, cells in row["attacks"].items()
-        },
+        accuracy,
+        {name: [_level(cell) for cell in cells] for name, cells in row["attacks"].items()},
+        row["model"] in repeated,
     )
 
 
-def comparison_notes(table: Table) -> RenderableType:
-    """The footnotes of the comparison table: the threat model and the definitions."""
-    return Group(*dim_lines(footnotes(table)))
+def _level(cell: Cell) -> Level:
+    if "progress" not in cell:
+        return Level(
+            cell["eps"],
+            _rate(cell["success_rate"], cell["success_ci95"]),
+            _rate(cell["robust_accuracy"], cell["robust_ci95"]),
+        )
+    share = cell["progress"]
+    if share is None:
+        return Level(cell["eps"], Rate(_WAITS), Rate(_WAITS))
+    return Level(cell["eps"], Rate(_AT_WORK), Rate(f"{100 * share:.0f} % done"))
 
 
 def _rate(share: float | None, bounds: Interval | None) -> Rate:
     interval = f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}" if bounds else ""
-    return Rate(percent(share), interval)
+    return Rate(percent(share), interval, share)

@@ -8,20 +8,46 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from tui.render.lines import wrapped
+from tui.render.palette import TERMINAL, Palette
 from tui.render.text import clean
 
 
-def plain_table(*columns: tuple[str, str]) -> Table:
-    """A table without vertical lines; a column is (title, justify)."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+def plain_table(*columns: tuple[str, str], palette: Palette = TERMINAL, gap: int = 2) -> Table:
+    """A table without vertical lines; a column is (title, justify), ``gap`` cells from the next."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        padding=(0, gap - 1, 0, 0),  # the box has one more cell
+        header_style=palette.title,
+        border_style=palette.faint,
+    )
     for title, justify in columns:
         table.add_column(Text(title), justify=justify, no_wrap=title != "model")  # type: ignore[arg-type]
     return table
 
 
-def dim_lines(notes: Iterable[str]) -> list[Text]:
-    """The notes under a table."""
-    return [Text(clean(note, 1000), style="dim") for note in notes]
+def uncut(table: Table, *, wrapping: int = 0) -> Table:
+    """The table, with columns that keep every line of a cell whole; the first ``wrapping`` wrap."""
+    for column in table.columns[wrapping:]:
+        texts = [text for text in (column.header, *column.cells) if isinstance(text, Text)]
+        lines = [line.cell_len for text in texts for line in text.split()]
+        column.min_width = max(lines, default=0)
+    return table
+
+
+class Notes:
+    """The notes under a table; the second line of a long one is indented."""
+
+    def __init__(self, notes: Iterable[str], palette: Palette = TERMINAL) -> None:
+        self._notes = [Text(clean(note, 1000), palette.dim) for note in notes]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for note in self._notes:
+            for line in wrapped(note, options.max_width, indent=2):
+                line.rstrip()
+                yield line
 
 
 class Fitting:

@@ -1,8 +1,10 @@
 """The Rich table of models and attacks: accuracy, success and robust accuracy. Data in, table out.
 
-It does not know whether a rate has an interval or is a mean over seeds: its rates are texts.
+It does not know whether a rate has an interval or is a mean over seeds: its rates are texts, and
+beside each its share.
 """
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,8 +14,14 @@ from rich.text import Text
 
 from runs.budgets import format_budget
 from runs.formats import Head
-from tui.render.plain_table import Fitting, plain_table
+from tui.render.palette import TERMINAL, Palette
+from tui.render.plain_table import Fitting, plain_table, uncut
 from tui.render.text import clean
+
+TITLE = 24
+"""Cells of an attack's title in a column's head; a longer one is wrapped by words."""
+TINTS = ((0.10, "bad"), (0.30, "warn"), (1.01, "good"))
+"""The tint of a robust accuracy: the field of :class:`Palette` for shares below each bound."""
 
 
 class Rate(NamedTuple):
@@ -21,16 +29,8 @@ class Rate(NamedTuple):
 
     value: str
     interval: str = ""
-
-    def above(self) -> Text:
-        """The value above its interval."""
-        text = Text(self.value)
-        return text.append(f"\n{self.interval}", style="dim") if self.interval else text
-
-    def beside(self) -> Text:
-        """The value beside its interval."""
-        text = Text(self.value)
-        return text.append(f" {self.interval:>10}", style="dim") if self.interval else text
+    share: float | None = None
+    """The value as a share of 1; None for what is no figure, such as a dash."""
 
 
 class Level(NamedTuple):
@@ -47,86 +47,183 @@ class ModelRates(NamedTuple):
     model: str
     accuracy: Rate
     attacks: Mapping[str, Sequence[Level]]
+    is_repeated: bool = False
+    """Whether a row above is about the same checkpoint."""
 
 
-def rate_table(rows: Sequence[ModelRates], heads: Mapping[str, Head]) -> Fitting:
+def rate_table(
+    rows: Sequence[ModelRates], heads: Mapping[str, Head], palette: Palette = TERMINAL
+) -> Fitting:
     """Two columns for each attack where they fit; else, or with several ε, a line for each.
 
-    In a narrow terminal the intervals stand below their values. No ε and no figure is cut.
-    ``heads`` holds the head of each attack, by its name.
+    In a wide terminal the intervals stand beside their values, else below. No ε and no figure is
+    cut. The best robust accuracy under each attack is bold. ``heads`` holds the head of each
+    attack, by its name.
     """
-    several = any(len(levels) > 1 for row in rows for levels in row.attacks.values())
-    lines = _long(rows, heads), _long(rows, heads, stacked=True)
-    return Fitting(*lines) if several else Fitting(_wide(rows, heads), *lines)
+    ink = _Ink(rows, palette)
+    lines = _long(rows, heads, ink, "beside"), _long(rows, heads, ink, "below")
+    if _has_several_levels(rows):
+        return Fitting(*lines)
+    return Fitting(_wide(rows, heads, ink, "beside"), _wide(rows, heads, ink, "below"), *lines)
 
 
-def _wide(rows: Sequence[ModelRates], heads: Mapping[str, Head]) -> Table:
+def bare_rate_tables(
+    rows: Sequence[ModelRates], heads: Mapping[str, Head], palette: Palette = TERMINAL
+) -> tuple[Table, ...]:
+    """The table without intervals, where height is short: a line for each model, else for each
+    attack."""
+    ink = _Ink(rows, palette)
+    lines = _long(rows, heads, ink, "none")
+    return (lines,) if _has_several_levels(rows) else (_wide(rows, heads, ink, "none"), lines)
+
+
+def _has_several_levels(rows: Sequence[ModelRates]) -> bool:
+    return any(len(levels) > 1 for row in rows for levels in row.attacks.values())
+
+
+class _Ink:
+    """Rates as texts with their styles; ``intervals`` are beside the values, below them, or none.
+
+    Args:
+        rows: all rows, for the best value of each attack and the widths of values and intervals.
+        palette: the styles.
+    """
+
+    def __init__(self, rows: Sequence[ModelRates], palette: Palette) -> None:
+        self.palette = palette
+        self._best = _best(rows)
+        rates = [rate for row in rows for rate in _rates(row)]
+        self._value = max((cell_len(r.value) for r in rates if r.share is not None), default=0)
+        self._interval = max((cell_len(rate.interval) for rate in rates), default=0)
+
+    def model(self, row: ModelRates) -> Text:
+        return Text(clean(row.model, 40), self._plain(row))
+
+    def rate(self, row: ModelRates, rate: Rate, intervals: str) -> Text:
+        return self._text(rate, self._plain(row), intervals)
+
+    def robust(self, row: ModelRates, name: str, level: Level, intervals: str) -> Text:
+        """A robust accuracy, tinted by its value and bold where it is the best under the attack."""
+        rate = level.robust
+        if row.is_repeated or rate.share is None:
+            return self.rate(row, rate, intervals)
+        style = tint(rate.share, self.palette)
+        is_best = rate.share == self._best.get((name, level.eps))
+        return self._text(rate, f"bold {style}".rstrip() if is_best else style, intervals)
+
+    def _plain(self, row: ModelRates) -> str:
+        return self.palette.dim if row.is_repeated else self.palette.text
+
+    def _text(self, rate: Rate, style: str, intervals: str) -> Text:
+        dim = self.palette.dim
+        is_figure = rate.share is not None
+        value = f"{rate.value:>{self._value}}" if intervals == "beside" else rate.value
+        text = Text.assemble((value, style if is_figure else dim))
+        if rate.interval and intervals == "beside":
+            text.append(f" {rate.interval:>{self._interval}}", dim)
+        elif rate.interval and intervals == "below":
+            text.append(f"\n{rate.interval}", dim)
+        return text
+
+
+def tint(share: float, palette: Palette) -> str:
+    """The style of a robust accuracy, by :data:`TINTS`."""
+    return next(str(getattr(palette, field)) for bound, field in TINTS if share < bound)
+
+
+def _rates(row: ModelRates) -> Iterator[Rate]:
+    yield row.accuracy
+    for levels in row.attacks.values():
+        for level in levels:
+            yield from (level.success, level.robust)
+
+
+def _best(rows: Sequence[ModelRates]) -> dict[tuple[str, float | None], float]:
+    """The highest robust accuracy under each attack at each ε above 0.
+
+    None where it is 0, or where a single checkpoint stood under the attack: no model is then
+    better than another.
+    """
+    shares: dict[tuple[str, float | None], list[float]] = {}
+    for row in rows:
+        for name, levels in row.attacks.items():
+            for level in levels:
+                share = level.robust.share
+                if share is not None and level.eps != 0 and not row.is_repeated:
+                    shares.setdefault((name, level.eps), []).append(share)
+    return {key: max(found) for key, found in shares.items() if len(found) > 1 and max(found) > 0}
+
+
+def _wide(
+    rows: Sequence[ModelRates], heads: Mapping[str, Head], ink: _Ink, intervals: str
+) -> Table:
+    """A line for each model, two columns for each attack."""
     names = list(dict.fromkeys(name for row in rows for name in row.attacks))
-    height = max((len(head.threat) for head in heads.values()), default=0)
+    justify = "left" if intervals == "beside" else "right"  # a head stands above its values
     kinds = [
-        ("\n".join((*_head_lines(heads[name], height), f"{kind} %")), "right")
+        ("\n".join((*_head_lines(heads[name]), f"{kind} %")), justify)
         for name in names
         for kind in ("success", "robust")
     ]
-    table = plain_table(("model", "left"), ("accuracy\n%", "right"), *kinds)
-    for row in rows:
-        table.add_row(
-            Text(clean(row.model, 40)),
-            row.accuracy.above(),
-            *(text for name in names for text in _pair(row.attacks.get(name, ()))),
-        )
-    return table
-
-
-def _pair(levels: Sequence[Level]) -> tuple[Text, Text]:
-    if not levels:
-        return Text("–"), Text("–")
-    return levels[0].success.above(), levels[0].robust.above()
-
-
-def _head_lines(head: Head, height: int) -> list[str]:
-    """The title and the threat model's lines, as many for each attack."""
-    threat = [clean(part, 24) for part in head.threat]
-    return [clean(head.title, 24), *threat, *[""] * (height - len(threat))]
-
-
-def _long(rows: Sequence[ModelRates], heads: Mapping[str, Head], *, stacked: bool = False) -> Table:
-    """A line for each attack at each ε; ``stacked``: two lines, the intervals in the second."""
     table = plain_table(
-        ("model", "left"), ("attack", "left"), ("success %", "right"), ("robust %", "right")
+        ("model", "left"),
+        ("accuracy %", justify),
+        *kinds,
+        palette=ink.palette,
+        gap=3 if intervals == "beside" else 2,
     )
-    shown = Rate.above if stacked else Rate.beside
-    titles: list[Text] = []
-    rates: list[Text] = []
     for row in rows:
-        accuracy = shown(row.accuracy)
-        rates.append(accuracy)
-        table.add_row(Text(clean(row.model, 40)), Text("none", style="dim"), "", accuracy)
-        for title, level in _titled_levels(row, heads):
-            figures = shown(level.success), shown(level.robust)
+        texts = [ink.rate(row, row.accuracy, intervals)]
+        for name in names:
+            levels = row.attacks.get(name)
+            if levels:
+                success = ink.rate(row, levels[0].success, intervals)
+                texts += [success, ink.robust(row, name, levels[0], intervals)]
+            else:
+                texts += [Text("–", ink.palette.dim), Text("–", ink.palette.dim)]
+        table.add_row(ink.model(row), *texts)
+    return uncut(table, wrapping=1 if intervals == "below" else 0)
+
+
+def _head_lines(head: Head) -> list[str]:
+    """The title and the threat model's lines."""
+    return [*textwrap.wrap(clean(head.title), TITLE), *(clean(part, TITLE) for part in head.threat)]
+
+
+def _long(
+    rows: Sequence[ModelRates], heads: Mapping[str, Head], ink: _Ink, intervals: str
+) -> Table:
+    """A line for each attack at each ε; with intervals below their values two lines."""
+    table = plain_table(
+        ("model", "left"),
+        ("attack", "left"),
+        ("success %", "right"),
+        ("robust %", "right"),
+        palette=ink.palette,
+    )
+    for row in rows:
+        accuracy = ink.rate(row, row.accuracy, intervals)
+        table.add_row(ink.model(row), Text("none", ink.palette.dim), "", accuracy)
+        for name, title, level in _titled_levels(row, heads):
             # Rather than lose its end, which is the ε, a title goes on beside the interval.
-            titles.append(Text(title.replace(", ", ",\n", 1) if stacked else title))
-            table.add_row("", titles[-1], *figures)
-            rates += figures
-    _, attack, *columns = table.columns
-    attack.min_width = _widest(titles)
-    for column in columns:
-        column.min_width = _widest(rates)
-    return table
+            lines = title.replace(", ", ",\n", 1) if intervals == "below" else title
+            table.add_row(
+                "",
+                Text(lines, ink.palette.dim if row.is_repeated else ink.palette.text),
+                ink.rate(row, level.success, intervals),
+                ink.robust(row, name, level, intervals),
+            )
+    return uncut(table, wrapping=1 if intervals == "below" else 0)
 
 
-def _widest(texts: Sequence[Text]) -> int:
-    return max((cell_len(line.plain) for text in texts for line in text.split()), default=0)
-
-
-def _titled_levels(row: ModelRates, heads: Mapping[str, Head]) -> Iterator[tuple[str, Level]]:
-    """A line for each level; a dash for an attack that only other models stood under."""
+def _titled_levels(row: ModelRates, heads: Mapping[str, Head]) -> Iterator[tuple[str, str, Level]]:
+    """Attack, title and level of each line; a dash for an attack that only others stood under."""
     missing = Level(None, Rate("–"), Rate("–"))
     for name in heads if row.attacks else ():
         levels = row.attacks.get(name) or [missing]
         for level in levels:
             if len(levels) > 1 and level.eps is not None:
-                title = f"{clean(heads[name].title, 24)}, ε {format_budget(level.eps)}"
+                title = f"{clean(heads[name].title, TITLE)}, ε {format_budget(level.eps)}"
             else:
                 title = clean(heads[name].line, 48)
-            yield title, level
+            yield name, title, level

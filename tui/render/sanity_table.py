@@ -1,40 +1,115 @@
-"""The sanity panel as a Rich table. Data in, renderables out."""
+"""The sanity panel as lines: first what a person must act on, then what passed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from runs.result_types import SanityCheck, Verdict
+from tui.render.lines import wrapped
+from tui.render.palette import TERMINAL, Palette
 from tui.render.text import clean
 
-
-def sanity(checks: Sequence[SanityCheck]) -> RenderableType:
-    """The sanity panel: a line for each check with its figure, and its advice below it."""
-    counts = [
-        (sum(check["verdict"] == verdict for check in checks), word)
-        for verdict, (word, _) in _VERDICTS.items()
-    ]
-    summary = ", ".join(f"{count} {word}" for count, word in counts if count)
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for check in checks:
-        _, style = _VERDICTS[check["verdict"]]
-        value = check.get("value")
-        figure = "" if value is None else f"{value + 0.0:.3g} {check.get('unit') or ''}"
-        name = Text(clean(check["check"], 60))
-        if advice := check.get("advice"):
-            model = f"{check['model']}: " if check.get("model") else ""
-            name.append(f"\n{clean(model + advice, 300)}", style="dim")
-        verdict = Text("skip" if check["verdict"] == "skipped" else check["verdict"], style=style)
-        table.add_row(verdict, Text(clean(figure, 30), style=style), name)
-    return Group(Text(f"sanity: {summary or 'no checks'}"), table)
-
-
-_VERDICTS: dict[Verdict, tuple[str, str]] = {
-    "pass": ("passed", "dim"),
-    "warn": ("warned", "yellow"),
-    "fail": ("failed", "bold red"),
-    "skipped": ("skipped", "dim"),
+_VERDICTS: dict[Verdict, tuple[str, str, str]] = {
+    "fail": ("✗", "bad", "failed"),
+    "warn": ("!", "warn", "warned"),
+    "pass": ("✓", "good", "passed"),
+    "skipped": ("–", "dim", "skipped"),
 }
-"""The word for a verdict in the summary, and its style."""
+"""In the order of the lines: the glyph of a verdict, its style in :class:`Palette`, its word."""
+_ACT_ON: tuple[Verdict, ...] = ("fail", "warn")
+_GAP = 3
+"""Cells between two columns of checks."""
+
+
+class SanityPanel:
+    """A line for each check: ``✓ pixels in [0, 1] ··· 0 outside``.
+
+    Failures and warnings come first, each with its advice below it. The others follow, those that
+    passed in as many columns as fit.
+    """
+
+    def __init__(self, checks: Sequence[SanityCheck], palette: Palette = TERMINAL) -> None:
+        self._checks, self._palette = checks, palette
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        yield self._summary()
+        for check in self._of(*_ACT_ON):
+            yield from self._urgent(check, width)
+        yield from self._in_columns(self._of("pass"), width)
+        for check in self._of("skipped"):
+            yield from wrapped(self._skipped(check), width, indent=2)
+
+    def _of(self, *verdicts: Verdict) -> list[SanityCheck]:
+        return [c for verdict in verdicts for c in self._checks if c["verdict"] == verdict]
+
+    def _summary(self) -> Text:
+        """``sanity: 1 warned, 18 passed, 1 skipped``."""
+        palette = self._palette
+        counts = []
+        for verdict, (_, field, word) in _VERDICTS.items():
+            if count := len(self._of(verdict)):
+                style = str(getattr(palette, field)) if verdict in _ACT_ON else palette.text
+                counts.append(Text(f"{count} {word}", style))
+        listed = Text(", ").join(counts) if counts else Text("no checks", palette.dim)
+        return Text.assemble(("sanity: ", palette.title), listed)
+
+    def _urgent(self, check: SanityCheck, width: int) -> Iterator[Text]:
+        """The check with its figure, and what to do."""
+        name, figure = self._parts(check)
+        yield from wrapped(name.append("  ").append_text(figure), width, indent=2)
+        model, advice = (clean(check.get(key) or "", 300) for key in ("model", "advice"))
+        if told := ": ".join(filter(None, (model, advice))):
+            yield from wrapped(Text(f"  {told}", self._palette.text), width, indent=2)
+
+    def _in_columns(self, checks: Sequence[SanityCheck], width: int) -> Iterator[Text]:
+        """The checks from above, column by column."""
+        parts = [self._parts(check) for check in checks]
+        columns, widths = [parts], [_widest(parts)]
+        for count in range(2, len(parts) + 1):
+            rows = -(-len(parts) // count)
+            more = [parts[n : n + rows] for n in range(0, len(parts), rows)]
+            if sum(map(_widest, more)) + _GAP * (len(more) - 1) <= width:
+                columns, widths = more, [_widest(column) for column in more]
+        for across in zip_longest(*columns):
+            cells = [
+                self._joined(pair, min(cells, width))
+                for pair, cells in zip(across, widths, strict=True)
+                if pair is not None
+            ]
+            yield Text(" " * _GAP).join(cells)
+
+    def _skipped(self, check: SanityCheck) -> Text:
+        name, _ = self._parts(check)
+        if advice := check.get("advice"):
+            name.append(f": {clean(advice, 300)}", self._palette.dim)
+        return name
+
+    def _parts(self, check: SanityCheck) -> tuple[Text, Text]:
+        """The glyph with the name, and the figure."""
+        palette = self._palette
+        glyph, field, _ = _VERDICTS[check["verdict"]]
+        style = str(getattr(palette, field))
+        own = style if check["verdict"] in _ACT_ON else palette.text
+        value = check.get("value")
+        figure = Text()
+        if value is not None:
+            figure.append(f"{value + 0.0:.3g}".replace("-", "−"), own)
+            figure.append(clean(f" {check.get('unit') or ''}".rstrip(), 30), palette.dim)
+        return Text.assemble((f"{glyph} ", style), (clean(check["check"], 60), own)), figure
+
+    def _joined(self, parts: tuple[Text, Text], width: int) -> Text:
+        """Name and figure in so many cells, with a leader between them."""
+        name, figure = parts
+        room = width - name.cell_len - figure.cell_len
+        leader = f" {'·' * (room - 2)} " if room > 2 and figure else " " * max(room, 1)
+        line = Text.assemble(name, (leader, self._palette.faint), figure)
+        line.truncate(width, overflow="ellipsis")
+        return line
+
+
+def _widest(parts: Sequence[tuple[Text, Text]]) -> int:
+    """Cells of the longest check, with a gap of two between name and figure."""
+    return max((name.cell_len + 2 + figure.cell_len for name, figure in parts), default=0)

@@ -1,36 +1,49 @@
 """Rich tables over seeds: the means of a comparison, and trainings seed by seed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from runs.footnotes import threat_note
 from runs.formats import column_heads, percent
-from runs.seed_formats import mean_notes, mean_std, spread_note
-from runs.seeds import MeanTable, SeedTable
-from tui.render.plain_table import dim_lines, plain_table
+from runs.seed_formats import mean_notes, mean_std, seeds_note, spread_note
+from runs.seeds import Figure, MeanTable, SeedTable
+from tui.render.lines import Line, lines_of
+from tui.render.palette import TERMINAL, Palette
+from tui.render.plain_table import Fitting, Notes, plain_table
 from tui.render.rate_table import Level, ModelRates, Rate, rate_table
+from tui.render.table_notes import Fold, note_lines
 
 _BEST: tuple[Literal["best_clean", "best_robust"], ...] = ("best_clean", "best_robust")
 
 
-def mean_comparison(table: MeanTable, others: Sequence[ModelRates] = ()) -> RenderableType:
-    """The table of :func:`runs.seeds.mean_over_seeds`, each rate with its ±, and its notes.
+def mean_comparison(table: MeanTable) -> RenderableType:
+    """The table of :func:`runs.seeds.mean_over_seeds`, each rate with its ±, and its notes."""
+    return Group(_mean_table(table), Text(), Notes(mean_notes(table)))
 
-    ``others`` are rows that stand below, under attacks of the table.
-    """
+
+def mean_lines(
+    table: MeanTable, others: Sequence[ModelRates], fold: Fold, width: int, palette: Palette
+) -> Iterator[Line]:
+    """The same as lines, with ``others`` as rows below, under attacks of the table."""
+    yield from lines_of(_mean_table(table, others, palette), width)
+    yield Text()
+    standing = [threat_note(table["threat_model"]), seeds_note(table)]
+    yield from note_lines(standing, mean_notes(table), fold, width, palette)
+
+
+def _mean_table(
+    table: MeanTable, others: Sequence[ModelRates] = (), palette: Palette = TERMINAL
+) -> Fitting:
     rows = [
         ModelRates(
             row["model"],
-            Rate(mean_std(row["accuracy"])),
+            _rate(row["accuracy"]),
             {
                 name: [
-                    Level(
-                        cell["eps"],
-                        Rate(mean_std(cell["success_rate"])),
-                        Rate(mean_std(cell["robust_accuracy"])),
-                    )
+                    Level(cell["eps"], _rate(cell["success_rate"]), _rate(cell["robust_accuracy"]))
                     for cell in cells
                 ]
                 for name, cells in row["attacks"].items()
@@ -38,8 +51,11 @@ def mean_comparison(table: MeanTable, others: Sequence[ModelRates] = ()) -> Rend
         )
         for row in table["rows"]
     ]
-    heads = column_heads(table)
-    return Group(rate_table([*rows, *others], heads), *dim_lines(mean_notes(table)))
+    return rate_table([*rows, *others], column_heads(table), palette)
+
+
+def _rate(figure: Figure) -> Rate:
+    return Rate(mean_std(figure), share=figure["mean"])
 
 
 def trainings(data: SeedTable) -> RenderableType:
@@ -60,4 +76,4 @@ def trainings(data: SeedTable) -> RenderableType:
         f"robust accuracy under {data['attack']}",
         spread_note(data["seeds"]),
     ]
-    return Group(table, *dim_lines(notes))
+    return Group(table, Text(), Notes(notes))

@@ -15,8 +15,9 @@ from runs.results import compare, split_checkpoint
 from runs.seeds import MeanTable, mean_over_seeds
 from runs.store import Run
 from tui.render.comparison_table import model_rates
-from tui.render.lines import Line, lines_of, wrapped
-from tui.render.seed_table import mean_comparison
+from tui.render.lines import Line, wrapped
+from tui.render.seed_table import mean_lines
+from tui.render.table_notes import Fold
 from tui.render.text import clean
 from tui.run_list.row import dicts
 from tui.screens.panes import pages
@@ -27,6 +28,7 @@ from tui.shared_state import SharedState
 from tui.widgets.line_view import LineView
 from tui.widgets.scroll_page import ScrollPage
 from tui.widgets.tab_line import TabLine
+from tui.widgets.table_page import TablePage
 
 PAGES = ("table", "curves", "specs")
 CURVES_EVERY_TICKS = 20
@@ -92,7 +94,7 @@ class CompareScreen(RunActions):
     def body(self) -> Iterable[Widget]:
         yield TabLine(PAGES)
         pages = (
-            ScrollPage(self._table, id="table"),
+            TablePage(self._table, id="table"),
             CurvesPane(id="curves", classes="page"),
             ScrollPage(self._specs, id="specs"),
         )
@@ -129,7 +131,7 @@ class CompareScreen(RunActions):
 
     # Pages
 
-    def _table(self, width: int) -> Iterable[Line]:
+    def _table(self, width: int, fold: Fold) -> Iterable[Line]:
         mean = self._mean()
         try:
             table = compare(self.state.store, self._names)
@@ -139,11 +141,11 @@ class CompareScreen(RunActions):
                 return
         else:
             if mean is None or _has_one_seed(table):
-                yield from self._comparison(table, width)
+                yield from self._comparison(table, fold, width)
         if mean is not None:
             names = {name for row in mean["rows"] for name in row["attacks"]}
             poster = [model_rates(row) for row in self._poster_rows(names)]
-            yield from lines_of(mean_comparison(mean, poster), width)
+            yield from mean_lines(mean, poster, fold, width, self.palette)
         if self._poster:
             yield from wrapped(Text(POSTER_NOTE, self.palette.dim), width)
 
@@ -162,10 +164,10 @@ class CompareScreen(RunActions):
             return seed_formats.FORMATS[format_](mean)
         return super().export_text(words, format_)
 
-    def _comparison(self, table: Table, width: int) -> Iterable[Line]:
+    def _comparison(self, table: Table, fold: Fold, width: int) -> Iterable[Line]:
         names = {name for row in table["rows"] for name in row["attacks"]}
         table["rows"] += self._poster_rows(names)
-        yield from comparison_lines(table, width, self.palette)
+        yield from comparison_lines(table, fold, width, self.palette)
 
     def _poster_rows(self, names: Collection[str]) -> list[Row]:
         """The poster's rows under the attacks of a table, if they are asked for."""

@@ -26,6 +26,7 @@ from tui.widgets.line_view import LineView
 from tui.widgets.panel import set_title
 from tui.widgets.scroll_page import ScrollPage
 from tui.widgets.tab_line import TabLine
+from tui.widgets.table_page import TablePage
 
 TABS = ("curves", "attacks", "table", "examples", "system", "log", "spec")
 CURVES_EVERY_S = 10.0
@@ -84,7 +85,8 @@ class RunDetailScreen(RunActions):
         yield LineView(self._now, id="now")
         all_pages = [
             CurvesPane(id="curves", classes="page"),
-            *(ScrollPage(self._source(name), id=name) for name in ("attacks", "table")),
+            ScrollPage(self._source("attacks"), id="attacks"),
+            TablePage(lambda width, fold: self._text.table(width, fold, self.palette), id="table"),
             ExamplesPane(id="examples", classes="page"),
             *(ScrollPage(self._source(name), id=name) for name in ("system", "log", "spec")),
         ]

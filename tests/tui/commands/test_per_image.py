@@ -58,7 +58,7 @@ def test_the_weakest_class_comes_first(
     show_classes(ids["study"], home, None, None, as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Best robust under pgd-untargeted, the weakest class first"
-    rows = [line.split() for line in lines[4:] if line.strip()]
+    rows = [line.split() for line in lines[3:] if line.strip()]
     assert rows[0][:5] == ["apple", "10", "90.0", "77.8", "20.0"]
     assert rows[0][5:] == ["[/cup]", "(7)"]
     assert [row[0] for row in rows] == ["apple", "bear", "[/cup]"]

@@ -1,4 +1,4 @@
-"""The comparison table and the sanity checks at every width."""
+"""The comparison table at every width."""
 
 from typing import Any
 
@@ -7,7 +7,6 @@ from rich.console import Console
 
 from runs.results import attack_cell, row, table
 from tui.render.comparison_table import comparison, comparison_table
-from tui.render.sanity_table import sanity
 
 
 def test_a_hostile_model_name_is_shown_and_not_obeyed() -> None:
@@ -42,29 +41,6 @@ def test_no_figure_of_the_table_is_ever_cut(attacks: int, width: int, is_long: b
         low, high = cell["success_ci95"]
         assert f"{100 * low:.1f}–{100 * high:.1f}" in told
     assert ("attack  " in told) == is_long
-
-
-def test_every_check_has_its_figure_and_those_that_fail_what_to_do() -> None:
-    good: Any = {"check": "a", "verdict": "pass", "value": 0.0, "unit": "points", "advice": None}
-    bad: Any = {
-        "check": "b",
-        "verdict": "fail",
-        "value": 0.5,
-        "model": "Best clean",
-        "advice": "do this",
-    }
-    none: Any = {"check": "c", "verdict": "skipped", "value": None, "advice": "not asked for"}
-    console = Console(width=60)
-    with console.capture() as shown:
-        console.print(sanity([good, bad, none]))
-    assert [line.rstrip() for line in shown.get().splitlines()] == [
-        "sanity: 1 passed, 1 failed, 1 skipped",
-        "pass  0 points  a",
-        "fail  0.5       b",
-        "                Best clean: do this",
-        "skip            c",
-        "                not asked for",
-    ]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -15,7 +15,7 @@ async def test_pages_of_a_study(fixed: Home) -> Screen:
     holds = {
         "curves": "baseline",
         "attacks": "img/s",
-        "table": "Wilson",
+        "table": "more notes",
         "examples": "test image 12",
         "system": "H100",
         "log": "7 spec",

@@ -4,19 +4,26 @@ Caches the comparison table, which reads the files of several runs. Knows no wid
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from runs.errors import UserError
+from runs.attack_table import attack_spec_of, partial_table
+from runs.errors import NotFoundError, UserError
 from runs.result_types import Table
 from runs.results import compare
+from runs.snapshot import Snapshot
 from runs.store import Run
 from tui.render.lines import Line
 from tui.render.palette import Palette
+from tui.render.table_notes import FOLDED, Fold
 from tui.run_list.feed import RunFeed
 from tui.screens.panes import pages
 from tui.screens.panes.attack_bars import attack_bars
 from tui.screens.panes.log_page import log_page
 from tui.screens.panes.table import charts_of, table_page
 from tui.shared_state import SharedState
+
+if TYPE_CHECKING:  # validation, and so pydantic, is needed only where a table fills
+    from runs.spec import AttackSpec
 
 BESIDE = ("attacks", "table", "system")
 """The pages that a large screen shows beside the chosen page, from above."""
@@ -29,14 +36,17 @@ class RunText:
         self._state, self._run, self._feed = state, run, feed
         self._table: Table | None = None
         self._table_key: object = None
+        self._specs: dict[str, AttackSpec | None] = {}
+
+    def table(self, width: int, fold: Fold, palette: Palette) -> Iterable[Line]:
+        """The lines of the page table."""
+        return table_page(self._run, self._comparison(), fold, width, palette)
 
     def page(self, name: str, width: int, palette: Palette) -> Iterable[Line]:
-        """The lines of the page attacks, table, system, log or spec."""
+        """The lines of the page attacks, system, log or spec."""
         match name:
             case "attacks":
                 return attack_bars(self._feed, width, palette)
-            case "table":
-                return table_page(self._run, self._comparison(), width, palette)
             case "system":
                 return pages.system_page(self._feed, self._state.clock(), width, palette)
             case "log":
@@ -46,9 +56,12 @@ class RunText:
 
     def beside(self, name: str, width: int, palette: Palette) -> Iterable[Line]:
         """The lines of one of :data:`BESIDE`."""
-        table = self._comparison() if name == "table" else None
+        if name != "table":
+            return self.page(name, width, palette)
+        table = self._comparison()
         charts = charts_of(table, width, palette) if table else []
-        return charts or self.page(name, width, palette)  # a table with several ε is too wide
+        # a table with several ε is too wide
+        return charts or table_page(self._run, table, FOLDED, width, palette)
 
     def _comparison(self) -> Table | None:
         """The run's table, None without one; read again when it or an attack run has changed."""
@@ -62,4 +75,24 @@ class RunText:
                 self._table = compare(self._state.store, [self._run.id])
             except (UserError, KeyError, TypeError, AttributeError):
                 self._table = None  # not evaluated yet, or not written by a worker
-        return self._table
+        return self._table or self._so_far()
+
+    def _so_far(self) -> Table | None:
+        """The table of the run's attacks as far as they have come; None without any."""
+        member = self._feed.attack
+        run = self._run if member is None else member.run
+        snapshot = Snapshot() if member is None else member.snapshot
+        row = self._state.feed.rows.get(self._run.id)
+        is_live = row is not None and row.is_live
+        spec = self._attack_spec(run) if is_live or snapshot.attacks else None
+        if spec is None:
+            return None
+        try:
+            return partial_table(spec, snapshot, evaluation=run.id, is_live=is_live)
+        except NotFoundError:  # a folder of pictures that is on another machine
+            return None
+
+    def _attack_spec(self, run: Run) -> "AttackSpec | None":
+        if run.id not in self._specs:
+            self._specs[run.id] = attack_spec_of(run)
+        return self._specs[run.id]

@@ -10,11 +10,12 @@ from runs.result_types import Table
 from runs.store import Run
 from tui.charts.eps_curve import chart_lines, eps_charts
 from tui.charts.plot import Cells
-from tui.render.comparison_table import comparison_notes, comparison_table
+from tui.render.comparison_table import comparison_table
 from tui.render.lines import Line, lines_of
 from tui.render.palette import Palette
 from tui.render.run_table import kept_checkpoints
-from tui.render.sanity_table import sanity
+from tui.render.sanity_table import SanityPanel
+from tui.render.table_notes import Fold, comparison_notes
 
 LEAST, MOST = 36, 100
 """Cells of a chart beside the table; with less room the chart stands below the footnotes."""
@@ -22,38 +23,40 @@ GAP = 3
 """Cells between the table and a chart beside it."""
 
 
-def table_page(run: Run, table: Table | None, width: int, palette: Palette) -> Iterator[Line]:
+def table_page(
+    run: Run, table: Table | None, fold: Fold, width: int, palette: Palette
+) -> Iterator[Line]:
     """The comparison table, the sanity checks, and the checkpoints of a training."""
     result = run.result
     if table:
-        yield from comparison_lines(table, width, palette)
+        yield from comparison_lines(table, fold, width, palette)
     else:
         yield Text("no evaluation yet: the table comes with the attacks", palette.dim)
     if result is None:
         return
     if checks := result.get("sanity"):
         yield Text()
-        yield from lines_of(sanity(checks), width)
+        yield from lines_of(SanityPanel(checks, palette), width)
     if checkpoints := result.get("checkpoints"):
         yield Text()
-        yield from lines_of(kept_checkpoints(checkpoints), width)
+        yield from lines_of(kept_checkpoints(checkpoints, palette), width)
 
 
-def comparison_lines(table: Table, width: int, palette: Palette) -> Iterator[Line]:
+def comparison_lines(table: Table, fold: Fold, width: int, palette: Palette) -> Iterator[Line]:
     """The comparison table; with several ε its charts beside it, or below it on a narrow screen."""
-    notes = comparison_notes(table)
-    left = lines_of(comparison_table(table), width)
+    notes: list[Line] = [Text(), *comparison_notes(table, fold, width, palette)]
+    left = lines_of(comparison_table(table, palette), width)
     taken = max((Segment.get_line_length(line) for line in left), default=0) + GAP
     is_beside = width - taken >= LEAST
     room = min(width - taken, MOST) if is_beside else width
     drawn = charts_of(table, room, palette)
     if not (drawn and is_beside):
-        yield from (*left, *lines_of(notes, width), *drawn)
+        yield from (*left, *notes, *drawn)
         return
     for line, beside in zip_longest(left, [*drawn, []], fillvalue=list[Segment]()):
         gap = " " * (taken - Segment.get_line_length(line)) if beside else ""
         yield [*line, Segment(gap), *beside]
-    yield from lines_of(notes, width)
+    yield from notes
 
 
 def charts_of(table: Table, width: int, palette: Palette) -> Cells:
