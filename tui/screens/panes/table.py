@@ -45,7 +45,7 @@ def table_page(
 def comparison_lines(table: Table, fold: Fold, width: int, palette: Palette) -> Iterator[Line]:
     """The comparison table; with several ε its charts beside it, or below it on a narrow screen."""
     notes: list[Line] = [Text(), *comparison_notes(table, fold, width, palette)]
-    left = lines_of(comparison_table(table, palette), width)
+    left = [[], *lines_of(comparison_table(table, palette), width)]
     taken = max((Segment.get_line_length(line) for line in left), default=0) + GAP
     is_beside = width - taken >= LEAST
     room = min(width - taken, MOST) if is_beside else width
