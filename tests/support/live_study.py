@@ -115,7 +115,8 @@ def _over(t: float, model: str, attack: str, successes: int) -> dict[str, Any]:
         "robust": correct - successes,
         "seconds": 3.4,
     }
-    cell = {"levels": [{"eps": 8 / 255, "tally": tally}]}
+    observed = {"eps": 8 / 255, "as_found": True, "largest": 8 / 255, "lowest": 0.0, "highest": 1.0}
+    cell = {"levels": [{"eps": 8 / 255, "tally": tally, "observed": observed}]}
     return {**attack_event(t, model, attack, correct, correct, successes), "cell": cell}
 
 

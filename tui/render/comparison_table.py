@@ -10,7 +10,7 @@ from runs.formats import column_heads, percent
 from runs.result_types import Cell, Interval, Row, Table
 from tui.render.palette import TERMINAL, Palette
 from tui.render.plain_table import Fitting, Notes
-from tui.render.rate_table import Level, ModelRates, Rate, rate_table
+from tui.render.rate_table import Level, ModelRates, Rate, bare_rate_tables, rate_table
 
 _WAITS, _AT_WORK = "·", "…"
 """A figure to come: of an attack that waits, and of one at work."""
@@ -24,6 +24,11 @@ def comparison(table: Table, palette: Palette = TERMINAL) -> RenderableType:
 def comparison_table(table: Table, palette: Palette = TERMINAL) -> Fitting:
     """The comparison table, each rate with its interval, without its footnotes."""
     return rate_table(table_rates(table), column_heads(table), palette)
+
+
+def short_table(table: Table, palette: Palette = TERMINAL) -> Fitting:
+    """The comparison table without intervals and footnotes."""
+    return Fitting(*bare_rate_tables(table_rates(table), column_heads(table), palette))
 
 
 def table_rates(table: Table) -> list[ModelRates]:

@@ -162,4 +162,7 @@ async def test_a_study_in_its_attacks_shows_their_bars(fixed: Home) -> None:
     async with opened(fixed.path) as screen:
         await at(screen, fixed, "night")
         assert "baseline ✓ ─ robust ✓ ─ attacks 3/6 ─ panel" in pane(screen)
-        assert any("≥ 0.2 %" in line for line in pane(screen).splitlines())
+        lines = [line.split() for line in pane(screen).splitlines()]
+        assert any("≥" in line and "0.2" in line for line in lines), "the bars"
+        assert ["Targeted", "92.25", "4.80"] in lines, "the table fills while attacks run"
+        assert ["Targeted", "…", "34", "%", "done"] in lines

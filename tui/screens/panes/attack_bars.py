@@ -38,13 +38,29 @@ class _Layout(NamedTuple):
 
 
 def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
+    """The bars of a run's attacks, and below them what they mean."""
+    bars = list(bars_alone(feed, width, palette))
+    if not bars:
+        yield Text("no attack in this run; a starts one", palette.dim)
+        return
+    yield from bars
+    yield Text()
+    yield Text.assemble(
+        *(("━", palette.bad), (" success  ", palette.dim)),
+        *(("─", palette.good), (" none  ", palette.dim)),
+        *(("╌", palette.faint), (" to come", palette.dim)),
+    )
+    yield from wrapped(Text(_EXPLANATION, palette.dim), width)
+
+
+def bars_alone(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
     """A line for each model × attack × ε, also for those that have not started.
 
     The bar shows in two tones on how many images the attack has succeeded, and on how many not.
+    Nothing for a run without attacks.
     """
     rows = _rows(feed)
     if not rows:
-        yield Text("no attack in this run; a starts one", palette.dim)
         return
     layout = _layout(rows, width)
     gap = " " * (layout.bar + 2)
@@ -53,13 +69,6 @@ def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
     has_ended = feed.attack is not None and feed.attack.snapshot.ended is not None
     for row in rows:
         yield _line(row, layout, "not run" if has_ended else "waiting", palette)
-    yield Text()
-    yield Text.assemble(
-        *(("━", palette.bad), (" success  ", palette.dim)),
-        *(("─", palette.good), (" none  ", palette.dim)),
-        *(("╌", palette.faint), (" to come", palette.dim)),
-    )
-    yield from wrapped(Text(_EXPLANATION, palette.dim), width)
 
 
 def _rows(feed: RunFeed) -> list[AttackRow]:

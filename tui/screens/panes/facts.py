@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from runs.budgets import format_budget
-from tui.render.lines import wrapped
+from tui.render.lines import labelled, wrapped
 from tui.render.palette import Palette
 from tui.render.text import clean, percent, short_ago, time_words
 from tui.run_list.row import Row, dicts, row_labels
@@ -45,8 +45,8 @@ def accuracies(row: Row, width: int, palette: Palette) -> Iterator[Text]:
 def spec_facts(spec: Mapping[str, Any], width: int, palette: Palette) -> Iterator[Text]:
     """The main fields of a spec."""
     for key, value in facts(spec):
-        line = Text.assemble((f"{key:<{_LABEL}}", palette.dim), (clean(value, 200), palette.text))
-        yield from wrapped(line, width, indent=_LABEL)
+        label = Text(f"{key:<{_LABEL}}", palette.dim)
+        yield from labelled(label, Text(clean(value, 200), palette.text), width)
 
 
 def facts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

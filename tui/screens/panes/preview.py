@@ -7,13 +7,13 @@ its error and the end of its log. The main fields of the spec fill the rest.
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.timer import Timer
 
-from runs.result_types import Table
 from runs.store import Run
-from tui.render.lines import Line, lines_of, wrapped
+from tui.render.lines import Line, wrapped
 from tui.render.log_lines import log_tail, without_deprecations
 from tui.render.palette import Palette
 from tui.render.progress import eta_text
@@ -24,6 +24,9 @@ from tui.run_list.row import Row
 from tui.screens.panes.facts import accuracies, identity, spec_facts
 from tui.shared_state import SharedState
 from tui.widgets.line_view import LineView
+
+if TYPE_CHECKING:  # brings what draws tables, when the first run is shown
+    from tui.screens.panes.run_text import RunText
 
 FIRST_S, REPEATED_S = 0.005, 0.12
 """Seconds from a move of the cursor until the new run's events are read: after a pause in moving,
@@ -43,6 +46,7 @@ class Preview(LineView):
         self._state = state
         self._row: Row | None = None
         self._feed: RunFeed | None = None
+        self._text: RunText | None = None
         self._is_read = False
         self._moved_at = 0.0
         self._timer: Timer | None = None
@@ -59,7 +63,7 @@ class Preview(LineView):
         is_other = row is None or self._row is None or row.id != self._row.id
         self._row = row
         if is_other:
-            self._feed, self._is_read = None, False
+            self._feed, self._text, self._is_read = None, None, False
             if self._timer is not None:
                 self._timer.stop()
                 self._timer = None
@@ -78,7 +82,11 @@ class Preview(LineView):
     def _open(self) -> None:
         self._timer = None
         if self._row is not None:
-            self._feed = RunFeed(self._state.run(self._row.id), self._state.store)
+            from tui.screens.panes.run_text import RunText
+
+            run = self._state.run(self._row.id)
+            self._feed = RunFeed(run, self._state.store)
+            self._text = RunText(self._state, run, self._feed)
             self._catch_up()
 
     def _catch_up(self) -> None:
@@ -146,17 +154,16 @@ class Preview(LineView):
             yield from figures
         if self._feed is None or not self._is_read:
             return
-        table = _table(run)
-        if table is not None:
-            from tui.render.comparison_table import comparison_table
-
-            yield from lines_of(comparison_table(table), width)
-        elif self._feed.at_work.run.kind == "attack":
-            from tui.screens.panes.attack_bars import attack_bars
-
-            yield from attack_bars(self._feed, width, palette)
-        else:
+        if row.kind == "train" or self._feed.attack is None:
             yield from self._chart_lines(self._feed, width, height, palette)
+            return
+        if row.is_live:
+            from tui.screens.panes.attack_bars import bars_alone
+
+            yield from bars_alone(self._feed, width, palette)
+            yield Text()
+        if self._text is not None:
+            yield from self._text.short_table(width, palette)
 
     def _chart_lines(
         self, feed: RunFeed, width: int, height: int, palette: Palette
@@ -187,11 +194,3 @@ def _log_lines(run: Run, width: int, palette: Palette) -> Iterator[Line]:
         yield Text("the end of its log", palette.dim)
     for line in tail:
         yield from islice(wrapped(Text(line, palette.text), width, indent=2), 3)
-
-
-def _table(run: Run) -> Table | None:
-    """The table of a study or an attack run that has ended."""
-    result = run.result
-    if result is None or not result.get("rows") or "threat_model" not in result:
-        return None
-    return {"threat_model": result["threat_model"], "rows": result["rows"]}

@@ -12,7 +12,8 @@ from runs.result_types import Table
 from runs.results import compare
 from runs.snapshot import Snapshot
 from runs.store import Run
-from tui.render.lines import Line
+from tui.render.comparison_table import short_table
+from tui.render.lines import Line, lines_of
 from tui.render.palette import Palette
 from tui.render.table_notes import FOLDED, Fold
 from tui.run_list.feed import RunFeed
@@ -41,6 +42,11 @@ class RunText:
     def table(self, width: int, fold: Fold, palette: Palette) -> Iterable[Line]:
         """The lines of the page table."""
         return table_page(self._run, self._comparison(), fold, width, palette)
+
+    def short_table(self, width: int, palette: Palette) -> Iterable[Line]:
+        """The table without intervals, also of a live run; nothing before the first attack."""
+        table = self._comparison()
+        return lines_of(short_table(table, palette), width) if table else ()
 
     def page(self, name: str, width: int, palette: Palette) -> Iterable[Line]:
         """The lines of the page attacks, system, log or spec."""
