@@ -3,8 +3,9 @@
 Pure: takes series, returns parts of text with their styles. Knows no axis and no widget.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -13,8 +14,20 @@ from rich.style import Style
 from tui.charts.training_curves import SHAPES, Series
 from tui.render.palette import Palette
 
-Parts = list[tuple[str, str]]
-"""Texts with their styles, which stand beside each other."""
+HIDDEN = "–"
+"""Stands in place of the marker of a line that is hidden."""
+
+
+class Part(NamedTuple):
+    """A text with its style, and the keys of the series that it stands for in a legend."""
+
+    text: str
+    style: str = ""
+    keys: tuple[str, ...] = ()
+
+
+Parts = list[Part]
+"""Parts that stand beside each other."""
 
 INDENT = "  "
 """The legend's lines begin under the title, which follows a pointer."""
@@ -31,6 +44,8 @@ class Legend:
     cursor: float | None = None
     """x of the values; None: the last of each series."""
     in_percent: bool = False
+    hidden: frozenset[str] = frozenset()
+    """Keys of the series that are not drawn."""
 
     def _value(self, line: Series) -> str:
         end = line.curve.xs[-1] if line.curve.xs else 0.0
@@ -42,12 +57,21 @@ class Legend:
             return f"{value:.4g}"
         return f"{value:.1f}" if self.cursor is None else f"{value:.2f}"
 
-    def _marker(self, line: Series) -> tuple[str, str]:
-        return line.marker, self.palette.series_style(line.colour)
-
     def _entry(self, line: Series, label: str) -> Parts:
-        named = (f" {label}" if label else "", self.palette.dim)
-        return [self._marker(line), named, (f" {self._value(line)}", self.palette.text)]
+        """Marker, label and value; those of a hidden line are dim."""
+        dim, keys = self.palette.dim, (line.key,)
+        marker = Part(line.marker, self.palette.series_style(line.colour), keys)
+        value = Part(f" {self._value(line)}", self.palette.text, keys)
+        if line.key in self.hidden:
+            marker, value = Part(HIDDEN, dim, keys), value._replace(style=dim)
+        return [marker, Part(f" {label}" if label else "", dim, keys), value]
+
+    def _word(self, text: str, lines: Iterable[Series]) -> Part:
+        """A word that stands for several series: a run, or what the values are."""
+        return Part(text, self.palette.dim, tuple(line.key for line in lines))
+
+    def _of_group(self, group: str) -> list[Series]:
+        return [line for line in self.series if line.group == group]
 
     @property
     def _runs(self) -> list[str]:
@@ -64,12 +88,14 @@ class Legend:
         """Legends that fit beside a title, widest first; none for several runs and groups."""
         if len(self._groups) > 1:
             return []
-        wide: Parts = [(f"  {self._groups[0]}", self.palette.dim)] if any(self._groups) else []
+        wide: Parts = []
+        if any(self._groups):
+            wide = [Part("  "), self._word(self._groups[0], self.series)]
         close = list(wide)
         for line in self.series:
             label = line.run or line.label
-            wide += [("  ", ""), *self._entry(line, label)]
-            close += [(" ", ""), *self._entry(line, label.removeprefix("val "))]
+            wide += [Part("  "), *self._entry(line, label)]
+            close += [Part(" "), *self._entry(line, label.removeprefix("val "))]
         return [wide, close]
 
     def beneath(self, width: int, most: int) -> list[Parts]:
@@ -87,7 +113,7 @@ class Legend:
     def _flowing(self, width: int) -> list[Parts]:
         lines: list[Parts] = []
         for line in self.series:
-            entry = [(INDENT, ""), *self._entry(line, line.label)]
+            entry = [Part(INDENT), *self._entry(line, line.label)]
             if lines and length(lines[-1]) + length(entry) <= width:
                 lines[-1] += entry
             else:
@@ -98,16 +124,17 @@ class Legend:
         """A line for each group and a column for each run, which is named in its first line."""
         words = max(map(cell_len, self._groups))
         lines: list[Parts] = [
-            [(f"{INDENT}{group:<{words}}", self.palette.dim)] for group in self._groups
+            [Part(INDENT), self._word(f"{group:<{words}}", self._of_group(group))]
+            for group in self._groups
         ]
         for run in self._runs:
             across = max(map(length, lines))
             is_named = False
             for parts, group in zip(lines, self._groups, strict=True):
-                parts.append((" " * (across - length(parts)), ""))
+                parts.append(Part(" " * (across - length(parts))))
                 for line in self.series:  # several where two runs have one label
                     if (line.run, line.group) == (run, group):
-                        parts += [("  ", ""), *self._entry(line, "" if is_named else run)]
+                        parts += [Part("  "), *self._entry(line, "" if is_named else run)]
                         is_named = True
         return lines
 
@@ -132,23 +159,24 @@ class Legend:
             for cell in cells[begin : begin + across]:
                 name = cut(cell[0].run, max(room(across), 1))
                 figure = self._figures(cell)
-                gap = " " * (figures - length(figure))
-                parts += [(f"{INDENT}{name}", self.palette.dim), *figure, (gap, "")]
+                gap = Part(" " * (figures - length(figure)))
+                parts += [Part(INDENT), self._word(name, cell), *figure, gap]
             lines.append(parts)
         return lines
 
     def _key(self) -> Parts:
         """``● clean ○ robust``."""
-        parts: Parts = [(" ", "")]
+        parts: Parts = [Part(" ")]
         for group in self._groups:
-            line = next(x for x in self.series if x.group == group)
-            filling = next((s[0] for s in SHAPES.values() if line.marker in s), line.marker)
-            parts += [(f" {filling} {group}", self.palette.dim)]
+            own = self._of_group(group)
+            marker = own[0].marker
+            filling = next((s[0] for s in SHAPES.values() if marker in s), marker)
+            parts += [Part(" "), self._word(f"{filling} {group}", own)]
         return parts
 
     def _figures(self, cell: Sequence[Series]) -> Parts:
         ordered = sorted(cell, key=lambda line: self._groups.index(line.group))
-        return [part for line in ordered for part in [(" ", ""), *self._entry(line, "")]]
+        return [part for line in ordered for part in [Part(" "), *self._entry(line, "")]]
 
 
 def cut(text: str, width: int) -> str:
@@ -160,13 +188,32 @@ def cut(text: str, width: int) -> str:
 
 def length(parts: Parts) -> int:
     """Cells of the parts."""
-    return sum(cell_len(text) for text, _ in parts)
+    return sum(cell_len(part.text) for part in parts)
+
+
+def keys_at(parts: Parts, column: int) -> tuple[str, ...]:
+    """The keys of the series for which a part stands that covers a column; none elsewhere."""
+    end = 0
+    for part in parts:
+        end += cell_len(part.text)
+        if column < end:
+            return part.keys
+    return ()
+
+
+def next_alone(keys: Sequence[str], hidden: Collection[str]) -> frozenset[str]:
+    """The series to hide next: all but the first, all but the second, …, and then none."""
+    shown = [key for key in keys if key not in hidden]
+    following = 0 if len(shown) == len(keys) else len(keys)
+    if len(shown) == 1:
+        following = keys.index(shown[0]) + 1
+    return frozenset(keys) - {keys[following]} if following < len(keys) else frozenset()
 
 
 def segments_of(parts: Parts, width: int) -> list[Segment]:
     """The parts in at most ``width`` cells, with an ellipsis where they are longer."""
     segments, left = [], width
-    for text, style in parts:
+    for text, style, _ in parts:
         if cell_len(text) > left:
             text = text[: max(left - 1, 0)] + ("…" if left else "")
         segments.append(Segment(text, Style.parse(style)))

@@ -1,10 +1,11 @@
 """A chart as lines of styled text: title and legend, braille curves, axes, marks, a crosshair.
 
-Pure: takes a :class:`Plot` and a size in cells, returns segments. Knows no widget and no file.
+Pure: takes a :class:`Plot` and a size in cells, returns segments, and what stands where in them.
+Knows no widget and no file.
 """
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,18 +13,15 @@ from rich.segment import Segment
 from rich.style import Style
 
 from tui.charts.braille import Curve, View, cells, draw, log_ticks, tick_label, ticks
-from tui.charts.legend import Legend, Parts, length, segments_of
+from tui.charts.legend import Legend, Part, Parts, keys_at, length, segments_of
+from tui.charts.markers import ABOVE, BELOW, cell_column, markers
 from tui.charts.training_curves import Series
 from tui.charts.y_range import Axis, axis_of
 from tui.render.palette import Palette
 
 GUTTER = 8
 """Cells left of the curves, for the labels of the y axis."""
-MARKER_EVERY = 14
-"""About so many cells lie between two markers of a line."""
 BEST_MARKS = {"best clean": "▽", "best robust": "▼"}
-ABOVE, BELOW = "↑", "↓"
-"""Stand where a curve leaves a clipped y axis."""
 LEAST_ROWS = 4
 """Lines of curves that a legend leaves where shorter labels can achieve it."""
 
@@ -56,9 +54,40 @@ class Plot:
     """x of the crosshair."""
     marks: dict[str, float] = field(default_factory=dict)
     """x of the checkpoints, by the names of :data:`BEST_MARKS`."""
+    hidden: frozenset[str] = frozenset()
+    """Keys of the series that stand in the legend only."""
     is_current: bool = False
     note: str = ""
     empty: str = "no values yet"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn chart, and what stands where in it: lines and columns count from 0."""
+
+    lines: Cells
+    head: Sequence[Parts] = ()
+    """The parts of the first lines: title and legend."""
+    view: View | None = None
+    """The window of the curves, below the head and right of :data:`GUTTER`; None without any."""
+
+    def legend_at(self, column: int, line: int) -> tuple[str, ...]:
+        """The keys of the series for which the legend's entry at this cell stands."""
+        return keys_at(self.head[line], column) if line < len(self.head) else ()
+
+    def x_at(self, column: int, line: int) -> float | None:
+        """x of a cell among the curves or on the x axis; None elsewhere."""
+        if self.view is None or line < len(self.head) or column < GUTTER:
+            return None
+        return self.x_near(column)
+
+    def x_near(self, column: int) -> float | None:
+        """x of a column, left and right of the curves that of their end; None without curves."""
+        if self.view is None:
+            return None
+        cell = min(max(column - GUTTER, 0), self.view.width - 1)
+        share = (2 * cell + 0.5) / (self.view.columns - 1)
+        return self.view.x0 + share * (self.view.x1 - self.view.x0)
 
 
 def x_range(series: Sequence[Series]) -> tuple[float, float]:
@@ -70,13 +99,19 @@ def x_range(series: Sequence[Series]) -> tuple[float, float]:
 
 def render_plot(plot: Plot, width: int, height: int, palette: Palette) -> Cells:
     """The chart in ``height`` lines of ``width`` cells."""
+    return draw_plot(plot, width, height, palette).lines
+
+
+def draw_plot(plot: Plot, width: int, height: int, palette: Palette) -> Drawing:
+    """The chart in ``height`` lines of ``width`` cells, with what stands where."""
     if height < 5 or width < GUTTER + 12:
-        return [[Segment(plot.title[:width])]][:height]
-    curves = [_on_axis(line.curve, plot.log) for line in plot.series]
+        return Drawing([[Segment(plot.title[:width])]][:height])
+    visible = [line for line in plot.series if line.key not in plot.hidden]
+    curves = [_on_axis(line.curve, plot.log) for line in visible]
     if not any(curve.xs for curve in curves):
         head = _head(plot, Axis(0.0, 1.0), width, height, palette)
-        note = "nothing above 0 to show on a log axis" if plot.series and plot.log else plot.empty
-        return [*head, *_centred(note, width, height - len(head), palette)]
+        note = _centred(_why_empty(plot, visible), width, height - len(head), palette)
+        return Drawing([*_lines(head, width), *note], head)
     x0, x1 = plot.window or x_range(plot.series)
     if x0 == x1:
         x0, x1 = x0 - 0.5, x1 + 0.5
@@ -85,11 +120,24 @@ def render_plot(plot: Plot, width: int, height: int, palette: Palette) -> Cells:
     if axis.is_clipped:
         curves = [_within(curve, axis) for curve in curves]
     head = _head(plot, axis, width, height, palette)
-    lines = height - len(head) - 2
-    axis = axis.on_grid(lines, least_step=1.0 if plot.log else 0.0)
-    view = View(x0, x1, axis.y0, axis.y1, width - GUTTER, lines, edge=1)
+    rows = height - len(head) - 2
+    axis = axis.on_grid(rows, least_step=1.0 if plot.log else 0.0)
+    view = View(x0, x1, axis.y0, axis.y1, width - GUTTER, rows, edge=1)
     labels = _y_labels(plot, axis, view)
-    return [*head, *_body(plot, curves, view, labels, palette), *_x_axis(plot, view, palette)]
+    body = _body(replace(plot, series=visible), curves, view, labels, palette)
+    return Drawing([*_lines(head, width), *body, *_x_axis(plot, view, palette)], head, view)
+
+
+def _why_empty(plot: Plot, visible: Sequence[Series]) -> str:
+    if not plot.series:
+        return plot.empty
+    if not visible:
+        return "all lines are hidden: a click in the legend shows them"
+    return "nothing above 0 to show on a log axis" if plot.log else plot.empty
+
+
+def _lines(head: Sequence[Parts], width: int) -> Cells:
+    return [segments_of(parts, width) for parts in head]
 
 
 def _on_axis(curve: Curve, log: bool) -> Curve:
@@ -120,7 +168,7 @@ def _within(curve: Curve, axis: Axis) -> Curve:
     return Curve(curve.xs, [min(max(y, low), high) for y in curve.ys], curve.gaps)
 
 
-def _head(plot: Plot, axis: Axis, width: int, height: int, palette: Palette) -> Cells:
+def _head(plot: Plot, axis: Axis, width: int, height: int, palette: Palette) -> list[Parts]:
     """``▸ loss   ● train 0.312   ■ val 0.402``: the values at the crosshair, else the last.
 
     Where this is wider than the chart, the legend stands beneath the title.
@@ -129,31 +177,30 @@ def _head(plot: Plot, axis: Axis, width: int, height: int, palette: Palette) -> 
     marks: Parts = []
     for name, mark in BEST_MARKS.items():
         if name in plot.marks:
-            marks += [(f"  {mark} ", palette.accent), (name, palette.dim)]
+            marks += [Part(f"  {mark} ", palette.accent), Part(name, palette.dim)]
     if not (plot.legend and plot.series):
-        return [segments_of(title + marks if length(title + marks) <= width else title, width)]
-    legend = Legend(plot.series, palette, plot.cursor, plot.in_percent)
+        return [title + marks if length(title + marks) <= width else title]
+    legend = Legend(plot.series, palette, plot.cursor, plot.in_percent, plot.hidden)
     for parts in legend.beside_title():
         if length(title + parts + marks) <= width:
-            return [segments_of(title + parts + marks, width)]
+            return [title + parts + marks]
     most = max(height - 3 - LEAST_ROWS, 1)
-    lines = [title + marks, *legend.beneath(width, most)][: height - 4]
-    return [segments_of(line, width) for line in lines]
+    return [title + marks, *legend.beneath(width, most)][: height - 4]
 
 
 def _title(plot: Plot, axis: Axis, palette: Palette) -> Parts:
     pointer = "▸ " if plot.is_current else "  "
-    parts: Parts = [(pointer, palette.accent), (plot.title, palette.title)]
+    parts: Parts = [Part(pointer, palette.accent), Part(plot.title, palette.title)]
     if plot.log:
-        parts.append((" log", palette.warn))
+        parts.append(Part(" log", palette.warn))
     for mark, value in ((ABOVE, axis.above), (BELOW, axis.below)):
         if value is not None:
             shown = _power(value) if plot.log else value
-            parts.append((f" {mark} to {tick_label(float(f'{shown:.3g}'))}", palette.warn))
+            parts.append(Part(f" {mark} to {tick_label(float(f'{shown:.3g}'))}", palette.warn))
     if plot.note:
-        parts.append((f" {plot.note}", palette.warn))
+        parts.append(Part(f" {plot.note}", palette.warn))
     if plot.cursor is not None and plot.series:
-        parts.append((f"  {plot.x_label} {plot.cursor:.10g}", palette.accent))
+        parts.append(Part(f"  {plot.x_label} {plot.cursor:.10g}", palette.accent))
     return parts
 
 
@@ -179,8 +226,13 @@ def _body(
                 if bits:
                     patterns[column] |= bits
                     owners[column] = number
-    markers = _markers(plot, curves, view)
-    crossed = _column(view, plot.cursor)
+    marked = markers(
+        *(plot.series, curves, view),
+        measured=plot.measured,
+        clips=plot.clips,
+        is_zoomed=plot.window is not None,
+    )
+    crossed = cell_column(view, plot.cursor)
     styles = [Style.parse(palette.series_style(line.colour)) for line in plot.series]
     faint, dim = Style.parse(palette.faint), Style.parse(palette.dim)
     accent = Style.parse(palette.accent)
@@ -191,7 +243,7 @@ def _body(
         segments = [Segment(f"{label:>{GUTTER - 1}} ", dim)]
         text, style = "", faint
         for column, (bits, number) in enumerate(zip(pattern[row], owner[row], strict=True)):
-            marker = markers.get((row, column))
+            marker = marked.get((row, column))
             if marker is not None:
                 glyph, glyph_style = marker[0], styles[marker[1]]
             elif bits:
@@ -207,61 +259,6 @@ def _body(
             text += glyph
         body.append([*segments, Segment(text, style)])
     return body
-
-
-def _column(view: View, x: float | None) -> int:
-    if x is None or not view.x0 <= x <= view.x1:
-        return -1
-    return view.column(x) // 2
-
-
-def _markers(
-    plot: Plot, curves: Sequence[Curve], view: View
-) -> dict[tuple[int, int], tuple[str, int]]:
-    """The marker in each cell (line, column), with the number of its series.
-
-    Where several markers share a cell, the last series wins. At measured points the series take
-    turns from point to point, so that lines which lie on each other stay distinguishable.
-    """
-    markers: dict[tuple[int, int], list[tuple[str, int]]] = {}
-    for number, (line, curve) in enumerate(zip(plot.series, curves, strict=True)):
-        for at in _marked(plot, curve, view, number):
-            row, column = view.row(curve.ys[at]), view.column(curve.xs[at])
-            if view.x0 <= curve.xs[at] <= view.x1 and 0 <= row < view.rows:
-                place = view.height - 1 - row // 4, column // 2
-                markers.setdefault(place, []).append((line.marker, number))
-        for at in _outside(curve, view) if plot.clips else ():
-            is_above = curve.ys[at] > view.y1
-            place = 0 if is_above else view.height - 1, view.column(curve.xs[at]) // 2
-            markers.setdefault(place, []).append((ABOVE if is_above else BELOW, number))
-    ranks = {_column(view, x): n for n, x in enumerate(plot.measured)}
-    return {
-        place: here[ranks[place[1]] % len(here)] if place[1] in ranks else here[-1]
-        for place, here in markers.items()
-    }
-
-
-def _marked(plot: Plot, curve: Curve, view: View, number: int) -> Iterator[int]:
-    """Indices of the points with a marker: all if measured, else evenly spread and the last."""
-    if plot.measured or not curve.xs:
-        yield from range(len(curve.xs))
-        return
-    begin = bisect_left(curve.xs, view.x0)
-    end = bisect_left(curve.xs, view.x1 + 1e-9)
-    wanted = {curve.nearest(view.x1 if plot.window else curve.xs[-1])}
-    stride = (view.x1 - view.x0) * MARKER_EVERY / view.width
-    for n in range(view.width // MARKER_EVERY + 1 if begin < end else 0):
-        wanted.add(curve.nearest(view.x0 + stride * (n + 0.3 + 0.25 * (number % 4))))
-    yield from (at for at in wanted if at is not None)
-
-
-def _outside(curve: Curve, view: View) -> Iterator[int]:
-    """Indices of the points within the window that a clipped y axis leaves out."""
-    slack = 1e-6 * (view.y1 - view.y0)
-    low, high = view.y0 - slack, view.y1 + slack
-    for at in range(bisect_left(curve.xs, view.x0), bisect_right(curve.xs, view.x1)):
-        if not low <= curve.ys[at] <= high:
-            yield at
 
 
 def _power(exponent: float) -> float:
@@ -306,7 +303,7 @@ def _x_axis(plot: Plot, view: View, palette: Palette) -> Cells:
     rule = ["─"] * view.width
     text = [" "] * view.width
     for tick, label in _x_labels(plot, view):
-        column = _column(view, tick)
+        column = cell_column(view, tick)
         start = min(max(column - len(label) // 2, 0), view.width - len(label))
         around = text[max(start - 1, 0) : start + len(label) + 1]
         has_room = all(c == " " for c in around)
@@ -314,7 +311,7 @@ def _x_axis(plot: Plot, view: View, palette: Palette) -> Cells:
             rule[column] = "┴"
         if column >= 0 and has_room:
             text[start : start + len(label)] = label
-    marks = {_column(view, x): BEST_MARKS[name] for name, x in plot.marks.items()}
+    marks = {cell_column(view, x): BEST_MARKS[name] for name, x in plot.marks.items()}
     faint, accent = Style.parse(palette.faint), Style.parse(palette.accent)
     segments = [Segment(" " * GUTTER)]
     for column, glyph in enumerate(rule):

@@ -30,6 +30,8 @@ class Series:
     """What its values are, such as ``clean``; empty where all series of the chart agree in it."""
     run: str = ""
     """Label of its run; empty where all series are of one run."""
+    key: str = ""
+    """What it is known by while the values change: the run's id and the key of the values."""
 
 
 @dataclass(frozen=True)
@@ -130,16 +132,17 @@ def series_of(
             if not curve.xs:
                 continue
             smoothed = Curve(curve.xs, smooth(curve.ys, smoothing), curve.gaps)
+            key = f"{training.run_id} {metric.key}"
             if alone:
                 glyph = marker(0, metric.filling)
-                series.append(Series(metric.label, smoothed, place, glyph))
+                series.append(Series(metric.label, smoothed, place, glyph, key=key))
                 continue
             number = numbers[training.run_id]
             word = metric.label.removeprefix("val ")
             group = word if len(chart.metrics) > 1 else ""
             glyph = marker(number, metric.filling)
             label = f"{training.label} {word}"
-            series.append(Series(label, smoothed, number, glyph, group, training.label))
+            series.append(Series(label, smoothed, number, glyph, group, training.label, key))
     return series
 
 

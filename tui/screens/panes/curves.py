@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from runs.snapshot import Snapshot
 from runs.store import LIVE, Run
+from tui.charts.legend import next_alone
 from tui.charts.plot import Plot, x_range
 from tui.charts.training_curves import (
     CHARTS,
@@ -21,6 +22,7 @@ from tui.charts.training_curves import (
     best_epochs,
     series_of,
 )
+from tui.charts.window import Window, panned, zoomed
 from tui.charts.y_range import spans_decades
 from tui.render.text import clean
 from tui.shared_state import SharedState
@@ -52,10 +54,17 @@ def layout_of(width: int, height: int, current: int) -> Layout:
 class CurvesPane(ErrorBoundary, Widget, can_focus=True):
     """Loss, accuracy and learning rate; a small screen shows one chart at a time."""
 
+    MOUSE: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("click", "in a chart: crosshair"),
+        ("click", "in a legend: hide or show a line"),
+        ("wheel", "over a chart: zoom"),
+        ("right click", "in a chart: clear"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "chart", "next chart", id="curves.chart"),
         Binding("e", "axis", "epoch/step", id="curves.axis"),
         Binding("y", "log", "log", id="curves.log"),
+        Binding("H", "lines", "one line, or all", show=False, id="curves.lines"),
         Binding("plus,equals_sign", "smooth(1)", "smoother", show=False, id="curves.smoother"),
         Binding("minus", "smooth(-1)", "less smooth", show=False, id="curves.rougher"),
         Binding("right,l", "cross(1)", "crosshair right", show=False, id="curves.right"),
@@ -77,7 +86,9 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
         """Whether a chart's axis is logarithmic, by its name, where the user has chosen."""
         self._smoothing = 0
         self._by_step: bool | None = None
-        self._window: tuple[float, float] | None = None
+        self._hidden: frozenset[str] = frozenset()
+        """Keys of the series that stand in the legends only."""
+        self._window: Window | None = None
         self._cursor: float | None = None
         self._empty = "no values yet"
         self._was_by_step = False
@@ -134,6 +145,7 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
             window=self._window,
             cursor=self._cursor,
             marks=marks,
+            hidden=self._hidden,
             is_current=number == self._current,
             note=f"smoothed {weight:g}" if weight else "",
             empty=self._empty,
@@ -142,7 +154,7 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
     def _is_log(self, kind: ChartKind) -> bool:
         """Whether the axis is logarithmic: as the user chose, else where values span decades."""
         automatic = kind.is_unbounded and spans_decades(
-            [line.curve.ys for line in self._series.get(kind.name, ())]
+            [line.curve.ys for line in self._visible(kind.name)]
         )
         return self._log.get(kind.name, automatic)
 
@@ -159,11 +171,15 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
 
     # Keys
 
-    def _xs(self) -> list[float]:
-        series = [line for lines in self._series.values() for line in lines]
-        return sorted({x for line in series for x in line.curve.xs})
+    def _visible(self, *names: str) -> list[Series]:
+        """The series of these charts, or of all, without those that are hidden."""
+        lines = [line for name in names or self._series for line in self._series.get(name, ())]
+        return [line for line in lines if line.key not in self._hidden]
 
-    def _range(self) -> tuple[float, float]:
+    def _xs(self) -> list[float]:
+        return sorted({x for line in self._visible() for x in line.curve.xs})
+
+    def _range(self) -> Window:
         return x_range([line for lines in self._series.values() for line in lines])
 
     def action_chart(self) -> None:
@@ -196,32 +212,23 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
                 self._cursor = min(beyond) if by > 0 else max(beyond)
         self.draw()
 
-    def action_zoom(self, factor: float) -> None:
-        first, last = self._range()
-        low, high = self._window or (first, last)
-        middle = self._cursor if self._cursor is not None else (low + high) / 2
-        half = (high - low) * factor / 2
-        if half <= 0 or (factor < 1 and half < (last - first) / 5000):
-            return
-        self._window = self._within(middle - half, middle + half)
+    def action_lines(self) -> None:
+        """In the current chart show the first line alone, then the next, and at last all."""
+        keys = [line.key for line in self._series.get(CHARTS[self._current].name, ())]
+        self._hidden = (self._hidden - set(keys)) | next_alone(keys, self._hidden)
         self.draw()
 
-    def _within(self, low: float, high: float) -> tuple[float, float] | None:
-        first, last = self._range()
-        if high - low >= last - first:
-            return None
-        if low < first:
-            low, high = first, first + (high - low)
-        if high > last:
-            low, high = last - (high - low), last
-        return low, high
+    def action_zoom(self, factor: float) -> None:
+        low, high = self._window or self._range()
+        self._zoom(factor, (low + high) / 2 if self._cursor is None else self._cursor)
+
+    def _zoom(self, factor: float, at: float) -> None:
+        self._window = zoomed(self._window, self._range(), factor, at)
+        self.draw()
 
     def action_pan(self, share: float) -> None:
-        if self._window:
-            low, high = self._window
-            by = (high - low) * share
-            self._window = self._within(low + by, high + by)
-            self.draw()
+        self._window = panned(self._window, self._range(), share)
+        self.draw()
 
     def action_whole(self) -> None:
         self._window = None
@@ -232,10 +239,32 @@ class CurvesPane(ErrorBoundary, Widget, can_focus=True):
         self.draw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Where there is nothing to clear, escape reaches the screen."""
+        """Keys without an effect are off: where there is nothing to clear, escape reaches the
+        screen."""
         if action == "clear":
             return self._window is not None or self._cursor is not None
-        return True
+        return any(self._series.values())
+
+    # Mouse
+
+    def on_chart_pointed(self, message: Chart.Pointed) -> None:
+        """Move the crosshair to the value nearest to the mouse."""
+        xs = self._xs()
+        if xs:
+            self._cursor = min(xs, key=lambda x: abs(x - message.x))
+            self.draw()
+
+    def on_chart_toggled(self, message: Chart.Toggled) -> None:
+        """Hide the lines of an entry, or show them where all of them are hidden."""
+        keys = frozenset(message.keys)
+        self._hidden = self._hidden - keys if keys <= self._hidden else self._hidden | keys
+        self.draw()
+
+    def on_chart_zoomed(self, message: Chart.Zoomed) -> None:
+        self._zoom(message.factor, message.x)
+
+    def on_chart_cleared(self) -> None:
+        self.action_clear()
 
 
 def training_curves(
