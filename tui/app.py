@@ -22,6 +22,7 @@ from textual.screen import Screen
 from runs.errors import UserError
 from runs.store import Store
 from tui.messages import OpenComparison, OpenNewRun, OpenRun, show_notice
+from tui.render.key_help import KeyLine
 from tui.render.text import clean
 from tui.render.themes import THEMES
 from tui.run_list.row import Row
@@ -46,7 +47,7 @@ class AdvtuiApp(ErrorBoundary, App[None]):
     TITLE = "advtui"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "help", id="app.help"),
+        Binding("question_mark,f1", "help", "help", id="app.help"),
         Binding("q", "quit", "leave", id="app.leave"),
     ]
 
@@ -204,11 +205,12 @@ class AdvtuiApp(ErrorBoundary, App[None]):
     # Keys and commands
 
     def action_help(self) -> None:
-        from tui.screens.dialogs import Help
+        from tui.screens.help import Help
 
         screen = self.screen
         if isinstance(screen, AppScreen):
-            self.push_screen(Help(screen.HELP_TITLE, keys_of(screen)))
+            mouse = [KeyLine(*line) for line in screen.MOUSE]
+            self.push_screen(Help(screen.HELP_TITLE, [*keys_of(screen), *mouse]))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The commands of the palette: the keys of this screen, and the themes."""
@@ -228,10 +230,10 @@ class AdvtuiApp(ErrorBoundary, App[None]):
             )
 
 
-def keys_of(screen: Screen[Any]) -> list[tuple[str, str, str]]:
-    """The active keys of a screen, a line per action: keys, description, the binding's id."""
+def keys_of(screen: Screen[Any]) -> list[KeyLine]:
+    """The active keys of a screen, a line per action."""
     return [
-        (keys, active.binding.description, active.binding.id or "")
+        KeyLine(keys, active.binding.description, active.binding.id or "")
         for keys, active in _actions(screen)
     ]
 

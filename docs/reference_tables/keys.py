@@ -7,36 +7,37 @@ import types
 from collections.abc import Iterator, Sequence
 
 from reference_tables.markdown import code, part, table, text
+from tui.render.key_help import GROUPS, group_of
 
 SCREENS = ("tui.app", "tui.screens", "tui.widgets")
 PLACES = {
-    "AdvtuiApp": ("Everywhere", "In a field of text these keys are letters."),
-    "AppScreen": ("Every screen", "The run list and the form have their own `esc`."),
-    "RunListScreen": ("Run list", ""),
-    "RunList": ("Run list: rows", ""),
-    "RunActions": (
-        "Run list and run: actions",
-        "They act on the run under the cursor or on the open run. In a comparison `x` exports the "
-        "table; the other keys are off.",
-    ),
-    "RunDetailScreen": ("Run", ""),
-    "CurvesPane": ("Run and comparison: curves", ""),
-    "ExamplesPane": ("Run: examples", ""),
-    "ScrollPage": ("Run and comparison: pages of text", ""),
-    "TablePage": ("Run and comparison: table", ""),
-    "CompareScreen": ("Comparison", ""),
-    "NewRunScreen": ("New run", ""),
-    "Choice": ("New run: a field with a choice", ""),
-    "MultiChoice": ("New run: a field with several choices", ""),
-    "Dialog": ("Dialogs", ""),
-    "Pick": (
-        "Dialogs: a question before something is lost",
-        "It starts on the answer that keeps all.",
-    ),
-    "Help": ("Help", ""),
+    "AdvtuiApp": "everywhere",
+    "AppScreen": "every screen",
+    "RunListScreen": "run list",
+    "RunList": "run list",
+    "ScrollPage": "pages of text",
+    "TablePage": "run, comparison: table",
+    "RunDetailScreen": "run",
+    "CompareScreen": "comparison",
+    "ExamplesPane": "run: examples",
+    "CurvesPane": "run, comparison",
+    "RunActions": "run list, run",
+    "NewRunScreen": "new run",
+    "Choice": "new run: a choice",
+    "MultiChoice": "new run: several choices",
+    "Dialog": "every dialog",
+    "Pick": "before something is lost",
+    "Help": "help",
 }
-"""For each class with keys of its own, in the order of the page: the heading, and a sentence where
-the heading does not say enough."""
+"""Where the keys of each class with keys of its own act, in the order of the rows of a group."""
+SENTENCES = {
+    "This page": "The run list and the form have their own `esc`.",
+    "Run": "They act on the marked runs, else on the run at the cursor, or on the open run. In a "
+    "comparison `x` exports the table; the other keys are off.",
+    "App": "In a field of text `?` and `q` are letters.",
+    "Dialogs": "A question before something is lost starts on the answer that keeps all.",
+}
+"""What the tables of some groups do not say."""
 SHOWN_KEYS = {
     "question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "equals_sign": "=",
     "comma": ",", "full_stop": ".", "escape": "esc", "left_square_bracket": "[",
@@ -45,27 +46,24 @@ SHOWN_KEYS = {
 
 
 def key_tables() -> str:
-    """The bindings of the app, its screens and its widgets, in the order of :data:`PLACES`."""
+    """A table for each group of the help (?), with the bindings of the app, its screens and its
+    widgets in the order of :data:`PLACES`."""
     owners = owners_of_keys()
     assert owners.keys() == PLACES.keys(), (
         f"PLACES in docs/reference_tables/keys.py must name the classes with keys: "
         f"{', '.join(sorted(owners.keys() ^ PLACES.keys()))} differ"
     )
+    rows: dict[str, list[list[str]]] = {group: [] for group in GROUPS}
+    for name, place in PLACES.items():
+        for binding in owners[name].__dict__["BINDINGS"]:
+            keys = (code(SHOWN_KEYS.get(key, key)) for key in binding.key.split(","))
+            does, where = text(binding.description), text(place)
+            rows[group_of(binding.id)].append([" ".join(keys), does, where, code(binding.id)])
     blocks = []
-    for name, (heading, sentence) in PLACES.items():
-        rows = [
-            [
-                " ".join(code(SHOWN_KEYS.get(key, key)) for key in binding.key.split(",")),
-                text(binding.description),
-                code(binding.id or ""),
-            ]
-            for binding in owners[name].__dict__["BINDINGS"]
-        ]
-        blocks += [
-            f"### {heading}",
-            *([text(sentence)] if sentence else []),
-            table(("Keys", "What they do", "Id"), rows),
-        ]
+    for group, own in rows.items():
+        sentence = SENTENCES.get(group)
+        blocks += [f"### {group}", *([text(sentence)] if sentence else [])]
+        blocks.append(table(("Keys", "What they do", "Where", "Id"), own))
     return part(*blocks)
 
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from textual import events
 from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_from_key
 from textual.pilot import Pilot
@@ -19,6 +20,7 @@ from tui.app import AdvtuiApp
 from tui.screens.panes.preview import Preview
 from tui.screens.run_detail import RunDetailScreen
 from tui.settings import Settings
+from tui.widgets.foot_line import FootLine
 from tui.widgets.run_list import RunList
 
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -95,6 +97,40 @@ class Screen:
             assert driver is not None
             driver.send_message(key_event(key))
             await self.settle()
+
+    async def click(self, text: str, *, line: str = "", button: int = 1, times: int = 1) -> None:
+        """Click on the first cell of a text that is seen, in the first line that holds ``line``."""
+        await self.click_at(*self.place(text, line), button=button, times=times)
+
+    async def click_at(self, x: int, y: int, *, button: int = 1, times: int = 1) -> None:
+        """Press and release a button of the mouse at a cell; button 3 is the right one."""
+        for _ in range(times):
+            self._mouse(events.MouseDown, x, y, button)
+            self._mouse(events.MouseUp, x, y, button)
+        await self.settle()
+
+    async def wheel(self, x: int, y: int, notches: int) -> None:
+        """Turn the wheel over a cell: up by so many notches, with a negative number down."""
+        for _ in range(abs(notches)):
+            self._mouse(events.MouseScrollUp if notches > 0 else events.MouseScrollDown, x, y, 0)
+        await self.settle()
+
+    def _mouse(self, kind: type[events.MouseEvent], x: int, y: int, button: int) -> None:
+        driver = self.app._driver
+        assert driver is not None
+        driver.send_message(kind(None, x, y, 0, 0, button, False, False, False, x, y))
+
+    def place(self, text: str, line: str = "") -> tuple[int, int]:
+        """Column and line of the first cell of a text that is seen."""
+        for y, seen in enumerate(self.text.splitlines()):
+            if text in seen and line in seen:
+                return cell_len(seen[: seen.index(text)]), y
+        raise AssertionError(f"{text!r} is not in\n{self.text}")
+
+    @property
+    def foot(self) -> str:
+        """The last line."""
+        return self.app.screen.query_one("#foot", FootLine).text
 
     def key_of(self, binding_id: str) -> str:
         """The first key of a binding that is active here."""

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from screen_driver import COVERED, Home, Screen, covers, in_loop, into, opened
-from tui.app import AdvtuiApp, keys_of
+from screen_driver import COVERED, Home, in_loop, into, opened
+from tui.app import AdvtuiApp
 from tui.screens.base import AppScreen
 from tui.screens.compare import CompareScreen
-from tui.screens.dialogs import Choose, Dialog, Help, Pick, Write
+from tui.screens.dialogs import Choose, Dialog, Pick, Write
+from tui.screens.help import Help
 from tui.screens.new_run import NewRunScreen
 from tui.screens.panes.curves import CurvesPane
 from tui.screens.panes.examples import ExamplesPane
@@ -23,25 +24,6 @@ from tui.widgets.form import Choice, MultiChoice
 from tui.widgets.run_list import RunList
 from tui.widgets.scroll_page import ScrollPage
 from tui.widgets.tab_line import TabLine
-
-
-@covers("app.help", "help.down", "help.up", "help.close")
-async def test_help_names_the_keys_of_the_screen(fixed: Home) -> Screen:
-    async with opened(fixed.path, (80, 24)) as screen:
-        expected = keys_of(screen.app.screen)
-        await screen.press("app.help")
-        assert screen.name == "Help"
-        seen = screen.text
-        for _ in range(30):
-            await screen.press("help.down")
-            seen += screen.text
-        for keys, told, binding_id in expected:
-            assert told in seen
-            assert binding_id in seen
-            assert keys.split()[0] in seen
-        await screen.press("help.up", "help.close")
-        assert screen.name == "RunListScreen"
-    return screen
 
 
 def test_every_key_of_every_screen_is_pressed_by_some_test() -> None:

@@ -1,9 +1,8 @@
 """The frame of every screen: a head line with its title, a foot line with its keys."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,18 +16,13 @@ from tui.render.palette import Palette
 from tui.render.themes import palette_of
 from tui.shared_state import SharedState
 from tui.widgets.error_boundary import ErrorBoundary
+from tui.widgets.foot_line import FootLine, Hint
 from tui.widgets.line_view import LineView
-
-_ALWAYS = ("esc", "?", "q")
-"""Keys that the foot shows at any width."""
-
 
 FRAMED = 100
 """Width in cells from which the panels of a screen have frames."""
-
-
-def _cells(hint: tuple[str, str]) -> int:
-    return cell_len(hint[0]) + cell_len(hint[1]) + 3
+_LAST = ("clear", "back", "help", "quit")
+"""Actions whose keys stand last in the foot, at any width."""
 
 
 class AppScreen(ErrorBoundary, Screen[None]):
@@ -38,6 +32,8 @@ class AppScreen(ErrorBoundary, Screen[None]):
     """Title of its help."""
     FOOT: ClassVar[tuple[str, ...]] = ()
     """Actions whose keys the foot shows first."""
+    MOUSE: ClassVar[tuple[tuple[str, str], ...]] = (("click", "a key in the last line: press it"),)
+    """What the mouse does here, for the help."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", id="screen.back"),
@@ -54,7 +50,7 @@ class AppScreen(ErrorBoundary, Screen[None]):
     def compose(self) -> ComposeResult:
         yield LineView(lambda width: [self._head_line(width)], id="head")
         yield from self.body()
-        yield LineView(lambda width: [self._foot_line(width)], id="foot")
+        yield FootLine(self.hints, id="foot")
 
     def body(self) -> Iterable[Widget]:
         """The widgets between head and foot."""
@@ -114,33 +110,32 @@ class AppScreen(ErrorBoundary, Screen[None]):
         gap = max(room - left.cell_len, 1)
         return Text.assemble(" ", left, " " * gap, right, " ")
 
-    def _foot_line(self, width: int) -> Line:
-        hints = self.hints()
-        room = width - 1 - sum(_cells(hint) for hint in hints if hint[0] in _ALWAYS)
-        line = Text(" ")
-        for key, description in hints:
-            if key not in _ALWAYS:
-                room -= _cells((key, description))
-                if room < 0:
-                    continue
-            line.append(key, self.palette.accent)
-            line.append(f" {description}  ", self.palette.dim)
-        return line
-
     def offers(self, action: str) -> bool:  # noqa: ARG002
-        """Whether the foot shows the key of an action now."""
+        """Whether the foot shows the key of an action now: whether the key has an effect."""
         return True
 
-    def hints(self) -> list[tuple[str, str]]:
-        """The keys that the foot may show, in their order, with their descriptions."""
-        hints: dict[str, tuple[str, str]] = {}
+    def hint_text(self, action: str, description: str) -> str:  # noqa: ARG002
+        """What the foot says of an action."""
+        return description
+
+    def foot(self) -> Sequence[str]:
+        """Actions whose keys the foot shows first, in this order."""
+        return self.FOOT
+
+    def hints(self) -> list[Hint]:
+        """The keys that the foot may show now, in their order."""
+        hints: dict[str, Hint] = {}
         for active in self.active_bindings.values():
-            binding = active.binding
-            if binding.show and not binding.system and active.enabled and binding.description:
-                hint = (self.app.get_key_display(binding), binding.description)
-                hints.setdefault(binding.action.partition("(")[0], hint)
-        last = ("clear", "back", "help", "quit")
-        first = [action for action in self.FOOT if action in hints]
-        rest = [action for action in hints if action not in (*first, *last)]
-        order = [action for action in (*first, *rest, *last) if action in hints]
-        return [hints[action] for action in order if self.offers(action)]
+            binding, action = active.binding, active.binding.action.partition("(")[0]
+            is_shown = binding.show and not binding.system and active.enabled
+            if is_shown and binding.description and action not in hints and self.offers(action):
+                hints[action] = Hint(
+                    self.app.get_key_display(binding),
+                    self.hint_text(action, binding.description),
+                    binding.action,
+                    active.node,
+                    stays=action in _LAST,
+                )
+        others = dict.fromkeys([*self.foot(), *hints])
+        order = [*(action for action in others if action not in _LAST), *_LAST]
+        return [hints[action] for action in order if action in hints]

@@ -20,6 +20,7 @@ from tui.screens.panes.machine import machine_lines
 from tui.screens.panes.preview import Preview
 from tui.screens.run_actions import RunActions
 from tui.shared_state import SharedState
+from tui.widgets.foot_line import Hint
 from tui.widgets.line_view import LineView
 from tui.widgets.panel import set_title
 from tui.widgets.run_list import RunList
@@ -114,9 +115,12 @@ class RunListScreen(RunActions):
             left.append(f"  {none}{hidden} hidden", palette.dim if self._matches else palette.warn)
         return left, right
 
-    def hints(self) -> list[tuple[str, str]]:
+    def hints(self) -> list[Hint]:
         if isinstance(self.focused, Input):
-            return [("⏎", "keep the filter"), ("esc", "clear it")]
+            return [
+                Hint("⏎", "keep the filter", "keep_filter", self),
+                Hint("esc", "clear it", "back", self),
+            ]
         return super().hints()
 
     def on_mount(self) -> None:
@@ -207,7 +211,7 @@ class RunListScreen(RunActions):
         self._filter = ""
         line = self.query_one("#filter", Input)
         line.value = ""
-        self._close_filter()
+        self.action_keep_filter()
         self._show()
 
     def action_filter(self) -> None:
@@ -216,7 +220,8 @@ class RunListScreen(RunActions):
         line.can_focus = True
         line.focus()
 
-    def _close_filter(self) -> None:
+    def action_keep_filter(self) -> None:
+        """Close the line of the filter, as enter does."""
         line = self.query_one("#filter", Input)
         self.runlist.focus()
         line.can_focus = False
@@ -227,7 +232,7 @@ class RunListScreen(RunActions):
         self._show()
 
     def on_input_submitted(self) -> None:
-        self._close_filter()
+        self.action_keep_filter()
 
     def action_order(self) -> None:
         names = list(COLUMNS)

@@ -15,6 +15,9 @@ from tui.render.themes import palette_of
 from tui.widgets.error_boundary import ErrorBoundary
 from tui.widgets.line_view import LineView
 
+ARROW = 2
+"""Cells of an arrow beside a choice, with its blank."""
+
 
 class Choice(ErrorBoundary, Widget, can_focus=True):
     """A choice of words: ``‹ robust ›``; the empty word stands for the default."""
@@ -32,6 +35,8 @@ class Choice(ErrorBoundary, Widget, can_focus=True):
         self._options = list(options)
         self._value = value if value in options else self._options[0]
         self._default = ""
+        self._end = 0
+        """The column behind the right arrow, as it was drawn."""
 
     @property
     def value(self) -> str:
@@ -59,7 +64,9 @@ class Choice(ErrorBoundary, Widget, can_focus=True):
         palette = palette_of(self.app)
         arrows = palette.accent if self.has_focus else palette.dim
         value = (self._value, palette.text) if self._value else (self._default, palette.dim)
-        return Text.assemble(("‹ ", arrows), value, (" ›", arrows))
+        line = Text.assemble(("‹ ", arrows), value, (" ›", arrows))
+        self._end = line.cell_len
+        return line
 
     def action_turn(self, by: int) -> None:
         at = self._options.index(self._value)
@@ -68,7 +75,18 @@ class Choice(ErrorBoundary, Widget, can_focus=True):
         self.post_message(self.Changed())
 
     def on_click(self, event: Click) -> None:
+        """The left arrow turns back, the right one forward; all else is :meth:`word_clicked`."""
         event.stop()
+        at = event.get_content_offset(self)
+        if at is not None and at.x < ARROW:
+            self.action_turn(-1)
+        elif at is not None and self._end - ARROW <= at.x < self._end:
+            self.action_turn(1)
+        else:
+            self.word_clicked()
+
+    def word_clicked(self) -> None:
+        """A click beside the arrows."""
         self.action_turn(1)
 
 
@@ -97,13 +115,17 @@ class MultiChoice(Choice):
         palette = palette_of(self.app)
         arrows = palette.accent if self.has_focus else palette.dim
         is_chosen = self._value in self._chosen
-        return Text.assemble(
+        line = Text.assemble(
             ("‹ ", arrows),
             ("✓ " if is_chosen else "· ", palette.accent if is_chosen else palette.dim),
             (self._value, palette.text if is_chosen else palette.dim),
             (" ›", arrows),
-            (f" {len(self._chosen)}/{len(self._options)}", palette.dim),
         )
+        self._end = line.cell_len
+        return line.append(f" {len(self._chosen)}/{len(self._options)}", palette.dim)
+
+    def word_clicked(self) -> None:
+        self.action_choose()
 
     def action_choose(self) -> None:
         toggled = self._chosen ^ {self._value}
@@ -146,6 +168,10 @@ class Field(ErrorBoundary, Widget):
         yield label
         yield self.entry
         yield hint
+
+    def on_click(self) -> None:
+        """A click on the label or the help goes to the value."""
+        self.entry.focus()
 
     @property
     def value(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fixed_home import FixedHome, build, training_events
+from fixed_home import NOW, FixedHome, build, training_events
 from runs.presets import preset
 from runs.spec import TrainSpec
 from runs.store import Run
@@ -254,10 +254,10 @@ async def test_two_screens_on_one_home(home: Path) -> None:
 
 @pytest.mark.parametrize("what", ["list", "running", "study", "attack", "new", "compare", "help"])
 def test_resized_to_nothing_and_back(home: Path, what: str) -> None:
-    ids = build(home, time.time())
+    ids = build(home)
 
     async def look() -> None:
-        async with opened(home) as screen:
+        async with opened(home, clock=lambda: NOW) as screen:
             if what in ids:
                 screen.app.open_run(ids[what])
             elif what == "new":
