@@ -245,9 +245,12 @@ class RunListScreen(RunActions):
 
     def action_mark(self) -> None:
         if self.row is not None:
-            self.state.marked ^= {self.row.id}
+            self._toggle_mark(self.row)
             self.runlist.action_move(1)
-            self._show()
+
+    def _toggle_mark(self, row: Row) -> None:
+        self.state.marked ^= {row.id}
+        self._show()
 
     def action_unmark(self) -> None:
         self.state.marked.clear()
@@ -275,6 +278,15 @@ class RunListScreen(RunActions):
 
     def on_run_list_opened(self) -> None:
         self.action_open()
+
+    def on_run_list_mark_clicked(self, event: RunList.MarkClicked) -> None:
+        self._toggle_mark(event.row)
+
+    def on_run_list_head_clicked(self, event: RunList.HeadClicked) -> None:
+        """Sort by the column; by the same column again, turn the order round."""
+        self._turned = event.column == self._order and not self._turned
+        self._order = event.column
+        self._show()
 
     def on_run_list_folded(self, event: RunList.Folded) -> None:
         self._folded[event.row.id] = event.folded

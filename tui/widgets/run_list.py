@@ -22,6 +22,8 @@ from tui.widgets.error_boundary import ErrorBoundary
 
 LEAD = 6
 """Cells before the first column: cursor, mark, fold, state."""
+MARK, FOLD = range(2), range(2, 4)
+"""Of these, the cells where a click marks a run, and where it folds a study."""
 # key, title, width, least width of the list at which it is shown, right-aligned
 _COLUMNS = (
     ("name", "name", 0, 0, False),
@@ -66,6 +68,20 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
 
     class Opened(Message):
         """A run was clicked twice."""
+
+    class HeadClicked(Message):
+        """The head of a column was clicked, named as in :data:`tui.run_list.filter.COLUMNS`."""
+
+        def __init__(self, column: str) -> None:
+            super().__init__()
+            self.column = column
+
+    class MarkClicked(Message):
+        """The cells left of a run, which hold its mark, were clicked."""
+
+        def __init__(self, row: Row) -> None:
+            super().__init__()
+            self.row = row
 
     class Folded(Message):
         """The user asks to fold or unfold a study."""
@@ -225,6 +241,17 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
             segments.append(Segment(_fit(text, size, right), style))
         return segments
 
+    def _column_at(self, x: int) -> str | None:
+        """The column whose head is drawn at ``x``; None left of all heads."""
+        end = LEAD
+        if FOLD.stop <= x < end:
+            return "state"
+        for key, _, size, _ in self._columns(self.size.width):
+            if end <= x < end + size:
+                return key
+            end += size
+        return None
+
     def _line(self, n: int, width: int, palette: Palette) -> list[Segment]:
         row, depth = self._rows[n]
         glyph, colour = palette.state(row.state)
@@ -319,10 +346,19 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
 
     def on_click(self, event: Click) -> None:
         n = event.y - 1 + self.scroll_offset.y
-        if event.y >= 1 and n < len(self._rows):
-            self._go(n)
-            if event.chain == 2:
-                self.post_message(self.Opened())
+        if event.y == 0 and (column := self._column_at(event.x)):
+            self.post_message(self.HeadClicked(column))
+        if event.y == 0 or n >= len(self._rows):
+            return
+        self._go(n)
+        row = self._rows[n][0]
+        folded = self._folds.get(row.id)
+        if event.x in MARK:
+            self.post_message(self.MarkClicked(row))
+        elif event.x in FOLD and folded is not None:
+            self.post_message(self.Folded(row, not folded))
+        elif event.chain == 2:
+            self.post_message(self.Opened())
 
 
 def _progress(row: Row, size: int, palette: Palette) -> list[Segment]:
