@@ -106,7 +106,7 @@ class CompareScreen(RunActions):
         left.append(f"  {clean(', '.join(self._names), 300)}", self.palette.dim)
         return left, Text("1 run" if count == 1 else f"{count} runs", self.palette.dim)
 
-    def export_words(self) -> list[str]:
+    def export_words(self) -> Sequence[str]:
         return self._names
 
     def on_mount(self) -> None:
@@ -157,7 +157,7 @@ class CompareScreen(RunActions):
             return None
         return mean if len(mean["seeds"]) > 1 else None
 
-    def export_text(self, words: list[str], format_: str) -> str:
+    def export_text(self, words: Sequence[str], format_: str) -> str:
         """The comparison; of several seeds of the evaluation the mean."""
         mean = self._mean()
         if mean is not None and not _has_one_seed(compare(self.state.store, words)):

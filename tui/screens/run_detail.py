@@ -43,7 +43,11 @@ class RunDetailScreen(RunActions):
     """One run, at work or ended: a page for its curves, attacks, table and so on."""
 
     HELP_TITLE = "A run"
-    FOOT = ("turn", "chart", "axis", "log", "picture", "model", "view", "export", "stop")
+    FOOT = (
+        *("turn", "chart", "axis", "log", "lines", "picture", "model", "view"),
+        *("export", "attack", "stop", "resume", "overlay", "tag", "delete"),
+    )
+    MOUSE = (("click", "the name of a page: show it"), *CurvesPane.MOUSE, *RunActions.MOUSE)
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(str(n + 1), f"page({n})", name, show=False, id=f"run.page-{name}")
@@ -55,8 +59,8 @@ class RunDetailScreen(RunActions):
             id="run.previous-page",
         ),
         Binding("C", "copy", "copy command", show=False, id="run.copy"),
-        Binding("o", "overlay", "overlay marked runs", show=False, id="run.overlay"),
-        Binding("a", "attack", "attack it", show=False, id="run.attack"),
+        Binding("o", "overlay", "overlay marked", id="run.overlay"),
+        Binding("a", "attack", "attack", id="run.attack"),
     ]  # fmt: skip
 
     def __init__(self, state: SharedState, run: Run) -> None:
@@ -97,6 +101,15 @@ class RunDetailScreen(RunActions):
         side = VerticalScroll(*beside, id="side")
         side.can_focus = False
         yield Horizontal(Vertical(*all_pages, id="pane", classes="panel"), side, id="body")
+
+    def offers(self, action: str) -> bool:
+        match action:
+            case "attack":
+                return self._row.kind in ("train", "study") and not self._row.is_live
+            case "overlay":
+                return self._overlay or bool(marked_trainings(self.state))
+            case _:
+                return super().offers(action)
 
     def head(self) -> tuple[Text, Text]:
         palette, row = self.palette, self._row

@@ -10,7 +10,7 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Input
 
-from runs.store import LIVE, Run
+from runs.store import LIVE
 from tui.messages import OpenComparison, OpenNewRun, OpenRun
 from tui.render.text import clean, home_short
 from tui.run_list.filter import COLUMNS, arrange, matching
@@ -18,7 +18,7 @@ from tui.run_list.row import Row
 from tui.screens.panes.greeting import greeting
 from tui.screens.panes.machine import machine_lines
 from tui.screens.panes.preview import Preview
-from tui.screens.run_actions import RunActions
+from tui.screens.run_actions import ON_RUNS, RunActions
 from tui.shared_state import SharedState
 from tui.widgets.foot_line import Hint
 from tui.widgets.line_view import LineView
@@ -35,9 +35,21 @@ class RunListScreen(RunActions):
     """All runs of the home, with a preview of the run under the cursor."""
 
     HELP_TITLE = "Runs"
-    FOOT = ("open", "new", "filter", "mark", "compare")
+    FOOT = (
+        *("open", "new", "filter", "mark", "unmark", "compare"),
+        *("export", "stop", "resume", "tag", "delete", "order"),
+    )
+    MOUSE = (
+        ("click", "the head of a column: sort by it"),
+        ("click", "it again: turn the order round"),
+        ("click", "▸ or ▾: unfold or fold a study"),
+        ("click", "left of it: mark a run"),
+        ("double click", "open a run"),
+        ("wheel", "scroll"),
+        *RunActions.MOUSE,
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "clear filter", show=False, id="runs.clear"),
+        Binding("escape", "back", "clear filter", id="runs.clear"),
         Binding("enter", "open", "open", id="runs.open"),
         Binding("n", "new", "new run", id="runs.new"),
         Binding("slash", "filter", "filter", id="runs.filter"),
@@ -45,7 +57,7 @@ class RunListScreen(RunActions):
         Binding("c", "compare", "compare", id="runs.compare"),
         Binding("o", "order", "order", id="runs.order"),
         Binding("O", "turn", "turn order round", show=False, id="runs.turn-order"),
-        Binding("u", "unmark", "unmark all", show=False, id="runs.unmark"),
+        Binding("u", "unmark", "unmark", id="runs.unmark"),
     ]
 
     def __init__(self, state: SharedState) -> None:
@@ -83,10 +95,12 @@ class RunListScreen(RunActions):
         return self.runlist.current
 
     @property
-    def targets(self) -> list[Run]:
+    def target_rows(self) -> Sequence[Row]:
         """The marked runs, also those that the filter hides; else the one at the cursor."""
-        marked = [row_id for row_id in self.state.feed.rows if row_id in self.state.marked]
-        return [self.state.run(row_id) for row_id in marked] or super().targets
+        marked = self.state.marked
+        if not marked:
+            return super().target_rows
+        return [row for row in self.state.feed.rows.values() if row.id in marked]
 
     def head(self) -> tuple[Text, Text]:
         palette = self.palette
@@ -114,6 +128,39 @@ class RunListScreen(RunActions):
             none = "" if self._matches else "no run matches, "
             left.append(f"  {none}{hidden} hidden", palette.dim if self._matches else palette.warn)
         return left, right
+
+    # The foot
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without runs the keys that need one are off."""
+        if action in ("filter", "order", "turn"):
+            return bool(self.state.feed.rows)
+        if action in ("open", "mark"):
+            return self.row is not None
+        return super().check_action(action, parameters)
+
+    def offers(self, action: str) -> bool:
+        match action:
+            case "back":
+                return bool(self._filter)
+            case "unmark":
+                return bool(self.state.marked)
+            case "compare":
+                return bool(self.target_rows)
+            case _:
+                return super().offers(action)
+
+    def hint_text(self, action: str, description: str) -> str:
+        marks = len(self.state.marked)
+        if action in ("compare", "unmark") and marks > 1:
+            return f"{description} {marks}"
+        return super().hint_text(action, description)
+
+    def foot(self) -> Sequence[str]:
+        """With marks those keys come first that act on all marked runs."""
+        if not self.state.marked:
+            return self.FOOT
+        return ("mark", "unmark", "compare", *ON_RUNS, *self.FOOT)
 
     def hints(self) -> list[Hint]:
         if isinstance(self.focused, Input):
@@ -267,13 +314,11 @@ class RunListScreen(RunActions):
         self.app.post_message(OpenNewRun(run_ids))
 
     def action_compare(self) -> None:
-        run_ids = [row_id for row_id in self.state.feed.rows if row_id in self.state.marked]
-        if not run_ids and self.row is not None:
-            run_ids = [self.row.id]
-        if run_ids:
-            self.app.post_message(OpenComparison(run_ids))
+        if self.target_rows:
+            self.app.post_message(OpenComparison([row.id for row in self.target_rows]))
 
     def on_run_list_moved(self) -> None:
+        self.redraw_frame()  # what its keys can do depends on the run
         self._redraw_side()
 
     def on_run_list_opened(self) -> None:

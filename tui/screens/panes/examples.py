@@ -42,6 +42,8 @@ class ExamplesPane(LineView, can_focus=True):
         self._examples: Examples | None = None
         self._problem = "no attack in this run, hence no pictures"
         self._number = self._model = self._view = 0
+        self._views = 1
+        """How many views the width has."""
 
     def open(self, path: Path | None) -> None:
         """Show the pictures of this file; read it again only if it has changed."""
@@ -58,6 +60,7 @@ class ExamplesPane(LineView, can_focus=True):
             except NotFoundError as error:
                 self._problem = f"{error}: they come at the end of an attack run"
         self.redraw()
+        self.refresh_bindings()
 
     def _lines(self, width: int) -> Iterator[Line]:
         palette = palette_of(self.app)
@@ -98,6 +101,7 @@ class ExamplesPane(LineView, can_focus=True):
             views += [[list(pair)] for pair in zip(deltas, attacked, strict=True)]
         else:
             views += [[[panel]] for panel in (original, *attacked, *deltas)]
+        self._views = len(views)
         return views[self._view % len(views)] if views else []
 
     def _clean(self, example: Example) -> Panel:
@@ -125,6 +129,13 @@ class ExamplesPane(LineView, can_focus=True):
         caption = perturbation_caption(attacked)
         line = Text(", ".join(caption.lines), palette_of(self.app).dim)
         return [line], half_blocks(attacked.perturbation)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Without a second picture, model or view there is nothing to change to."""
+        if self._examples is None:
+            return False
+        counts = {"picture": self._examples.count, "model": len(self._examples.models)}
+        return {**counts, "view": self._views}.get(action, 0) > 1
 
     def action_picture(self, by: int) -> None:
         self._number += by
