@@ -19,7 +19,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("compare.table", "compare.curves", "compare.specs"),
         *("compare.next-page", "compare.previous-page"),
     ),
-    "This page": ("runs.", "compare.", "examples.", "new.", "form."),
+    "This page": ("runs.", "compare.", "table.", "examples.", "new.", "form."),
     "Run": ("run.",),
     "Charts": ("curves.",),
     "App": ("app.",),
