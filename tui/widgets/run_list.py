@@ -345,17 +345,20 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
             self.post_message(self.Folded(row, folded))
 
     def on_click(self, event: Click) -> None:
-        n = event.y - 1 + self.scroll_offset.y
-        if event.y == 0 and (column := self._column_at(event.x)):
+        place = event.get_content_offset(self)
+        if place is None:  # on the frame
+            return
+        n = place.y - 1 + self.scroll_offset.y
+        if place.y == 0 and (column := self._column_at(place.x)):
             self.post_message(self.HeadClicked(column))
-        if event.y == 0 or n >= len(self._rows):
+        if place.y == 0 or n >= len(self._rows):
             return
         self._go(n)
         row = self._rows[n][0]
         folded = self._folds.get(row.id)
-        if event.x in MARK:
+        if place.x in MARK:
             self.post_message(self.MarkClicked(row))
-        elif event.x in FOLD and folded is not None:
+        elif place.x in FOLD and folded is not None:
             self.post_message(self.Folded(row, not folded))
         elif event.chain == 2:
             self.post_message(self.Opened())

@@ -16,12 +16,19 @@ def head(screen: Screen) -> str:
     return screen.app.screen.query_one(RunList).render_line(0).text
 
 
+def corner(screen: Screen) -> tuple[int, int]:
+    """Column and line of the first cell of the list within its frame."""
+    region = screen.app.screen.query_one(RunList).content_region
+    return region.x, region.y
+
+
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 @in_loop
 async def test_a_click_on_a_head_sorts_and_another_one_turns_round(fixed: Home, width: int) -> None:
     async with opened(fixed.path, (width, 30)) as screen:
         shown = screen.app.screen
         assert isinstance(shown, RunListScreen)
+        x, y = corner(screen)
         words = {"clean": "clean %", "robust": "robust %"}
         for column in ("name", "kind", "data", "clean", "robust", "progress", "took", "age"):
             word = words.get(column, column)
@@ -30,16 +37,17 @@ async def test_a_click_on_a_head_sorts_and_another_one_turns_round(fixed: Home, 
             for arrow in "↓↑":
                 if (shown._order, shown._turned) == (column, arrow == "↑"):
                     continue
-                await screen.click_at(head(screen).index(word.split()[0]), 1)
+                await screen.click_at(x + head(screen).index(word.split()[0]), y)
                 assert arrow in head(screen)
                 assert (shown._order, shown._turned) == (column, arrow == "↑")
-        await screen.click_at(LEAD - 2, 1)
+        await screen.click_at(x + LEAD - 2, y)
         assert shown._order == "state"
 
 
 @in_loop
 async def test_a_triangle_folds_and_the_cells_left_of_it_mark(fixed: Home) -> None:
     async with opened(fixed.path) as screen:
+        left, _ = corner(screen)
         await screen.click("▸", line="study")
         assert current(screen) == fixed.ids["study"]
         assert "▾ ✓ study" in screen.text
@@ -47,10 +55,10 @@ async def test_a_triangle_folds_and_the_cells_left_of_it_mark(fixed: Home) -> No
         assert "▸ ✓ study" in screen.text
         for x, marked in ((0, {"study"}), (1, set())):
             _, y = screen.place("✓ study")
-            await screen.click_at(x, y)
+            await screen.click_at(left + x, y)
             assert screen.app.state.marked == {fixed.ids[what] for what in marked}
         _, y = screen.place("✗ robust")
-        await screen.click_at(1, y, times=2)  # twice in a row is no opening
+        await screen.click_at(left + 1, y, times=2)  # twice in a row is no opening
         assert screen.name == "RunListScreen"
         assert not screen.app.state.marked
         await screen.click("✗ robust", times=2)
@@ -164,9 +172,9 @@ async def test_fields_and_choices_of_the_form_are_clicked(fixed: Home) -> None:
         assert chosen.value == "pgd-targeted pgd-untargeted"
         await screen.click("✓ pgd-targeted")
         assert chosen.value == "pgd-untargeted"
-        await screen.click("›", line="attacks")
-        await screen.click("›", line="attacks")
-        await screen.click("·", line="attacks")
+        await screen.click("›", line="Space chooses")
+        await screen.click("›", line="Space chooses")
+        await screen.click("·", line="Space chooses")
         assert len(chosen.value.split()) == 2
 
 

@@ -18,7 +18,7 @@ def accuracy_chart(
 ) -> list[Line]:
     """Clean and robust accuracy of the run's trainings, over epochs; over steps before the second.
 
-    Empty for a run without trainings.
+    Empty for a run without trainings, or before their first value.
     """
     trainings = [
         training_curves(
@@ -28,7 +28,7 @@ def accuracy_chart(
         )
         for member in feed.trainings
     ]
-    if not trainings:
+    if not any(training.snapshot.epochs or training.snapshot.steps for training in trainings):
         return []
     by_step = max(len(training.snapshot.epochs) for training in trainings) < 2
     marks = best_epochs(trainings[0].snapshot, by_step=by_step) if len(trainings) == 1 else {}
