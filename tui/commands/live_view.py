@@ -10,28 +10,31 @@ from abc import abstractmethod
 from contextlib import AbstractContextManager
 from typing import Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from runs.event_types import Event
+from runs.live_table import LiveTable
 from runs.remaining import left_s
+from runs.result_types import Table
 from runs.snapshot import Snapshot
 from runs.store import Run
-from tui.render.progress import bars, download_text, event_line, fitted, label, waiting
-from tui.render.text import clean, duration, keeping_eps, time_words
+from tui.render.lines import Line, Lines
+from tui.render.live_lines import live_lines, without_time
+from tui.render.palette import TERMINAL
+from tui.render.progress import download_text, event_line, label
+from tui.render.text import clean, duration
 
 FIRST_STEPS = 10
 """In a pipe the ETA of a training is printed once, after this many steps."""
 FIRST_SHARE = 0.1
 """In a pipe the ETA of an attack run is printed once, after this share of its first attack."""
 
-LEAST_BAR = 8
-"""Cells of the shortest bar."""
 REDRAW_S = 0.5
 """Seconds between two redraws of the live view, at least: over SSH each redraw costs."""
+IDLE_REDRAW_S = 5.0
+"""Seconds between two redraws while nothing changes but the time."""
 
 
 class View(AbstractContextManager["View", None]):
@@ -52,7 +55,9 @@ def make_view(run: Run, *, as_json: bool) -> View:
     """The JSON view on request, the live view where stderr is a terminal, else plain lines."""
     if as_json:
         return JsonView()
-    return LiveView(run) if sys.stderr.isatty() else PlainView(run)
+    if not sys.stderr.isatty():
+        return PlainView(run)
+    return LiveView(run, Console(stderr=True, markup=False, highlight=False, emoji=False))
 
 
 class JsonView(View):
@@ -107,14 +112,19 @@ class PlainView(View):
 
 
 class LiveView(View):
-    """Finished events as lines that stay, below them the bars of the current work."""
+    """Finished events as lines that stay, below them the run at work.
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._snapshots: dict[str, tuple[Run, Snapshot]] = {}
-        self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
-        self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._drawn = 0.0
+    Args:
+        run: the run that is followed.
+        console: where it is shown.
+    """
+
+    def __init__(self, run: Run, console: Console) -> None:
+        self._run, self._console = run, console
+        self._members: dict[str, tuple[Run, Snapshot]] = {}
+        self._live_table = LiveTable()
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._drawn: tuple[float, object] = (-IDLE_REDRAW_S, None)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -125,47 +135,35 @@ class LiveView(View):
         self._live.stop()
 
     def event(self, run: Run, event: Event) -> None:
-        self._snapshots.setdefault(run.id, (run, Snapshot()))[1].apply(event)
+        self._members.setdefault(run.id, (run, Snapshot()))[1].apply(event)
         if line := event_line(run, event):
             self._console.print(Text(clean(line, 500)))
 
     def refresh(self) -> None:
+        """Redraw what has changed; while only time goes by, seldom."""
         now = time.monotonic()
-        if now - self._drawn >= REDRAW_S:
-            self._drawn = now
-            self._live.update(self.render(), refresh=True)
+        drawn_at, drawn = self._drawn
+        if now - drawn_at < REDRAW_S:
+            return
+        lines = self.lines()
+        shown = (self._console.size, without_time(lines))
+        if shown != drawn or now - drawn_at >= IDLE_REDRAW_S:
+            self._drawn = (now, shown)
+            apart = [Text()] if len(lines) < self._height else []
+            self._live.update(Lines([*apart, *lines]), refresh=True)
 
-    def render(self) -> RenderableType:
-        """The part that is redrawn: a line for the run, the bars of its work, and why it waits."""
-        rows: list[tuple[Text, ProgressBar, Text]] = []
-        notes: list[Text] = []
-        for run, snapshot in self._snapshots.values():
-            if snapshot.ended is not None:
-                continue
-            for work in bars(run, snapshot):
-                bar = ProgressBar(total=max(work.total, 1), completed=work.done, width=None)
-                title = Text(keeping_eps(work.title, 40))
-                room = self._console.width - title.cell_len - LEAST_BAR - 4
-                rows.append((title, bar, Text(clean(fitted(work.text, room), 60), style="dim")))
-            if note := waiting(run, snapshot):
-                notes.append(Text(clean(note), style="yellow"))
-        grid = Table.grid(padding=(0, 1))
-        words = max((title.cell_len for title, _, _ in rows), default=0)
-        words += max((text.cell_len for _, _, text in rows), default=0)
-        grid.add_column(no_wrap=True)
-        grid.add_column(width=max(LEAST_BAR, min(40, self._console.width - words - 4)))
-        grid.add_column(no_wrap=True, justify="right")
-        for row in rows:
-            grid.add_row(*row)
-        return Group(self._head(), grid, *notes)
+    @property
+    def _height(self) -> int:
+        """Of the part that is redrawn, at most: the terminal keeps a line above it."""
+        return max(self._console.size.height - 1, 1)
 
-    def _head(self) -> Text:
-        """The run, how long it has worked, and of a study or an attack run how long it will."""
-        run = self._run
-        snapshots = {run_id: snapshot for run_id, (_, snapshot) in self._snapshots.items()}
-        snapshot = snapshots.get(run.id, Snapshot())
-        worked, waited = snapshot.timeline.durations(time.time())
-        words = f"{label(run)} {run.id}  {time_words(worked or None, waited, is_live=True)}"
-        if run.kind != "train" and snapshot.started is not None:  # a training's bar has its ETA
-            words += f"  ETA {duration(left_s(run.raw_spec, snapshot, snapshots))}"
-        return Text(clean(words), style="bold")
+    def lines(self) -> list[Line]:
+        """The part that is redrawn."""
+        size = (self._console.size.width, self._height)
+        return live_lines(self._run, self._members, self._table(), size, time.time(), TERMINAL)
+
+    def _table(self) -> Table | None:
+        """The table as far as it has come, of a study from its start."""
+        attacks = [member for member in self._members.values() if member[0].kind == "attack"]
+        run, snapshot = attacks[-1] if attacks else (self._run, Snapshot())
+        return self._live_table.of(run, snapshot)

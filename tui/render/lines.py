@@ -3,8 +3,8 @@
 import io
 from collections.abc import Sequence
 
-from rich.console import Console, RenderableType
-from rich.segment import Segment
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment, Segments
 from rich.text import Text
 
 Line = Text | Sequence[Segment]
@@ -15,6 +15,20 @@ NARROW = 20
 _CONSOLE = Console(
     file=io.StringIO(), force_terminal=True, color_system="truecolor", markup=False, emoji=False
 )
+
+
+class Lines:
+    """Lines as one renderable; each must fit the console's width."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self._lines = lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self._lines:
+            if isinstance(line, Text):
+                yield line
+            else:
+                yield Segments([*line, Segment.line()])
 
 
 def lines_of(renderable: RenderableType, width: int) -> list[list[Segment]]:

@@ -33,6 +33,8 @@ class Work(NamedTuple):
     done: float
     total: float
     text: str
+    successes: float | None = None
+    """Of an attack: the images on which it has succeeded so far."""
 
 
 def fitted(text: str, room: int) -> str:
@@ -91,12 +93,16 @@ def _number(value: float | None) -> str:
 
 
 def bars(run: Run, snapshot: Snapshot) -> list[Work]:
-    """The bars of a running run: a training has a bar for all epochs and a bar for this epoch."""
+    """The bars of a running run: a training has a bar for all epochs and a bar for this epoch.
+
+    Of an attack run those of the attacks at work.
+    """
     progress = snapshot.progress
     shown: list[Work] = []
     if progress is not None:
         shown += _training_bars(run, progress)
-    shown += [_attack_bar(event) for event in snapshot.attacks.values()]
+    at_work = (event for event in snapshot.attacks.values() if not attack_is_over(event))
+    shown += [_attack_bar(event) for event in at_work]
     if progress is not None and progress["task"] in COUNTED:
         shown.append(_counted(progress))
     return shown
@@ -170,14 +176,10 @@ def _epoch_title(run: Run, progress: ProgressEvent) -> str | None:
 
 def _attack_bar(event: AttackEvent) -> Work:
     # Success is a count until the attack has ended: images still under attack may yet fall.
-    text = f"{event['successes']:,} of {event['total']:,}  {_attack_pace(event)}"
-    return Work(f"{event['model']} {event['attack']}", event["done"], event["total"], text)
-
-
-def _attack_pace(event: AttackEvent) -> str:
-    speed = f"{event['rate']:,.0f} img/s"
-    has_ended = "cell" in event or event["done"] >= event["total"]  # a part of an attack has none
-    return speed if has_ended else f"{speed}  {_eta(event)}"
+    counts = f"{event['successes']:,} of {event['total']:,}"
+    text = f"{counts}  {event['rate']:,.0f} img/s  {_eta(event)}"
+    title = f"{event['model']} {event['attack']}"
+    return Work(title, event["done"], event["total"], text, event["successes"])
 
 
 def training_pace(progress: ProgressEvent) -> str:

@@ -41,6 +41,10 @@ class Level(NamedTuple):
     robust: Rate
 
 
+_MISSING = Level(None, Rate("–"), Rate("–"))
+"""Of an attack that the model did not stand under."""
+
+
 class ModelRates(NamedTuple):
     """One model: its accuracy, and the levels of each attack."""
 
@@ -61,20 +65,25 @@ def rate_table(
     attack, by its name.
     """
     ink = _Ink(rows, palette)
-    lines = _long(rows, heads, ink, "beside"), _long(rows, heads, ink, "below")
-    if _has_several_levels(rows):
-        return Fitting(*lines)
-    return Fitting(_wide(rows, heads, ink, "beside"), _wide(rows, heads, ink, "below"), *lines)
+    forms = [_long(rows, heads, ink, "beside"), _long(rows, heads, ink, "below")]
+    if not _has_several_levels(rows):
+        forms = [_wide(rows, heads, ink, "beside"), _wide(rows, heads, ink, "below"), *forms]
+    return Fitting(*forms)
 
 
-def bare_rate_tables(
+def low_rate_tables(
     rows: Sequence[ModelRates], heads: Mapping[str, Head], palette: Palette = TERMINAL
-) -> tuple[Table, ...]:
-    """The table without intervals, where height is short: a line for each model, else for each
-    attack."""
-    ink = _Ink(rows, palette)
-    lines = _long(rows, heads, ink, "none")
-    return (lines,) if _has_several_levels(rows) else (_wide(rows, heads, ink, "none"), lines)
+) -> Iterator[Table]:
+    """The forms of :func:`rate_table` for a table that fills in little height, the best one first.
+
+    The last ones have no intervals. A column is as wide as it will be when all figures are known.
+    """
+    ink = _Ink(rows, palette, fills=True)
+    if not _has_several_levels(rows):
+        for intervals in ("beside", "below", "none"):
+            yield _wide(rows, heads, ink, intervals)
+    yield _long(rows, heads, ink, "beside")
+    yield _long(rows, heads, ink, "none")
 
 
 def _has_several_levels(rows: Sequence[ModelRates]) -> bool:
@@ -87,14 +96,29 @@ class _Ink:
     Args:
         rows: all rows, for the best value of each attack and the widths of values and intervals.
         palette: the styles.
+        fills: whether figures are still to come, which need room.
     """
 
-    def __init__(self, rows: Sequence[ModelRates], palette: Palette) -> None:
+    def __init__(
+        self, rows: Sequence[ModelRates], palette: Palette, *, fills: bool = False
+    ) -> None:
         self.palette = palette
         self._best = _best(rows)
         rates = [rate for row in rows for rate in _rates(row)]
         self._value = max((cell_len(r.value) for r in rates if r.share is not None), default=0)
         self._interval = max((cell_len(rate.interval) for rate in rates), default=0)
+        if fills:
+            self._value = max(self._value, len("100.00"))
+            self._interval = max(self._interval, len("99.9–100.0"))
+        self._fills = fills
+
+    def least_width(self, intervals: str) -> int:
+        """Cells of the narrowest column of figures."""
+        if not self._fills:
+            return 0
+        if intervals == "beside":
+            return self._value + 1 + self._interval
+        return self._interval
 
     def model(self, row: ModelRates) -> Text:
         return Text(clean(row.model, 40), self._plain(row))
@@ -121,7 +145,7 @@ class _Ink:
         text = Text.assemble((value, style if is_figure else dim))
         if rate.interval and intervals == "beside":
             text.append(f" {rate.interval:>{self._interval}}", dim)
-        elif rate.interval and intervals == "below":
+        elif intervals == "below" and (rate.interval or self._fills):
             text.append(f"\n{rate.interval}", dim)
         return text
 
@@ -175,14 +199,19 @@ def _wide(
     for row in rows:
         texts = [ink.rate(row, row.accuracy, intervals)]
         for name in names:
-            levels = row.attacks.get(name)
-            if levels:
-                success = ink.rate(row, levels[0].success, intervals)
-                texts += [success, ink.robust(row, name, levels[0], intervals)]
-            else:
-                texts += [Text("–", ink.palette.dim), Text("–", ink.palette.dim)]
+            level = (row.attacks.get(name) or [_MISSING])[0]
+            texts.append(ink.rate(row, level.success, intervals))
+            texts.append(ink.robust(row, name, level, intervals))
         table.add_row(ink.model(row), *texts)
-    return uncut(table, wrapping=1 if intervals == "below" else 0)
+    return _sized(table, ink, intervals, figures_from=1)
+
+
+def _sized(table: Table, ink: _Ink, intervals: str, *, figures_from: int) -> Table:
+    """The table with whole cells; beside rates of two lines a model's name may take two."""
+    uncut(table, wrapping=1 if intervals == "below" else 0)
+    for column in table.columns[figures_from:]:
+        column.min_width = max(column.min_width or 0, ink.least_width(intervals))
+    return table
 
 
 def _head_lines(head: Head) -> list[str]:
@@ -213,14 +242,13 @@ def _long(
                 ink.rate(row, level.success, intervals),
                 ink.robust(row, name, level, intervals),
             )
-    return uncut(table, wrapping=1 if intervals == "below" else 0)
+    return _sized(table, ink, intervals, figures_from=2)
 
 
 def _titled_levels(row: ModelRates, heads: Mapping[str, Head]) -> Iterator[tuple[str, str, Level]]:
     """Attack, title and level of each line; a dash for an attack that only others stood under."""
-    missing = Level(None, Rate("–"), Rate("–"))
     for name in heads if row.attacks else ():
-        levels = row.attacks.get(name) or [missing]
+        levels = row.attacks.get(name) or [_MISSING]
         for level in levels:
             if len(levels) > 1 and level.eps is not None:
                 title = f"{clean(heads[name].title, TITLE)}, ε {format_budget(level.eps)}"

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.render.bar import bar_parts
+from tui.render.bars import bar
 from tui.render.palette import Palette
 from tui.render.text import clean, duration, percent, short_ago
 from tui.render.themes import palette_of
@@ -371,8 +371,8 @@ def _progress(row: Row, size: int, palette: Palette) -> list[Segment]:
     style = Style.parse(palette.text)
     if row.done is None or row.state == "queued" or cell_len(words) > BAR_WORDS - 2:
         return [Segment(_fit(words, size, False), style)]
-    bar = [Segment(text, Style.parse(style)) for text, style in bar_parts(row.done, cells, palette)]
-    return [*bar, Segment(_fit(f" {words}", size - cells, False), style)]
+    tones = [Segment(text, Style.parse(tone)) for text, tone in bar(row.done, cells, palette)]
+    return [*tones, Segment(_fit(f" {words}", size - cells, False), style)]
 
 
 def _fit(text: str, size: int, right: bool) -> str:

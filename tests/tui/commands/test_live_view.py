@@ -1,5 +1,6 @@
 """What the live and the plain view show of events, without a run at work."""
 
+import io
 import time
 from pathlib import Path
 from typing import Any
@@ -7,18 +8,23 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from recorded_attacks import recorded_attacks
 from recorded_study import write_study
 from runs.events import EventReader
 from runs.presets import preset
 from runs.snapshot import Snapshot
 from runs.store import Run, Store
 from tui.commands.live_view import LiveView, PlainView
+from tui.render.lines import Lines
 from tui.render.progress import bars, left_s
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Store(tmp_path).create(preset("demo").child("robust"))
+
+
+STUDY, _ = recorded_attacks()
 
 
 def event(kind: str, **fields: object) -> Any:
@@ -97,36 +103,13 @@ def test_each_model_and_attack_has_a_bar(run: Run) -> None:
     ]
     found = bars(run, fed(*seen, {**seen[0], "done": 6}))
     assert len(found) == 4
-    assert found[0] == ("Baseline pgd-targeted", 6, 9, "4 of 9  7 img/s  ETA 0 s")
-    over = bars(run, fed({**seen[0], "cell": {}}))
-    assert over[0][3] == "4 of 9  7 img/s"
+    assert found[0] == ("Baseline pgd-targeted", 6, 9, "4 of 9  7 img/s  ETA 0 s", 4)
 
 
-def test_the_bars_of_an_attack_fit_80_columns(run: Run) -> None:
-    view = LiveView(run)
-    view._console = Console(width=80, markup=False)
-    of = {"model": "Best robust", "attack": "pgd-untargeted", "successes": 4000, "rate": 123.4}
-    attack = event("attack", done=5000, total=10_000, **of)
-    view._snapshots[run.id] = (run, fed(STARTED, attack))
-    with view._console.capture() as shown:
-        view._console.print(view.render())
-    _, line = shown.get().splitlines()
-    assert "4,000 of 10,000  123 img/s  ETA 41 s" in line
-    assert "Best robust pgd-untargeted" in line
-
-
-@pytest.mark.parametrize("width", [80, 120, 200])
-def test_the_live_view_fits_the_terminal(run: Run, width: int) -> None:
-    view = LiveView(run)
-    view._console = Console(width=width, markup=False)
-    for one in (STARTED, epoch(0, 8.0), PROGRESS):
-        view._snapshots.setdefault(run.id, (run, Snapshot()))[1].apply(one)
-    with view._console.capture() as shown:
-        view._console.print(view.render())
-    lines = shown.get().splitlines()
-    assert len(lines) == 3
-    assert max(map(len, lines)) <= width
-    assert "ETA 20 s" in lines[1]
+def test_an_attack_that_is_over_has_no_bar(run: Run) -> None:
+    attack = event("attack", model="M", attack="pgd", done=9, total=9, successes=4, rate=7.0)
+    assert bars(run, fed(STARTED, attack)) == []
+    assert bars(run, fed(STARTED, {**attack, "done": 7, "cell": {}})) == []
 
 
 def test_a_line_an_epoch_fits_80_columns(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,42 +123,93 @@ def test_a_line_an_epoch_fits_80_columns(run: Run, capsys: pytest.CaptureFixture
     assert "\x1b" not in lines[2]
 
 
-def test_a_bar_keeps_its_eta_where_room_is_short(run: Run) -> None:
-    view = LiveView(run)
-    view._console = Console(width=60, markup=False)
-    of = {"model": "a network of somebody's", "attack": "pgd-untargeted", "successes": 4000}
-    attack = event("attack", done=5000, total=10_000, rate=23.0, **of)
-    view._snapshots[run.id] = (run, fed(STARTED, attack))
-    with view._console.capture() as shown:
-        view._console.print(view.render())
-    assert shown.get().splitlines()[1].rstrip().endswith("ETA 3 m 37 s")
-
-
 def test_the_panel_has_a_bar_with_its_eta(run: Run) -> None:
     panel = event("progress", task="sanity", done=1, total=3, unit="models", eta_s=12.0)
     (bar,) = bars(run, fed(STARTED, panel))
-    assert bar == ("sanity panel", 1, 3, "1 of 3 models  ETA 12 s")
+    assert bar[:4] == ("sanity panel", 1, 3, "1 of 3 models  ETA 12 s")
 
 
-def test_a_part_of_an_attack_that_has_ended_has_no_eta(run: Run) -> None:
-    attack = event(
-        "attack", model="M", attack="autoattack apgd-ce", done=9, total=9, successes=4, rate=7.0
-    )
-    assert "ETA" not in bars(run, fed(STARTED, attack))[0].text
+class Terminal(Console):
+    """A terminal that keeps what is sent to it."""
+
+    def __init__(self, width: int = 80, height: int = 24) -> None:
+        kind = {"TERM": "xterm"}
+        super().__init__(
+            width=width, height=height, file=io.StringIO(), force_terminal=True, _environ=kind
+        )
+
+    @property
+    def sent(self) -> str:
+        assert isinstance(self.file, io.StringIO)
+        return self.file.getvalue()
+
+    @property
+    def redraws(self) -> int:
+        """How often the head of the run was sent."""
+        return self.sent.count("working for")
 
 
-def test_a_study_shows_its_own_eta_above_the_bars(tmp_path: Path) -> None:
-    runs = write_study(Store(tmp_path), 25.0, time.time())
-    view = LiveView(runs["study"])
-    view._console = Console(width=80, markup=False)
-    for member in runs.values():
-        for one in EventReader(member.events_path).new():
-            view.event(member, one)
-    with view._console.capture() as shown:
-        view._console.print(view.render())
-    head = shown.get().splitlines()[0]
-    assert "working for " in head
-    assert head.split("ETA ")[1].strip() not in ("", "–", "0 s")
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of the view in seconds, moved by hand."""
+    now = [1000.0]
+    for name in ("time", "monotonic"):
+        monkeypatch.setattr(f"tui.commands.live_view.time.{name}", lambda: now[0])
+    return now
+
+
+def test_it_redraws_at_most_twice_a_second_and_only_what_changed(
+    run: Run, clock: list[float]
+) -> None:
+    terminal = Terminal()
+    view = LiveView(run, terminal)
+
+    def report(done: int, t: float) -> None:
+        told: Any = {**PROGRESS, "done": done, "t": t}
+        view.event(run, told)
+
+    started: Any = {**STARTED, "t": 990.0}
+    view.event(run, started)
+    report(5, 995.0)
+    with view:
+        view.refresh()
+        assert terminal.redraws == 1
+        for done in (6, 7, 8, 9):  # within half a second
+            clock[0] += 0.1
+            report(done, clock[0])
+            view.refresh()
+        assert terminal.redraws == 1
+        clock[0] += 0.125
+        view.refresh()
+        assert terminal.redraws == 2
+        for _ in range(8):  # nothing changes but the time
+            clock[0] += 0.5
+            view.refresh()
+        assert terminal.redraws == 2
+        clock[0] += 1.0
+        view.refresh()
+        assert terminal.redraws == 3
+
+
+@pytest.mark.parametrize("height", [2, 3, 5, 24])
+def test_the_part_that_is_redrawn_is_lower_than_the_terminal(run: Run, height: int) -> None:
+    view = LiveView(run, Terminal(height=height))
+    view.event(run, PROGRESS)
+    assert 1 <= len(view.lines()) < height
+
+
+def test_the_table_of_a_study_is_that_of_its_attack_run(store: Store) -> None:
+    study, attack = store.create(preset("demo")), store.create(STUDY.spec)
+    terminal = Terminal(width=120, height=40)
+    view = LiveView(study, terminal)
+    view.event(study, event("child", run=attack.id, role="attack", state="running"))
+    terminal.print(Lines(view.lines()))
+    assert "attacks …" in terminal.sent
+    assert "18.89" not in terminal.sent
+    for told in STUDY.events:
+        view.event(attack, told)
+    terminal.print(Lines(view.lines()))
+    assert "18.89" in terminal.sent
 
 
 def test_a_pipe_says_with_each_child_how_long_the_study_takes(

@@ -9,7 +9,7 @@ from rich.console import Console
 from runs.formats import Head
 from tui.render.comparison_table import comparison_table, table_rates
 from tui.render.palette import Palette
-from tui.render.rate_table import Level, ModelRates, Rate, bare_rate_tables, rate_table, tint
+from tui.render.rate_table import Level, ModelRates, Rate, low_rate_tables, rate_table, tint
 
 PALETTE = Palette(
     text="white", dim="grey50", faint="grey30", title="bold white", accent="blue", good="green",
@@ -139,12 +139,12 @@ def test_an_attack_at_work_says_how_far_it_is(width: int) -> None:
     assert styled["80.00"] == "white"
 
 
-def test_without_intervals_a_model_takes_one_line() -> None:
+def test_where_height_is_short_a_model_takes_one_line() -> None:
     rows = [model("A", 0.3), model("B", 0.2)]
-    wide, long = bare_rate_tables(rows, HEADS, PALETTE)
-    assert len(lines(wide)) == 2 + 1 + len(rows)
-    assert len(lines(long)) == 1 + 1 + 2 * len(rows)
-    assert not [s for line in lines(wide) for s in line if "–" in s.text]
+    heights = [len(lines(table)) for table in low_rate_tables(rows, HEADS, PALETTE)]
+    assert heights == [3 + 2, 3 + 4, 3 + 2, 2 + 4, 2 + 4]
+    for bare in list(low_rate_tables(rows, HEADS, PALETTE))[2::2]:
+        assert not [s for line in lines(bare) for s in line if "–" in s.text]
 
 
 def test_the_rows_of_a_table_know_which_are_repeated() -> None:

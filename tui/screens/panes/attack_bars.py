@@ -7,6 +7,7 @@ from rich.text import Text
 
 from runs.event_types import AttackEvent, attack_is_over
 from runs.remaining import attack_left_s
+from tui.render.bars import TO_COME, attack_bar, legend
 from tui.render.lines import wrapped
 from tui.render.palette import Palette
 from tui.render.text import clean, duration, keeping_eps, percent
@@ -45,11 +46,7 @@ def attack_bars(feed: RunFeed, width: int, palette: Palette) -> Iterator[Text]:
         return
     yield from bars
     yield Text()
-    yield Text.assemble(
-        *(("━", palette.bad), (" success  ", palette.dim)),
-        *(("─", palette.good), (" none  ", palette.dim)),
-        *(("╌", palette.faint), (" to come", palette.dim)),
-    )
+    yield Text.assemble(*legend(palette))
     yield from wrapped(Text(_EXPLANATION, palette.dim), width)
 
 
@@ -106,28 +103,17 @@ def _line(row: AttackRow, layout: _Layout, without: str, palette: Palette) -> Te
     )
     event = row.event
     if event is None:
-        line.append("╌" * layout.bar, palette.faint)
+        line.append(TO_COME * layout.bar, palette.faint)
         line.append(f"{without:>{_COLUMNS[layout.columns[0]]}}", palette.dim)
         return line
-    for tone, style in _tones(event, layout.bar, palette):
-        line.append(tone, style)
+    done = event["total"] if attack_is_over(event) else event["done"]
+    tones = attack_bar(done, event["total"], event["successes"], layout.bar, palette)
+    line.append_text(Text.assemble(*tones))
     texts = _texts(event)
     for column in layout.columns:
         style = palette.text if column in ("images", "success") else palette.dim
         line.append(f"{texts[column]:>{_COLUMNS[column]}}", style)
     return line
-
-
-def _tones(event: AttackEvent, width: int, palette: Palette) -> Iterator[tuple[str, str]]:
-    """The bar: images on which the attack succeeded, on which it did not, and those to come."""
-    total = max(event["total"], 1)
-    done = (
-        width if attack_is_over(event) else round(width * min(max(event["done"] / total, 0.0), 1.0))
-    )
-    fooled = min(round(width * max(event["successes"] / total, 0.0)), done)
-    yield "━" * fooled, palette.bad
-    yield "─" * (done - fooled), palette.good
-    yield "╌" * (width - done), palette.faint
 
 
 def _texts(event: AttackEvent) -> dict[str, str]:

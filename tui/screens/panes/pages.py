@@ -9,7 +9,7 @@ from rich.text import Text
 
 from runs.event_types import StartedEvent, attack_is_over
 from runs.store import Run
-from tui.render.bar import bar_parts
+from tui.render.bars import bar
 from tui.render.lines import NARROW, labelled, wrapped
 from tui.render.palette import Palette
 from tui.render.progress import (
@@ -83,7 +83,7 @@ def _work_line(work: Work, reason: str | None, feed: RunFeed, width: int, palett
     line = Text(f"  {keeping_eps(work.title, max(room, 1))}", palette.text)
     cells = min(40, room - cell_len(work.title) - 1)
     if cells >= LEAST_BAR:
-        line.append_text(Text.assemble(" ", *bar_parts(share, cells, palette)))
+        line.append_text(Text.assemble(" ", *bar(share, cells, palette)))
     line.append(percentage, palette.text)
     line.append(words, palette.warn if reason else palette.dim)
     return line
@@ -168,7 +168,7 @@ def _load(title: str, share: float | None, room: int, detail: str, palette: Pale
         return Text.assemble((f"{title:<12}", palette.dim), ("–", palette.text))
     return Text.assemble(
         (f"{title:<12}", palette.dim),
-        *bar_parts(share, room, palette),
+        *bar(share, room, palette),
         (f" {100 * share:>3.0f} %  ", palette.text),
         (detail, palette.dim),
     )

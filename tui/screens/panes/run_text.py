@@ -4,10 +4,9 @@ Caches the comparison table, which reads the files of several runs. Knows no wid
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from runs.attack_table import attack_spec_of, partial_table
-from runs.errors import NotFoundError, UserError
+from runs.errors import UserError
+from runs.live_table import LiveTable
 from runs.result_types import Table
 from runs.results import compare
 from runs.snapshot import Snapshot
@@ -23,9 +22,6 @@ from tui.screens.panes.log_page import log_page
 from tui.screens.panes.table import charts_of, table_page
 from tui.shared_state import SharedState
 
-if TYPE_CHECKING:  # validation, and so pydantic, is needed only where a table fills
-    from runs.spec import AttackSpec
-
 BESIDE = ("attacks", "table", "system")
 """The pages that a large screen shows beside the chosen page, from above."""
 
@@ -37,7 +33,7 @@ class RunText:
         self._state, self._run, self._feed = state, run, feed
         self._table: Table | None = None
         self._table_key: object = None
-        self._specs: dict[str, AttackSpec | None] = {}
+        self._live_table = LiveTable()
 
     def table(self, width: int, fold: Fold, palette: Palette) -> Iterable[Line]:
         """The lines of the page table."""
@@ -90,15 +86,6 @@ class RunText:
         snapshot = Snapshot() if member is None else member.snapshot
         row = self._state.feed.rows.get(self._run.id)
         is_live = row is not None and row.is_live
-        spec = self._attack_spec(run) if is_live or snapshot.attacks else None
-        if spec is None:
+        if not (is_live or snapshot.attacks):
             return None
-        try:
-            return partial_table(spec, snapshot, evaluation=run.id, is_live=is_live)
-        except NotFoundError:  # a folder of pictures that is on another machine
-            return None
-
-    def _attack_spec(self, run: Run) -> "AttackSpec | None":
-        if run.id not in self._specs:
-            self._specs[run.id] = attack_spec_of(run)
-        return self._specs[run.id]
+        return self._live_table.of(run, snapshot, is_live=is_live)
