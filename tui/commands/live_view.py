@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 from typing import Self
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from runs.event_types import Event
@@ -20,7 +19,8 @@ from runs.remaining import left_s
 from runs.result_types import Table
 from runs.snapshot import Snapshot
 from runs.store import Run
-from tui.render.lines import Line, Lines
+from tui.commands.live_region import LiveRegion
+from tui.render.lines import Line
 from tui.render.live_lines import live_lines, without_time
 from tui.render.palette import TERMINAL
 from tui.render.progress import download_text, event_line, label
@@ -123,16 +123,15 @@ class LiveView(View):
         self._run, self._console = run, console
         self._members: dict[str, tuple[Run, Snapshot]] = {}
         self._live_table = LiveTable()
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._region = LiveRegion(console)
         self._drawn: tuple[float, object] = (-IDLE_REDRAW_S, None)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._region.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._live.update(Text(""))
-        self._live.stop()
+        self._region.__exit__(*error)
 
     def event(self, run: Run, event: Event) -> None:
         self._members.setdefault(run.id, (run, Snapshot()))[1].apply(event)
@@ -150,7 +149,7 @@ class LiveView(View):
         if shown != drawn or now - drawn_at >= IDLE_REDRAW_S:
             self._drawn = (now, shown)
             apart = [Text()] if len(lines) < self._height else []
-            self._live.update(Lines([*apart, *lines]), refresh=True)
+            self._region.draw([*apart, *lines])
 
     @property
     def _height(self) -> int:

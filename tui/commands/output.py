@@ -46,9 +46,12 @@ def print_result(run: Run, *, as_json: bool) -> None:
     if result is None:
         return
     if table is not None:
+        console.print()
         print_comparison(console, table)
+        console.print()
         console.print(SanityPanel(result.get("sanity", [])))
     elif checkpoints := result.get("checkpoints"):
+        console.print()
         console.print(kept_checkpoints(checkpoints))
 
 
@@ -57,7 +60,7 @@ def print_comparison(console: Console, data: Table) -> None:
     console.print(comparison(data))
     width = min(console.width, CHART_WIDTH) if console.is_terminal else PIPE_CHART_WIDTH
     for chart in eps_charts(data):
-        for line in (*chart_lines(chart, width, TERMINAL), []):
+        for line in ([], *chart_lines(chart, width, TERMINAL)):
             console.print(Segments([*line, Segment.line()]), end="")
 
 

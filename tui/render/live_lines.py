@@ -88,7 +88,7 @@ def _head(run: Run, members: Members, width: int, now: float, palette: Palette) 
     eta = ""
     if run.kind == "attack" and snapshot.started is not None:
         eta = eta_text(run, left_s(run.raw_spec, snapshot, snapshots))
-    named = Text(clean(f"{label(run)} {run.id}"), palette.title)
+    named = Text.assemble((clean(f"{label(run)} {run.id}"), palette.title))
     named.truncate(max(width - cell_len(eta) - 2, 8) if eta else width, overflow="ellipsis")
     for told in (*words, ""):
         parts = [f"  {part}" for part in (told, eta) if part]

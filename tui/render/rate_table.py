@@ -76,14 +76,13 @@ def low_rate_tables(
 ) -> Iterator[Table]:
     """The forms of :func:`rate_table` for a table that fills in little height, the best one first.
 
-    The last ones have no intervals. A column is as wide as it will be when all figures are known.
+    Each row takes one line, in a narrow terminal without intervals. A column is as wide as it will
+    be when all figures are known.
     """
     ink = _Ink(rows, palette, fills=True)
-    if not _has_several_levels(rows):
-        for intervals in ("beside", "below", "none"):
-            yield _wide(rows, heads, ink, intervals)
-    yield _long(rows, heads, ink, "beside")
-    yield _long(rows, heads, ink, "none")
+    for form in (_long,) if _has_several_levels(rows) else (_wide, _long):
+        for intervals in ("beside", "none"):
+            yield form(rows, heads, ink, intervals)
 
 
 def _has_several_levels(rows: Sequence[ModelRates]) -> bool:
@@ -145,7 +144,7 @@ class _Ink:
         text = Text.assemble((value, style if is_figure else dim))
         if rate.interval and intervals == "beside":
             text.append(f" {rate.interval:>{self._interval}}", dim)
-        elif intervals == "below" and (rate.interval or self._fills):
+        elif rate.interval and intervals == "below":
             text.append(f"\n{rate.interval}", dim)
         return text
 
@@ -183,7 +182,7 @@ def _wide(
 ) -> Table:
     """A line for each model, two columns for each attack."""
     names = list(dict.fromkeys(name for row in rows for name in row.attacks))
-    justify = "left" if intervals == "beside" else "right"  # a head stands above its values
+    justify = _justify(intervals)
     kinds = [
         ("\n".join((*_head_lines(heads[name]), f"{kind} %")), justify)
         for name in names
@@ -206,6 +205,11 @@ def _wide(
     return _sized(table, ink, intervals, figures_from=1)
 
 
+def _justify(intervals: str) -> str:
+    """How the columns of figures are justified, so that a head stands above the values."""
+    return "left" if intervals == "beside" else "right"
+
+
 def _sized(table: Table, ink: _Ink, intervals: str, *, figures_from: int) -> Table:
     """The table with whole cells; beside rates of two lines a model's name may take two."""
     uncut(table, wrapping=1 if intervals == "below" else 0)
@@ -226,8 +230,8 @@ def _long(
     table = plain_table(
         ("model", "left"),
         ("attack", "left"),
-        ("success %", "right"),
-        ("robust %", "right"),
+        ("success %", _justify(intervals)),
+        ("robust %", _justify(intervals)),
         palette=ink.palette,
     )
     for row in rows:

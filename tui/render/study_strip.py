@@ -132,7 +132,7 @@ def _attacks(spec: Mapping[str, Any], snapshot: Snapshot | None) -> str:
 def _lines(parts: Sequence[Part], eta: str, palette: Palette) -> Iterator[Text]:
     """The line in ever shorter forms."""
     named = [_named(part, palette) for part in parts]
-    rule = Text(" ─ ", palette.faint)
+    rule = Text.assemble((" ─ ", palette.faint))  # a style of its own would be that of the line
     short = [
         _named(part, palette) if part.state not in ("", "completed") else _glyph(part, palette)
         for part in parts
@@ -141,10 +141,11 @@ def _lines(parts: Sequence[Part], eta: str, palette: Palette) -> Iterator[Text]:
     if not eta:
         yield from (rule.join(named), Text(" ").join(named), Text(" ").join(short))
         return
-    yield rule.join(named).append(f"   study {eta}", palette.text)
+    told = Text(eta, palette.text)
+    yield rule.join(named).append("   study ", palette.dim).append_text(told)
     for texts, between in ((named, rule), (named, Text(" ")), (short, Text(" "))):
-        yield between.join(texts).append(f"  {eta}", palette.text)
-    yield Text(" ").join([*at_work, Text(eta, palette.text)])
+        yield between.join(texts).append("  ").append_text(told)
+    yield Text(" ").join([*at_work, told])
     yield Text(eta, palette.text)
 
 

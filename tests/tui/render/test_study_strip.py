@@ -92,6 +92,18 @@ def test_each_part_shows_its_state(events: list[Any], expected: str) -> None:
     assert eta.startswith("study ETA ")
 
 
+def test_each_part_has_the_style_of_its_state() -> None:
+    events = (child("baseline", "completed"), child("robust", "running"), training("robust", 8))
+    snapshots = after(*events)
+    line = study_strip(SPEC, snapshots["study"], snapshots, 80, TERMINAL)
+    assert not line.style
+    styles = {line.plain[span.start : span.end]: span.style for span in line.spans}
+    assert styles["✓"] == TERMINAL.good
+    assert styles["robust 9/30"] == f"bold {TERMINAL.accent}"
+    assert styles["panel"] == TERMINAL.dim
+    assert "baseline" not in styles  # the terminal's own colour
+
+
 def test_a_child_that_has_ended_is_not_at_work_until_the_study_says_so() -> None:
     ended = ("robust", {"kind": "ended", "state": "interrupted"})
     events = (child("robust", "running"), training("robust", 8), ended)
