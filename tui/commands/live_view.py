@@ -55,9 +55,9 @@ def make_view(run: Run, *, as_json: bool) -> View:
     """The JSON view on request, the live view where stderr is a terminal, else plain lines."""
     if as_json:
         return JsonView()
-    if not sys.stderr.isatty():
-        return PlainView(run)
-    return LiveView(run, Console(stderr=True, markup=False, highlight=False, emoji=False))
+    console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    can_redraw = sys.stderr.isatty() and not console.is_dumb_terminal
+    return LiveView(run, console) if can_redraw else PlainView(run)
 
 
 class JsonView(View):

@@ -10,7 +10,7 @@ from runs.formats import column_heads, percent
 from runs.result_types import Cell, Interval, Row, Table
 from tui.render.palette import TERMINAL, Palette
 from tui.render.plain_table import Fitting, Notes
-from tui.render.rate_table import Level, ModelRates, Rate, bare_rate_tables, rate_table
+from tui.render.rate_table import Level, ModelRates, Rate, low_rate_tables, rate_table
 
 _WAITS, _AT_WORK = "·", "…"
 """A figure to come: of an attack that waits, and of one at work."""
@@ -23,12 +23,13 @@ def comparison(table: Table, palette: Palette = TERMINAL) -> RenderableType:
 
 def comparison_table(table: Table, palette: Palette = TERMINAL) -> Fitting:
     """The comparison table, each rate with its interval, without its footnotes."""
-    return rate_table(table_rates(table), column_heads(table), palette)
+    fills = any(map(_is_live, table["rows"]))
+    return rate_table(table_rates(table), column_heads(table), palette, fills=fills)
 
 
 def short_table(table: Table, palette: Palette = TERMINAL) -> Fitting:
-    """The comparison table without intervals and footnotes."""
-    return Fitting(*bare_rate_tables(table_rates(table), column_heads(table), palette))
+    """The comparison table in little room: a line for each row, without footnotes."""
+    return Fitting(*low_rate_tables(table_rates(table), column_heads(table), palette))
 
 
 def table_rates(table: Table) -> list[ModelRates]:
@@ -42,9 +43,8 @@ def model_rates(row: Row, repeated: Collection[str] = ()) -> ModelRates:
 
     ``repeated``: the models of rows whose checkpoint is that of a row above.
     """
-    is_live = any("progress" in cell for cells in row["attacks"].values() for cell in cells)
     accuracy = _rate(row["accuracy"], row["accuracy_ci95"])
-    if is_live and row["accuracy"] is None:
+    if row["accuracy"] is None and _is_live(row):
         accuracy = Rate(_WAITS)
     return ModelRates(
         row["model"],
@@ -52,6 +52,11 @@ def model_rates(row: Row, repeated: Collection[str] = ()) -> ModelRates:
         {name: [_level(cell) for cell in cells] for name, cells in row["attacks"].items()},
         row["model"] in repeated,
     )
+
+
+def _is_live(row: Row) -> bool:
+    """Whether an attack on the model is at work or to come."""
+    return any("progress" in cell for cells in row["attacks"].values() for cell in cells)
 
 
 def _level(cell: Cell) -> Level:

@@ -56,15 +56,24 @@ class ModelRates(NamedTuple):
 
 
 def rate_table(
-    rows: Sequence[ModelRates], heads: Mapping[str, Head], palette: Palette = TERMINAL
+    rows: Sequence[ModelRates],
+    heads: Mapping[str, Head],
+    palette: Palette = TERMINAL,
+    *,
+    fills: bool = False,
 ) -> Fitting:
     """Two columns for each attack where they fit; else, or with several ε, a line for each.
 
     In a wide terminal the intervals stand beside their values, else below. No ε and no figure is
-    cut. The best robust accuracy under each attack is bold. ``heads`` holds the head of each
-    attack, by its name.
+    cut. The best robust accuracy under each attack is bold.
+
+    Args:
+        rows: the models.
+        heads: the head of each attack, by its name.
+        palette: the styles.
+        fills: whether figures are still to come; the columns then have room for them.
     """
-    ink = _Ink(rows, palette)
+    ink = _Ink(rows, palette, fills=fills)
     forms = [_long(rows, heads, ink, "beside"), _long(rows, heads, ink, "below")]
     if not _has_several_levels(rows):
         forms = [_wide(rows, heads, ink, "beside"), _wide(rows, heads, ink, "below"), *forms]
@@ -95,7 +104,7 @@ class _Ink:
     Args:
         rows: all rows, for the best value of each attack and the widths of values and intervals.
         palette: the styles.
-        fills: whether figures are still to come, which need room.
+        fills: whether figures are still to come; the columns then have room for them.
     """
 
     def __init__(
