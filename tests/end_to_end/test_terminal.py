@@ -1,13 +1,16 @@
 """The screen in a real terminal, from the form to the exported table."""
 
+import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from advtui_process import Command, wait_for
-from runs.store import Store
+from advtui_process import Command, Studied, wait_for
+from fixed_home import build
+from runs.store import Run, Store
 
 pyte = pytest.importorskip("pyte", reason="pyte emulates the terminal")
 
@@ -19,6 +22,12 @@ Open = Callable[..., Terminal]
 def _curves(text: str) -> str:
     """The dots of the charts alone."""
     return "".join(char for char in text if "\u2800" < char <= "\u28ff")
+
+
+def _stands_before(terminal: Terminal, one: str, other: str) -> bool:
+    """Whether both texts stand on the screen, and the one above the other."""
+    terminal.read()
+    return 0 <= terminal.text.find(one) < terminal.text.find(other)
 
 
 @pytest.fixture
@@ -39,7 +48,7 @@ def test_it_opens_helps_and_leaves(opened: Open) -> None:
     terminal = opened()
     terminal.wait_for("No runs yet", "? help")
     terminal.press("?")
-    terminal.wait_for("runs.open", "app.leave")
+    terminal.wait_for("runs.new", "app.leave")
     terminal.press("escape")
     assert terminal.leave() == 0
 
@@ -72,6 +81,72 @@ def test_no_color_is_heeded(opened: Open, monkeypatch: pytest.MonkeyPatch, witho
         if len(colour) == 6 and len({colour[:2], colour[2:4], colour[4:]}) > 1
     }
     assert bool(hues) != without
+    assert terminal.leave() == 0
+
+
+def test_the_mouse_in_the_list(opened: Open, home: Path) -> None:
+    ids = build(home, now=time.time())
+    terminal = opened()
+    terminal.wait_for("✓ study", "? robust", "q leave")
+
+    terminal.click("? help")
+    terminal.wait_for("runs.open", "app.leave")
+    terminal.click("esc close")
+    terminal.wait_for("⏎ open")
+
+    terminal.click("name", line="progress")
+    terminal.wait_for("by name ↓")
+    wait_for(lambda: _stands_before(terminal, "✗ robust", "✓ study"), seconds=20)
+    terminal.click("name", line="progress")
+    terminal.wait_for("by name ↑")
+    wait_for(lambda: _stands_before(terminal, "✓ study", "✗ robust"), seconds=20)
+
+    terminal.click("▸", line="study")
+    terminal.wait_for("▾ ✓ study", "✓   baseline")
+
+    for glyph in "✗‖?":
+        terminal.click_at(1, terminal.place(f"{glyph} robust")[1])
+    terminal.wait_for("* 3 marked", "t tag 3")
+    terminal.click("t tag 3")
+    terminal.wait_for("Tags of 3 runs")
+    terminal.press(*"+night")
+    terminal.click("⏎ keep")
+    terminal.wait_for("changed the tags of 3 of 3 runs", "* 3 marked")
+    for what in ("failed", "interrupted", "lost"):
+        assert Run(home / "runs" / ids[what]).meta["tags"] == ["night"]
+    terminal.click("q leave")
+    wait_for(lambda: terminal.read() == b"" and terminal.process.poll() is not None, seconds=20)
+    assert terminal.process.returncode == 0
+
+
+def test_an_attack_from_the_form_to_its_table(studied: Studied, opened: Open, home: Path) -> None:
+    shutil.copytree(studied[0].home, home)
+    terminal = opened()
+    terminal.wait_for("✓ first look")
+    terminal.click("first look", times=2)
+    terminal.wait_for("Wilson", "a attack")
+    terminal.click("a attack")
+    terminal.wait_for("‹ attack ›", "‹ ✓ pgd-targeted › 2/")
+    terminal.click("✓ pgd-targeted")
+    terminal.wait_for("· pgd-targeted › 1/")
+    for name in ("pgd-untargeted", "pgd-margin", "pgd-dlr", "fgsm"):
+        terminal.click("›", line="Space chooses")
+        terminal.wait_for(f"{name} ›")
+    terminal.press("space")
+    terminal.wait_for("✓ fgsm › 2/")
+    for label, value in (("test images", "20"), ("CPU threads", "1")):
+        terminal.click(label)
+        terminal.press(*value)
+    terminal.wait_for("--attack pgd-untargeted --attack fgsm", "--limit 20 --threads 1")
+    terminal.click("start", line="copy command")
+
+    terminal.wait_for("2 attacks", "fgsm", "waiting", seconds=60)
+    terminal.click("3 table")
+    terminal.wait_for("no evaluation yet")
+    terminal.wait_for("Baseline", "fgsm", "Best robust", "Wilson", seconds=120)
+    attacked = Store(home).find("@1").result
+    assert attacked is not None
+    assert [set(row["attacks"]) for row in attacked["rows"]] == [{"fgsm", "pgd-untargeted"}] * 3
     assert terminal.leave() == 0
 
 

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pyte
 
-KEYS = {"enter": "\r", "escape": "\x1b", "down": "\x1b[B", "right": "\x1b[C", "ctrl+s": "\x13"}
+KEYS = {
+    "enter": "\r", "escape": "\x1b", "down": "\x1b[B", "left": "\x1b[D", "right": "\x1b[C",
+    "space": " ", "ctrl+s": "\x13",
+}  # fmt: skip
 
 
 class Terminal:
@@ -96,6 +99,28 @@ class Terminal:
         for key in keys:
             os.write(self._master, KEYS.get(key, key).encode())
             self.read(0.15)
+
+    def place(self, text: str, line: str = "") -> tuple[int, int]:
+        """Column and line of the first cell of a text, in the first line that holds ``line``.
+
+        Waits until nothing more is drawn.
+        """
+        while self._take(0.1):
+            pass
+        for y, seen in enumerate(self.screen.display):
+            if text in seen and line in seen:
+                return seen.index(text), y
+        raise AssertionError(f"{text!r} is not in\n{self.text}")
+
+    def click(self, text: str, line: str = "", *, times: int = 1) -> None:
+        """Click on the first cell of a text; see :meth:`place`."""
+        self.click_at(*self.place(text, line), times=times)
+
+    def click_at(self, x: int, y: int, *, times: int = 1) -> None:
+        """Send what a terminal with SGR mouse reports sends when its cell is clicked."""
+        at = f"\x1b[<0;{x + 1};{y + 1}"
+        os.write(self._master, f"{at}M{at}m".encode() * times)
+        self.read(0.15)
 
     def leave(self) -> int:
         """Press ``q``; returns the exit code."""

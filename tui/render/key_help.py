@@ -95,7 +95,7 @@ def key_help(lines: Sequence[KeyLine], text: str, width: int, palette: Palette) 
         return parts
 
     blocks = [
-        [Text(group, palette.title), *map(drawn, own), Text()]
+        [Text.assemble((group, palette.title)), *map(drawn, own), Text()]
         for group, own in grouped(shown).items()
     ]
     if not is_wide:

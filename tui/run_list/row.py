@@ -57,6 +57,11 @@ class Row:
         return self.state in LIVE
 
     @property
+    def has_models(self) -> bool:
+        """Whether it is of a kind that leaves models, which an attack run takes."""
+        return self.kind in ("study", "train")
+
+    @property
     def title(self) -> str:
         """The run's name, else its role, mode or kind."""
         return self.name or self.role or self.mode or self.kind

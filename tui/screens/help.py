@@ -35,6 +35,8 @@ class Help(Dialog[None]):
     def __init__(self, title: str, keys: Sequence[KeyLine]) -> None:
         super().__init__()
         self._title, self._keys = title, keys
+        self._width = 0
+        """Cells of the help: the same with a scrollbar beside it and without one."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box help"):
@@ -49,7 +51,8 @@ class Help(Dialog[None]):
     def on_resize(self, event: Resize) -> None:
         """Give the box the size of the whole help, whatever the filter leaves of it."""
         width = min(event.size.width - 4, WIDEST)
-        whole = key_help(self._keys, "", width - BESIDE, palette_of(self.app))
+        self._width = width - BESIDE
+        whole = key_help(self._keys, "", self._width, palette_of(self.app))
         styles = self.query_one(".box").styles
         styles.width, styles.height = width, min(len(whole) + ABOVE, event.size.height - 2)
 
@@ -58,8 +61,9 @@ class Help(Dialog[None]):
         note = "  the words at the right name keys in config.toml"
         return [Text.assemble((f"{self._title}: keys", palette.title), (note, palette.dim))]
 
-    def _lines(self, width: int) -> list[Text]:
-        return key_help(self._keys, self.query_one(Input).value, width, palette_of(self.app))
+    def _lines(self, _: int) -> list[Text]:
+        text = self.query_one(Input).value
+        return key_help(self._keys, text, self._width, palette_of(self.app))
 
     def _hints(self) -> list[Hint]:
         return [

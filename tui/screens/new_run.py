@@ -23,7 +23,6 @@ from tui.screens.new_run_form import (
     FIELDS,
     RECIPES,
     STANDARD_ATTACKS,
-    WITH_TRAINING,
     AnySpec,
     Request,
     default_text,
@@ -40,6 +39,13 @@ class NewRunScreen(AppScreen):
     """The form of a new run: its fields, the command that it stands for, and its errors."""
 
     HELP_TITLE = "New run"
+    FOOT = ("start", "copy", "turn", "choose")
+    MOUSE = (
+        ("click", "a field: write in it"),
+        ("click", "‹ or ›: the choice before, the next"),
+        ("click", "a choice: choose it or not"),
+        *AppScreen.MOUSE,
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", id="new.back"),
         Binding("ctrl+s", "start", "start", priority=True, id="new.start"),
@@ -90,7 +96,7 @@ class NewRunScreen(AppScreen):
 
     def _attackable(self) -> list[str]:
         rows = self.state.feed.rows
-        return [i for i in self._run_ids if i in rows and rows[i].kind in WITH_TRAINING]
+        return [i for i in self._run_ids if i in rows and rows[i].has_models]
 
     def head(self) -> tuple[Text, Text]:
         return Text("New run", f"bold {self.palette.accent}"), Text("", self.palette.dim)
@@ -99,6 +105,10 @@ class NewRunScreen(AppScreen):
         self._changed()
         self._field("what").entry.focus()
         self._at_first = self._values()
+
+    def offers(self, action: str) -> bool:
+        """Only a request without a problem can be started."""
+        return action != "start" or (self._spec is not None and not self._starting)
 
     def on_descendant_focus(self) -> None:
         self.query_one("#help", LineView).redraw()
@@ -135,6 +145,7 @@ class NewRunScreen(AppScreen):
             self._field(field.key).set_default(clean(text, 60))
         for view in ("#help", "#summary"):
             self.query_one(view, LineView).redraw()
+        self.redraw_frame()
 
     def _base(self, request: Request) -> AnySpec | None:
         """The spec whose values the empty fields show: without what is written in any field.

@@ -5,10 +5,11 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from tui.messages import OpenNewRun
 from tui.run_list.row import Row
 from tui.screens.actions.targets import RunTargets
 
-ON_RUNS = ("export", "stop", "resume", "tag", "note", "delete")
+ON_RUNS = ("export", "attack", "stop", "resume", "tag", "note", "delete")
 """The actions that take all marked runs where there are marks."""
 
 
@@ -17,6 +18,7 @@ class RunActions(RunTargets):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "export", "export", id="run.export"),
+        Binding("a", "attack", "attack", id="run.attack"),
         Binding("S", "stop", "stop", id="run.stop"),
         Binding("R", "resume", "resume", id="run.resume"),
         Binding("t", "tag", "tag", id="run.tag"),
@@ -28,6 +30,8 @@ class RunActions(RunTargets):
         """The targets on which an action has an effect in their present state."""
         rows = self.target_rows
         match action:
+            case "attack":
+                return [row for row in rows if row.has_models and not row.is_live]
             case "stop":
                 return [row for row in rows if row.is_live]
             case "resume":
@@ -73,6 +77,10 @@ class RunActions(RunTargets):
         from tui.screens.actions.export import export
 
         export(self, self.export_words(), self.export_text)
+
+    def action_attack(self) -> None:
+        """Open the form of an attack run on the targets."""
+        self.app.post_message(OpenNewRun([row.id for row in self.target_rows], kind="attack"))
 
     def action_stop(self) -> None:
         from tui.screens.actions.stop_and_resume import stop

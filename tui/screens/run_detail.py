@@ -11,7 +11,6 @@ from textual.widget import Widget
 
 from runs.store import LIVE, Run
 from tui.charts.training_curves import TrainingCurves
-from tui.messages import OpenNewRun
 from tui.render.lines import Line
 from tui.render.text import clean, duration, time_words
 from tui.run_list.feed import SLICE_BYTES, RunFeed
@@ -45,7 +44,7 @@ class RunDetailScreen(RunActions):
     HELP_TITLE = "A run"
     FOOT = (
         *("turn", "chart", "axis", "log", "lines", "picture", "model", "view"),
-        *("export", "attack", "stop", "resume", "overlay", "tag", "delete"),
+        *("export", "attack", "overlay", "stop", "resume", "tag", "delete"),
     )
     MOUSE = (("click", "the name of a page: show it"), *CurvesPane.MOUSE, *RunActions.MOUSE)
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -60,7 +59,6 @@ class RunDetailScreen(RunActions):
         ),
         Binding("C", "copy", "copy command", show=False, id="run.copy"),
         Binding("o", "overlay", "overlay marked", id="run.overlay"),
-        Binding("a", "attack", "attack", id="run.attack"),
     ]  # fmt: skip
 
     def __init__(self, state: SharedState, run: Run) -> None:
@@ -103,13 +101,9 @@ class RunDetailScreen(RunActions):
         yield Horizontal(Vertical(*all_pages, id="pane", classes="panel"), side, id="body")
 
     def offers(self, action: str) -> bool:
-        match action:
-            case "attack":
-                return self._row.kind in ("train", "study") and not self._row.is_live
-            case "overlay":
-                return self._overlay or bool(marked_trainings(self.state))
-            case _:
-                return super().offers(action)
+        if action == "overlay":
+            return self._overlay or bool(marked_trainings(self.state))
+        return super().offers(action)
 
     def head(self) -> tuple[Text, Text]:
         palette, row = self.palette, self._row
@@ -278,9 +272,6 @@ class RunDetailScreen(RunActions):
             self._overlay = False
             self.tell("mark runs in the list first (space)", "warning")
         self.choose(0)
-
-    def action_attack(self) -> None:
-        self.app.post_message(OpenNewRun([self._shown.id], kind="attack"))
 
     def after_delete(self) -> None:
         self.action_back()

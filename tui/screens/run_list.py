@@ -37,7 +37,7 @@ class RunListScreen(RunActions):
     HELP_TITLE = "Runs"
     FOOT = (
         *("open", "new", "filter", "mark", "unmark", "compare"),
-        *("export", "stop", "resume", "tag", "delete", "order"),
+        *("export", "attack", "stop", "resume", "tag", "delete", "order"),
     )
     MOUSE = (
         ("click", "the head of a column: sort by it"),
@@ -133,22 +133,20 @@ class RunListScreen(RunActions):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without runs the keys that need one are off."""
-        if action in ("filter", "order", "turn"):
-            return bool(self.state.feed.rows)
-        if action in ("open", "mark"):
-            return self.row is not None
-        return super().check_action(action, parameters)
-
-    def offers(self, action: str) -> bool:
         match action:
-            case "back":
-                return bool(self._filter)
-            case "unmark":
-                return bool(self.state.marked)
+            case "filter" | "order" | "turn":
+                return bool(self.state.feed.rows)
+            case "open" | "mark":
+                return self.row is not None
             case "compare":
                 return bool(self.target_rows)
+            case "unmark":
+                return bool(self.state.marked)
             case _:
-                return super().offers(action)
+                return super().check_action(action, parameters)
+
+    def offers(self, action: str) -> bool:
+        return bool(self._filter) if action == "back" else super().offers(action)
 
     def hint_text(self, action: str, description: str) -> str:
         marks = len(self.state.marked)

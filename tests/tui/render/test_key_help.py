@@ -57,6 +57,14 @@ def test_it_keeps_its_width_and_has_two_columns_where_they_fit(width: int) -> No
         assert all(any(line.text in row for row in text) for line in LINES)
 
 
+def test_the_title_of_a_group_alone_is_bold() -> None:
+    for row in key_help(LINES, "", 123, TERMINAL):
+        assert not row.style
+        for span in row.spans:
+            if span.style == TERMINAL.title:
+                assert row.plain[span.start : span.end] in grouped(LINES)
+
+
 def test_the_filter_moves_no_column() -> None:
     def column(text: str) -> int:
         rows = [line.plain for line in key_help(LINES, text, 70, TERMINAL)]

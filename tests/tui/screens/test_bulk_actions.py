@@ -7,6 +7,7 @@ import pytest
 from runs.store import Run
 from screen_driver import Home, Screen, at, in_loop, opened
 from tui.screens.dialogs import Choose, Write
+from tui.screens.new_run import NewRunScreen
 
 
 async def mark(screen: Screen, fixed: Home, *names: str) -> set[str]:
@@ -102,6 +103,18 @@ async def test_a_study_resumes_its_own_children(fixed: Home, started: list[str])
         await mark(screen, fixed, "study", "robust")
         await screen.press("run.resume", "y")
         assert started == [fixed.ids["study"]]
+
+
+@in_loop
+async def test_an_attack_takes_the_marked_models(fixed: Home) -> None:
+    async with opened(fixed.path, (200, 40)) as screen:
+        marked = await mark(screen, fixed, "interrupted", "study", "attacking")
+        assert "a attack 2" in screen.foot
+        await screen.press("run.attack")
+        form = screen.app.screen
+        assert isinstance(form, NewRunScreen)
+        assert form.request().what == "attack"
+        assert set(form.request().models) == marked - {fixed.ids["attacking"]}
 
 
 @in_loop

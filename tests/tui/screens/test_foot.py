@@ -60,7 +60,7 @@ async def test_keys_of_curves_and_pictures_stand_where_there_are_some(fixed: Hom
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 160, 200])
 @in_loop
 async def test_the_order_is_the_same_at_every_run_and_width(fixed: Home, width: int) -> None:
-    order = ["⏎", "n", "/", "space", "c", "x", "S", "R", "t", "D", "o", "?", "q"]
+    order = ["⏎", "n", "/", "space", "c", "x", "a", "S", "R", "t", "D", "o", "?", "q"]
     async with opened(fixed.path, (width, 30)) as screen:
         for what in ("queued", "running", "study", "failed", "lost"):
             await at(screen, fixed, what)
@@ -84,7 +84,7 @@ async def test_with_marks_it_says_on_how_many_runs_a_key_acts(fixed: Home) -> No
             await at(screen, fixed, what)
             await screen.press("space")
         assert screen.foot.startswith(
-            " space mark  u unmark 3  c compare 3  x export 3  S stop 2  R resume 1  t tag 3  ⏎"
+            " space mark  u unmark 3  c compare 3  x export 3  a attack 1  S stop 2  R resume 1  t"
         )
         assert "delete" not in screen.foot  # it refuses where one is live
         await screen.press("u")
@@ -117,6 +117,17 @@ async def test_a_click_does_what_the_key_does(fixed: Home) -> None:
         assert screen.name == "RunListScreen"
         await screen.click("q leave")
         assert not screen.app.is_running
+
+
+@in_loop
+async def test_the_form_offers_to_start_what_can_be_started(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        await screen.press("n")
+        assert "^s start" in screen.foot
+        form = screen.app.screen
+        form.query_one("#field-eps Input", Input).value = "eight"
+        await screen.settle()
+        assert "start" not in screen.foot
 
 
 @in_loop

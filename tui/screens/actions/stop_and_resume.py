@@ -69,7 +69,8 @@ def _can_resume(run: Run) -> bool:
 
 def _all_are(runs: Sequence[Run]) -> str:
     """``3f9a is completed``; of several marked runs ``the 3 marked runs are completed``."""
-    states = " or ".join(sorted({run.state() for run in runs}))
+    *states, last = sorted({run.state() for run in runs})
+    words = f"{', '.join(states)} or {last}" if states else last
     if len(runs) == 1:
-        return f"{runs[0].id} is {states}"
-    return f"the {len(runs)} marked runs are {states}"
+        return f"{runs[0].id} is {words}"
+    return f"the {len(runs)} marked runs are {words}"
