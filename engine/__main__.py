@@ -19,10 +19,11 @@ from engine.process.device_queue import DeviceQueue, Place
 from engine.process.heartbeat import Heartbeat
 from engine.process.run_context import ReportStarted, RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
+from engine.training.divergence import DivergedError
 from runs.durations import read_timeline
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
-from runs.event_types import StartedFields
-from runs.events import EventReader, EventWriter
+from runs.event_types import LogFields, StartedFields
+from runs.events import EventReader, EventWriter, warnings_of
 from runs.gpus import visible_gpus
 from runs.jsonfiles import write_json
 from runs.launch import STOP_FILE, record_worker
@@ -84,6 +85,7 @@ def main(arguments: list[str]) -> int:
     events.write("ended", state=outcome["state"], seconds=seconds)
     events.close()
     worked, waited = read_timeline(run.events_path).durations()
+    warnings = [*outcome.pop("warnings", []), *warnings_of(run.events_path)]
     durations = {
         "seconds": seconds,
         "working_seconds": round(worked, 3),
@@ -91,7 +93,14 @@ def main(arguments: list[str]) -> int:
     }
     write_json(
         run.path / "result.json",
-        {"v": 1, "kind": run.kind, "attempt": attempt, **durations, **outcome},
+        {
+            "v": 1,
+            "kind": run.kind,
+            "attempt": attempt,
+            **durations,
+            "warnings": warnings,
+            **outcome,
+        },
     )
     return code
 
@@ -139,7 +148,10 @@ def _carry_out(
         return {"state": "interrupted"}, EXIT_INTERRUPTED
     except UserError as error:
         print(error, file=sys.stderr)
-        events.write("log", level="error", message=str(error))
+        notice: LogFields = {"level": "error", "message": str(error)}
+        if isinstance(error, DivergedError):
+            notice = {**notice, **error.place}
+        events.write("log", **notice)
         return _failed(str(error), error.exit_code), error.exit_code
     except BaseException as error:  # every failure must leave a result
         traceback.print_exc()

@@ -175,6 +175,9 @@ class LogFields(TypedDict, total=False):
     level: str
     """``info``, ``warning`` or ``error``."""
     message: str
+    epoch: int
+    """Of a training that diverges: its epoch, 0, 1, …, and ``step``, its optimiser step."""
+    step: int
 
 
 class EndedFields(TypedDict, total=False):

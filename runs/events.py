@@ -9,7 +9,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
@@ -163,12 +163,28 @@ def last_events(
 
 def epoch_metrics(path: Path) -> list[MetricEvent]:
     """The metrics of whole epochs, of all attempts; fast also for a long file."""
+    found = _parse(_lines_with(path, b'"every": "epoch"'))
+    return [event for event in found if event["kind"] == "metric"]
+
+
+def warnings_of(path: Path) -> list[str]:
+    """The warnings of all attempts, each once; fast also for a long file."""
+    found = _parse(_lines_with(path, b'"level": "warning"'))
+    return warning_texts(event for event in found if event["kind"] == "log")
+
+
+def warning_texts(notices: Iterable[LogEvent]) -> list[str]:
+    """The messages of those notices that are warnings, each once."""
+    texts = (e["message"] for e in notices if e.get("level") == "warning" and "message" in e)
+    return list(dict.fromkeys(texts))
+
+
+def _lines_with(path: Path, part: bytes) -> bytes:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError:
-        return []
-    found = _parse(b"\n".join(line for line in lines if b'"every": "epoch"' in line))
-    return [event for event in found if event["kind"] == "metric"]
+        return b""
+    return b"\n".join(line for line in lines if part in line)
 
 
 def _parse(lines: bytes) -> Iterator[Event]:

@@ -161,6 +161,8 @@ class Result(TypedDict):
     """Over all attempts; see :mod:`runs.durations`."""
     waiting_seconds: NotRequired[float]
     error: NotRequired[Failure]
+    warnings: NotRequired[list[str]]
+    """What casts doubt on the outcome, of all attempts; of a study also of its children."""
     # A training
     mode: NotRequired[str]
     epochs: NotRequired[int]

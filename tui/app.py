@@ -21,8 +21,8 @@ from textual.screen import Screen
 
 from runs.errors import UserError
 from runs.store import Store
-from tui.messages import OpenComparison, OpenNewRun, OpenRun, show_notice
 from tui.render.key_help import KeyLine
+from tui.messages import OpenComparison, OpenNewRun, OpenRun, Severity, show_notice
 from tui.render.text import clean
 from tui.render.themes import THEMES
 from tui.run_list.row import Row
@@ -135,7 +135,10 @@ class AdvtuiApp(ErrorBoundary, App[None]):
         text = f"{row.title} ({row.id[-4:]}) {row.state}"
         if row.error:
             text += f": {row.error}"
-        show_notice(self, text, "error" if row.state in ("failed", "lost") else "information")
+        for warning in row.warnings:
+            text += f"; ! {warning}"
+        severity: Severity = "warning" if row.warnings else "information"
+        show_notice(self, text, "error" if row.state in ("failed", "lost") else severity)
         if self.state.settings.bell:
             self.bell()
         if self.state.settings.osc9 and self._driver is not None:

@@ -43,7 +43,8 @@ def carry_out_study(
         report_started: called when the first child has started.
 
     Returns:
-        The fields :data:`TABLE_FIELDS` of the attack run, and the ids of the children by role.
+        The fields :data:`TABLE_FIELDS` of the attack run, the ids of the children by role, and
+        the warnings of all children.
 
     Raises:
         StopRequested: a stop was requested; the child at work was stopped too.
@@ -71,6 +72,12 @@ def carry_out_study(
     return {
         **{field: result.get(field, []) for field in TABLE_FIELDS},
         "children": {role: child.id for role, child in children.items()},
+        "warnings": [
+            f"{role}: {text}"
+            for role, child in children.items()
+            if (ended := child.result) is not None
+            for text in ended.get("warnings", [])
+        ],
     }
 
 

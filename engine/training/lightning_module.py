@@ -69,6 +69,8 @@ class Classifier(pl.LightningModule):
         # Sums of loss, accuracy and number of batches over the epoch. Not Lightning's means: they
         # do not survive a resume in the middle of an epoch.
         self._totals = torch.zeros(3)
+        self._finite = torch.zeros(())
+        """Number of batches of the epoch before the first whose loss is not finite."""
         self.latest = torch.zeros(3)
         """Loss and accuracy of the latest batch, and the number 1."""
         self._counts: dict[str, Tensor] = {}
@@ -154,6 +156,7 @@ class Classifier(pl.LightningModule):
             optimiser.step()
         self.latest = totals
         self._totals = self._totals.to(self.device) + totals
+        self._finite = self._finite.to(self.device) + self._totals[0].isfinite()
         return None
 
     @torch.no_grad()
@@ -192,6 +195,7 @@ class Classifier(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:  # not called where an epoch is resumed
         self._totals = torch.zeros(3, device=self.device)
+        self._finite = torch.zeros((), device=self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["epoch_totals"] = self._totals.cpu()
@@ -204,6 +208,7 @@ class Classifier(pl.LightningModule):
                 "be resumed: start a new run"
             )
         self._totals = checkpoint["epoch_totals"]
+        self._finite = self._totals[2].clone()  # a checkpoint is saved of finite losses alone
         self._parts = checkpoint["parts"]
 
     def training_means(self) -> dict[str, float]:
@@ -213,6 +218,10 @@ class Classifier(pl.LightningModule):
         """
         loss, accuracy, batches = self._totals.tolist()
         return {"train_loss": loss / batches, "train_accuracy": accuracy / batches}
+
+    def batches_without_loss(self) -> int:
+        """Number of batches of this epoch since the first whose loss is not finite, with it."""
+        return int(self._totals[2] - self._finite)
 
     def _passes(self) -> TrainingPasses:
         """The passes of a training step; the attacked network has the present weights."""

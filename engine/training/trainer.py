@@ -25,6 +25,7 @@ from engine.training.callbacks.checkpointing import (
     checkpoint_io,
     keepers,
 )
+from engine.training.callbacks.loss_watch import LossWatch
 from engine.training.callbacks.overfitting_watch import OverfittingWatch
 from engine.training.callbacks.profiler import Profiler
 from engine.training.callbacks.progress import Reporter
@@ -62,6 +63,7 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
 
     Raises:
         StopRequested: a stop was requested; the run can be resumed from ``last.ckpt``.
+        DivergedError: the loss is not a number; ``last.ckpt`` holds the last finite epoch or stop.
         UserError: the spec does not fit the data.
     """
     run, events, stop = context.run, context.events, context.stop
@@ -94,14 +96,15 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
     cost = costs(len(splits.classes), spec.width)
     validation_cost, step_cost = cost.of(validation_passes(spec)), cost.of(passes(spec))
     stopwatch = Stopwatch(len(validation) * validation_cost / (spec.batch_size * step_cost))
-    reporter = Reporter(events, stopwatch)
+    bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16
+    loss_watch = LossWatch(events, spec, bf16=bf16)
+    reporter = Reporter(events, stopwatch, loss_watch)
     last = run.checkpoint("last")
 
     watches = [OverfittingWatch(events)] if spec.mode == "robust" else []
     patience = [] if spec.patience is None else [Patience(spec.patience)]
     savers = keepers(last.parent)
     _silence_lightning()
-    bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16
     trainer = pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=[device.index or 0] if device.type == "cuda" else 1,
@@ -110,6 +113,7 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
         callbacks=[
             *_averaging(spec, steps_per_epoch),
             stopwatch,
+            loss_watch,
             reporter,
             *watches,
             *patience,

@@ -25,6 +25,7 @@ from engine.models.batchnorm_folding import Folded
 from engine.process.stop_signal import StopSignal
 from engine.seeding import generator
 from engine.training.callbacks.averaging import moving_average
+from engine.training.callbacks.loss_watch import LossWatch
 from engine.training.callbacks.progress import Reporter
 from engine.training.callbacks.stopping import StopAtBatch
 from engine.training.callbacks.stopwatch import Stopwatch
@@ -73,7 +74,7 @@ def in_lightning(spec: TrainSpec, pictures: Pictures, events: EventWriter) -> tu
         callbacks=[
             moving_average(spec.ema_decay),
             stopwatch,
-            Bare(events, stopwatch),
+            Bare(events, stopwatch, LossWatch(events, spec, bf16=False)),
             StopAtBatch(cast(StopSignal, NeverStop()), Path(), events),
         ],
         logger=False,

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import runs
-from runs.events import EventReader, EventWriter, last_events
+from runs.events import EventReader, EventWriter, last_events, warnings_of
 
 DEADLINE_S = 30.0
 
@@ -352,3 +352,22 @@ def test_a_killed_writer_leaves_a_file_that_reads_and_goes_on(path: Path) -> Non
     assert steps == list(range(len(steps)))
     assert kinds(reader.new()) == ["started"]
     assert len(EventReader(path).new()) == len(steps) + 1
+
+
+# Warnings
+
+
+def test_the_warnings_of_a_run_are_those_of_all_attempts_each_once(path: Path) -> None:
+    assert warnings_of(path) == []
+    writer = EventWriter(path)
+    for level, message in (
+        ("info", "queued"),
+        ("warning", "loss is 4e+08"),
+        ("error", "failed"),
+        ("warning", "out of memory"),
+        ("warning", "loss is 4e+08"),
+    ):
+        writer.write("log", level=level, message=message)
+    writer.write("log", level="info", message='says "level": "warning"')
+    writer.close()
+    assert warnings_of(path) == ["loss is 4e+08", "out of memory"]

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from runs.durations import Durations, durations_of
+from runs.events import warnings_of
 from runs.snapshot import Snapshot, read_snapshot
 from runs.store import LIVE, Run, Store
 from tui.commands.follow import failure
@@ -41,6 +42,7 @@ def summary(run: Run) -> dict[str, Any]:
         "mode": run.mode,
         "state": state,
         "place": queue_place(run, state),
+        "warnings": run_warnings(run),
         "created": run.created,
         "parent": run.parent,
         "role": run.role,
@@ -53,6 +55,12 @@ def summary(run: Run) -> dict[str, Any]:
         "metrics": last_metrics(run),
         "figures": _figures(run),
     }
+
+
+def run_warnings(run: Run) -> list[str]:
+    """What casts doubt on the outcome of a run; of a live one on what it has done so far."""
+    result = run.result
+    return warnings_of(run.events_path) if result is None else result.get("warnings", [])
 
 
 def _figures(run: Run) -> dict[str, Any]:
@@ -98,7 +106,7 @@ def print_run(store: Store, run: Run) -> None:
         _print_notices(console, child, read_snapshot(child))
     for child in children:
         state = child.state()
-        described = state_text(state, queue_place(child, state))
+        described = state_text(state, queue_place(child, state), warned=bool(run_warnings(child)))
         console.print(Text.assemble("  ", child.id, "  ", described))
     for event in snapshot.epochs:
         console.print(Text(clean(event_line(run, event))))
@@ -111,7 +119,7 @@ def _print_facts(console: Console, run: Run) -> None:
     error = failure(run)
     worked, waited = _durations(run)
     state = run.state()
-    described = state_text(state, queue_place(run, state))
+    described = state_text(state, queue_place(run, state), warned=bool(run_warnings(run)))
     console.print(Text.assemble((run.id, "bold"), "  ", described))
     facts = {
         "name": run.name,

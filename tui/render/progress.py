@@ -71,7 +71,8 @@ def event_line(run: Run, event: Event) -> str | None:
                 f"{event['total']} images ({percent(rate)} %)"
             )
         case "log":
-            return f"{label(run)}: {event.get('message')}"
+            mark = "! " if event.get("level") == "warning" else ""
+            return f"{mark}{label(run)}: {event.get('message')}"
     return None
 
 

@@ -39,10 +39,16 @@ def kept_checkpoints(
     return table
 
 
-def state_text(state: str, place: str = "", palette: Palette = TERMINAL) -> Text:
-    """The state with its glyph, of a queued run with its place: colour is never its only sign."""
+def state_text(
+    state: str, place: str = "", palette: Palette = TERMINAL, *, warned: bool = False
+) -> Text:
+    """The state with its glyph, of a queued run with its place; ``!``: there are warnings.
+
+    Colour is never the only sign.
+    """
     glyph, style = palette.state(state)
-    return Text(f"{glyph} {state}, {place}" if place else f"{glyph} {state}", style=style)
+    text = Text.assemble((f"{glyph} {state}, {place}" if place else f"{glyph} {state}", style))
+    return text.append(" !", palette.warn) if warned else text
 
 
 class _Form(NamedTuple):
@@ -114,7 +120,7 @@ class RunList:
         place = clean(row["place"], form.place) if form.place else ""
         return {
             "id": Text(f"  {row['id']}", palette.dim) if row["parent"] else Text(row["id"]),
-            "state": state_text(row["state"], place, palette),
+            "state": state_text(row["state"], place, palette, warned=bool(row["warnings"])),
             "name": Text(clean(name, form.name), palette.accent),
             "data": Text(clean(PurePath(row["data"] or "").name, 12), palette.dim),
             "epoch": Text("" if epoch is None else f"{epoch + 1}/{row['epochs']}", palette.text),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from runs.durations import durations_of
 from runs.event_types import Event, MetricEvent
-from runs.events import last_events
+from runs.events import last_events, warning_texts
 from runs.headline import Budget, headline, validation_budget
 from runs.result_types import Result
 from runs.snapshot import Snapshot
@@ -51,6 +51,8 @@ class Row:
     tags: tuple[str, ...] = ()
     note: str = ""
     error: str = ""
+    warnings: tuple[str, ...] = ()
+    """What casts doubt on its outcome."""
 
     @property
     def is_live(self) -> bool:
@@ -115,6 +117,7 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
         tags=tuple(clean(tag, 60) for tag in meta["tags"]),
         note=clean(meta.get("note") or "", 500),
         error=_error(result),
+        warnings=_warnings(result, snapshot),
     )
 
 
@@ -262,6 +265,14 @@ def _durations(
     timeline = None if snapshot is None else snapshot.timeline
     worked, waited = map(number, durations_of(run, result, timeline, now))
     return worked or None, waited or None
+
+
+def _warnings(result: Result | None, snapshot: Snapshot | None) -> tuple[str, ...]:
+    if result is not None:
+        texts = result.get("warnings", [])
+    else:
+        texts = warning_texts(snapshot.notices) if snapshot else []
+    return tuple(clean(text, 500) for text in texts)
 
 
 def _error(result: Result | None) -> str:

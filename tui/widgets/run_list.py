@@ -21,7 +21,7 @@ from tui.run_list.row import Row
 from tui.widgets.error_boundary import ErrorBoundary
 
 LEAD = 6
-"""Cells before the first column: cursor, mark, fold, state."""
+"""Cells before the first column: cursor, mark, fold, state, warning."""
 MARK, FOLD = range(2), range(2, 4)
 """Of these, the cells where a click marks a run, and where it folds a study."""
 # key, title, width, least width of the list at which it is shown, right-aligned
@@ -263,7 +263,8 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
             Segment("▌" if n == self._at else " ", accent),
             Segment("*" if row.id in self._marked else " ", accent),
             Segment(f"{fold} ", dim),
-            Segment(f"{glyph} ", Style.parse(colour)),
+            Segment(glyph, Style.parse(colour)),
+            Segment("!" if row.warnings else " ", Style.parse(palette.warn)),
         ]
         figures = normal if row.on_test else dim
         for key, _, size, right in self._columns(width):

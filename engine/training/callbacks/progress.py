@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 
 from engine.training.callbacks.checkpointing import MONITORS
+from engine.training.callbacks.loss_watch import LossWatch
 from engine.training.callbacks.stopwatch import Stopwatch
 from engine.training.lightning_module import Classifier
 from runs.event_types import MetricFields
@@ -25,13 +26,14 @@ VALIDATED = ("val_loss", "val_fgsm_accuracy", *MONITORS.values())
 class Reporter(pl.Callback):
     """Writes ``progress``, ``metric`` and ``log`` events.
 
-    It must come after ``stopwatch``, which it reads, in the list of callbacks. The class name is
-    part of every checkpoint.
+    It must come after ``stopwatch``, which it reads, in the list of callbacks. ``watch`` judges
+    every loss that it reads. The class name is part of every checkpoint.
     """
 
-    def __init__(self, events: EventWriter, stopwatch: Stopwatch) -> None:
+    def __init__(self, events: EventWriter, stopwatch: Stopwatch, watch: LossWatch) -> None:
         self._events = events
         self._stopwatch = stopwatch
+        self._watch = watch
         self._progress_at = 0.0
         self._metrics_at = 0.0
         self._lr = 0.0
@@ -59,6 +61,7 @@ class Reporter(pl.Callback):
         if now - self._metrics_at >= STEP_METRICS_EVERY_S:
             self._metrics_at = now
             loss, accuracy, _ = pl_module.latest.tolist()
+            self._watch.see(trainer, pl_module, loss)
             values = {"train_loss": loss, "train_accuracy": accuracy, "lr": self._lr}
             self._write_metric(trainer, "step", values)
 

@@ -4,6 +4,8 @@ import json
 
 from typer.testing import CliRunner
 
+from runs.events import EventWriter
+from runs.jsonfiles import write_json
 from screen_driver import Home
 from tui.cli import app
 
@@ -37,3 +39,28 @@ def test_runs_marks_the_figures_of_a_validation_split(fixed: Home) -> None:
     assert rows[fixed.ids["study"]]["figures"]["split"] == "test"
     nothing = {"clean": None, "robust": None, "split": None}
     assert rows[fixed.ids["queued"]]["figures"].items() >= nothing.items()
+
+
+WARNING = "loss is 4.1e+08 in epoch 1, step 40: the training diverges"
+
+
+def test_a_completed_run_with_a_warning_does_not_look_plainly_completed(fixed: Home) -> None:
+    run = fixed.run("robust")
+    before = line_of(run.id)
+    assert "✓ completed " in before
+    assert "!" not in before
+    write_json(run.path / "result.json", {**(run.raw_result or {}), "warnings": [WARNING]})
+    assert "✓ completed !" in line_of(run.id)
+    rows = {row["id"]: row["warnings"] for row in json.loads(printed("runs", "--json"))}
+    assert rows[run.id] == [WARNING]
+    assert rows[fixed.ids["study"]] == []
+    assert printed("show", run.id).startswith(f"{run.id}  ✓ completed !")
+
+
+def test_a_run_at_work_shows_its_warnings_too(fixed: Home) -> None:
+    run = fixed.run("running")
+    events = EventWriter(run.events_path)
+    events.write("log", level="warning", message=WARNING)
+    events.close()
+    assert "● running !" in line_of(run.id)
+    assert f"! robust: {WARNING}" in printed("show", run.id)

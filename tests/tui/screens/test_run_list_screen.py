@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
+from runs.jsonfiles import write_json
 from screen_driver import Home, Screen, at, covers, current, in_loop, opened
 from tui.run_list.filter import COLUMNS
 from tui.widgets.run_list import RunList
@@ -157,3 +158,16 @@ async def test_new_opens_the_form(fixed: Home) -> Screen:
         await screen.press("new.back")
         assert screen.name == "RunListScreen"
     return screen
+
+
+@in_loop
+async def test_a_run_with_a_warning_is_marked_in_the_list_and_quoted_beside_it(
+    fixed: Home,
+) -> None:
+    run = fixed.run("study")
+    warning = "robust: loss is 4.1e+08 in epoch 1, step 40"
+    write_json(run.path / "result.json", {**(run.raw_result or {}), "warnings": [warning]})
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "study")
+        assert "✓!study" in screen.text
+        assert "! robust: loss is 4.1e+08" in screen.text

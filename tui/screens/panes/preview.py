@@ -145,6 +145,8 @@ class Preview(LineView):
         """What says most of the run; a chart in ``height`` lines, if these are enough for one."""
         if row.error:
             yield from wrapped(Text(clean(row.error, 600), palette.bad), width)
+        for warning in row.warnings:
+            yield from wrapped(Text(f"! {clean(warning, 400)}", palette.warn), width, indent=2)
         if row.state in ("failed", "lost"):
             yield from _log_lines(run, width, palette)
             return
