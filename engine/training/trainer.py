@@ -20,24 +20,21 @@ from engine.devices import autocast_dtype
 from engine.models.checkpoint import read_checkpoint
 from engine.process.run_context import RunContext
 from engine.training.callbacks.averaging import EqualAveraging, moving_average
-from engine.training.callbacks.checkpointing import (
-    CheckpointReporter,
-    checkpoint_io,
-    keepers,
-)
+from engine.training.callbacks.checkpointing import checkpoint_io, keepers
 from engine.training.callbacks.loss_watch import LossWatch
 from engine.training.callbacks.overfitting_watch import OverfittingWatch
 from engine.training.callbacks.profiler import Profiler
 from engine.training.callbacks.progress import Reporter
 from engine.training.callbacks.stopping import Patience, StopAtBatch, StopAtEpoch
 from engine.training.callbacks.stopwatch import Stopwatch
+from engine.training.checkpoint_record import settle_record
 from engine.training.compiled_passes import is_wanted
 from engine.training.flops import costs
 from engine.training.lightning_module import Classifier
 from runs.errors import UserError
 from runs.event_types import ResumePoint
+from runs.jsonfiles import remove_unfinished
 from runs.passes import passes, validation_passes
-from runs.snapshot import read_snapshot
 from runs.spec import TrainSpec
 from runs.store import Run
 
@@ -103,7 +100,6 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
 
     watches = [OverfittingWatch(events)] if spec.mode == "robust" else []
     patience = [] if spec.patience is None else [Patience(spec.patience)]
-    savers = keepers(last.parent)
     _silence_lightning()
     trainer = pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
@@ -117,13 +113,12 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
             reporter,
             *watches,
             *patience,
-            StopAtBatch(stop, last, events),
-            *savers,
-            CheckpointReporter(events, savers),
+            StopAtBatch(stop, last),
+            *keepers(last.parent),
             StopAtEpoch(stop),
             *([Profiler(run.path, stopwatch)] if spec.profile else []),
         ],
-        plugins=[checkpoint_io(device)],
+        plugins=[checkpoint_io(device, events)],
         default_root_dir=run.path,
         benchmark=True,
         inference_mode=False,  # attacks in the validation need gradients
@@ -134,6 +129,8 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
     )
     if not module.settled:
         events.write("log", level="info", message="compiling: the first steps take about a minute")
+    remove_unfinished(last.parent)
+    settle_record(run, events)
     began = time.monotonic()
     trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
     epochs = int(reporter.last["epoch"]) + 1
@@ -154,7 +151,7 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
         "fit_seconds": time.monotonic() - began,
         **stopwatch.summary(spec, trainer.global_step, cost, device, dtype),
         "last": reporter.last,
-        "checkpoints": read_snapshot(run).checkpoints,
+        "checkpoints": settle_record(run, events),
     }
 
 

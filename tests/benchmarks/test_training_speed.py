@@ -75,7 +75,7 @@ def in_lightning(spec: TrainSpec, pictures: Pictures, events: EventWriter) -> tu
             moving_average(spec.ema_decay),
             stopwatch,
             Bare(events, stopwatch, LossWatch(events, spec, bf16=False)),
-            StopAtBatch(cast(StopSignal, NeverStop()), Path(), events),
+            StopAtBatch(cast(StopSignal, NeverStop()), Path()),
         ],
         logger=False,
         enable_checkpointing=False,

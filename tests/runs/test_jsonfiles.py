@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runs.jsonfiles import plain, read_json, write_json
+from runs.jsonfiles import plain, read_json, remove_unfinished, write_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -69,6 +69,18 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: 
 
     assert read_json(path) == {"note": "old"}
     assert [entry.name for entry in tmp_path.iterdir()] == ["meta.json"]
+
+
+def test_what_a_killed_write_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".last.ckpt.4242", ".best_clean.ckpt.1", "last.ckpt", ".hidden", ".x.nfs00a1"):
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".hidden",
+        ".x.nfs00a1",
+        "last.ckpt",
+    ]
+    remove_unfinished(tmp_path / "absent")
 
 
 def test_the_file_is_on_the_disk_before_it_takes_its_place(

@@ -1,21 +1,23 @@
-"""Lightning callbacks that save checkpoints, atomically, and report them as events.
+"""Lightning callbacks that choose the checkpoints, and the plugin that writes and reports them.
 
 Knows nothing about networks and recipes.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import AsyncCheckpointIO, CheckpointIO, TorchCheckpointIO
 
+from engine.training.checkpoint_record import MONITORS, kept_checkpoint
 from runs.events import EventWriter
 from runs.jsonfiles import replacing
+from runs.result_types import KeptCheckpoint
 
-MONITORS = {"best_clean": "val_accuracy", "best_robust": "val_robust_accuracy"}
-"""The metric whose highest value decides which epoch each of these checkpoints holds."""
+Report = Callable[[str, KeptCheckpoint], object]
+"""Called with the name of a checkpoint, and what it now holds."""
 
 
 def keepers(folder: Path) -> list[ModelCheckpoint]:
@@ -61,75 +63,31 @@ class Keeper(ModelCheckpoint):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Replaces a checkpoint atomically: after a crash the file is the old one or the new one."""
+    """Replaces a checkpoint atomically: after a crash the file is the old one or the new one.
+
+    ``report`` is called once the new file is in place.
+    """
+
+    def __init__(self, report: Report | None = None) -> None:
+        self._report = report
 
     def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as stream:
             torch.save(checkpoint, stream)
+        if self._report is not None:
+            self._report(target.stem, kept_checkpoint(target.stem, checkpoint))
 
 
-def checkpoint_io(device: torch.device) -> CheckpointIO:
-    """The plugin that writes the checkpoints of a training on ``device``.
+def checkpoint_io(device: torch.device, events: EventWriter) -> CheckpointIO:
+    """The plugin that writes the checkpoints of a training on ``device``, each with its event.
 
     A checkpoint of the full ResNet-18 has 135 MB and takes 0.2 to 0.5 s (measured); an epoch saves
     up to three. On a GPU the training goes on meanwhile, and the checkpoints are written from
     copies: in order, and all of them before the training ends.
     """
-    atomic = AtomicCheckpointIO()
-    return AsyncCheckpointIO(atomic) if device.type == "cuda" else atomic
-
-
-class CheckpointReporter(Checkpoint):
-    """Writes an event for each checkpoint that was saved at the end of an epoch.
-
-    It is a ``Checkpoint`` itself, because Lightning calls these after all other callbacks, in
-    order: by then the keepers before it have written their files, or on a GPU have queued them.
-    """
-
-    def __init__(self, events: EventWriter, keepers: list[ModelCheckpoint]) -> None:
-        self._events = events
-        self._keepers = keepers
-        self._reported: dict[str, float] = {}
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._reported = self._scores()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        scores = self._scores()
-        for name, score in scores.items():
-            if self._reported.get(name) != score:
-                report_checkpoint(self._events, trainer, name, MONITORS[name], score)
-        self._reported = scores
-        report_checkpoint(self._events, trainer, "last", None, None)
-
-    def _scores(self) -> dict[str, float]:
-        """The best score of each keeper with a monitor, by the name of its checkpoint."""
-        return {
-            str(keeper.filename): float(keeper.best_model_score)
-            for keeper in self._keepers
-            if keeper.monitor and keeper.best_model_score is not None
-        }
-
-
-def report_checkpoint(
-    events: EventWriter, trainer: pl.Trainer, name: str, monitor: str | None, value: float | None
-) -> None:
-    """Write an event: the checkpoint ``name`` now holds the current step.
-
-    Args:
-        events: where the event goes.
-        trainer: of the training.
-        name: ``best_clean``, ``best_robust`` or ``last``.
-        monitor: the metric that decided, and ``value`` its value; None for ``last``.
-        value: see ``monitor``.
-    """
-    events.write(
-        "checkpoint",
-        name=name,
-        epoch=trainer.current_epoch,
-        step=trainer.global_step,
-        monitor=monitor,
-        value=value,
+    atomic = AtomicCheckpointIO(
+        lambda name, kept: events.write("checkpoint", name=name, **kept),
     )
+    return AsyncCheckpointIO(atomic) if device.type == "cuda" else atomic

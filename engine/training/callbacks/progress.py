@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 
-from engine.training.callbacks.checkpointing import MONITORS
 from engine.training.callbacks.loss_watch import LossWatch
 from engine.training.callbacks.stopwatch import Stopwatch
+from engine.training.checkpoint_record import MONITORS
 from engine.training.lightning_module import Classifier
 from runs.event_types import MetricFields
 from runs.events import EventWriter

@@ -11,8 +11,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 
 from engine.process.stop_signal import StopRequested, StopSignal
-from engine.training.callbacks.checkpointing import MONITORS, report_checkpoint
-from runs.events import EventWriter
+from engine.training.checkpoint_record import MONITORS
 
 
 class Patience(EarlyStopping):
@@ -39,13 +38,11 @@ class StopAtBatch(pl.Callback):
     Args:
         stop: whether a stop was requested.
         last: the file of the checkpoint.
-        events: where the checkpoint is reported.
     """
 
-    def __init__(self, stop: StopSignal, last: Path, events: EventWriter) -> None:
+    def __init__(self, stop: StopSignal, last: Path) -> None:
         self._stop = stop
         self._last = last
-        self._events = events
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Lightning has installed its own signal handlers, which end the process between two batches
@@ -62,15 +59,14 @@ class StopAtBatch(pl.Callback):
     ) -> None:
         if batch_idx + 1 < trainer.num_training_batches and self._stop.requested:
             trainer.save_checkpoint(self._last)
-            report_checkpoint(self._events, trainer, "last", None, None)
             raise StopRequested
 
 
 class StopAtEpoch(Checkpoint):
     """Ends the training after the validation of an epoch at a stop request.
 
-    It is a ``Checkpoint`` for the same reason as :class:`CheckpointReporter`: at this point
-    ``last`` has been saved.
+    It is a ``Checkpoint`` itself, because Lightning calls these after all other callbacks, in
+    order: by then the keepers before it have saved ``last``.
     """
 
     def __init__(self, stop: StopSignal) -> None:

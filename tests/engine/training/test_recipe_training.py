@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 import torch
-from pytorch_lightning.plugins.io import AsyncCheckpointIO
+from pytorch_lightning.plugins.io import AsyncCheckpointIO, CheckpointIO
 
 from engine.models.checkpoint import load_model, read_checkpoint
 from engine.process.run_context import RunContext
@@ -178,15 +178,19 @@ def _remembered(states: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {name: state for name, state in states.items() if name.startswith(kept)}
 
 
+def as_for_a_gpu(_: torch.device, events: EventWriter) -> CheckpointIO:
+    plugin = checkpoint_io(torch.device("cuda"), events)
+    assert isinstance(plugin, AsyncCheckpointIO)
+    return plugin
+
+
 def test_checkpoints_written_beside_the_training_are_those_written_in_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = tiny(epochs=3, width=2, train_limit=96, val_per_class=2, ema_decay=0.9)
     in_turn, beside = (Store(tmp_path / name).create(spec) for name in ("in turn", "beside"))
     carry_out(in_turn, spec)
-    as_for_a_gpu = checkpoint_io(torch.device("cuda"))
-    assert isinstance(as_for_a_gpu, AsyncCheckpointIO)
-    monkeypatch.setattr("engine.training.trainer.checkpoint_io", lambda _: as_for_a_gpu)
+    monkeypatch.setattr("engine.training.trainer.checkpoint_io", as_for_a_gpu)
     with pytest.raises(StopRequested):
         carry_out(beside, spec, 8)
     assert read_checkpoint(beside.checkpoint("last"))["global_step"] == 9
@@ -196,6 +200,7 @@ def test_checkpoints_written_beside_the_training_are_those_written_in_turn(
         for part in ("state_dict", "current_model_state"):
             for key, value in theirs[part].items():
                 assert torch.equal(mine[part][key], value), (name, part, key)
+    assert read_snapshot(beside).checkpoints == read_snapshot(in_turn).checkpoints
 
 
 def test_a_checkpoint_that_could_not_be_written_beside_the_training_fails_it(
@@ -204,8 +209,7 @@ def test_a_checkpoint_that_could_not_be_written_beside_the_training_fails_it(
     spec = tiny(epochs=2, width=2, train_limit=96, val_per_class=2)
     run = Store(tmp_path).create(spec)
     run.checkpoint("best_clean").mkdir(parents=True)  # no file can be moved there
-    as_for_a_gpu = checkpoint_io(torch.device("cuda"))
-    monkeypatch.setattr("engine.training.trainer.checkpoint_io", lambda _: as_for_a_gpu)
+    monkeypatch.setattr("engine.training.trainer.checkpoint_io", as_for_a_gpu)
     with pytest.raises(OSError, match="best_clean"):
         carry_out(run, spec)
 
