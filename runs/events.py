@@ -50,6 +50,7 @@ class EventWriter:
     """The one writer of a run's ``events.jsonl``; safe to share among threads."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._lock = threading.Lock()
         self._end_torn_line()
@@ -97,6 +98,15 @@ class EventWriter:
         if kind not in _IDLE:
             self.last_progress = time.time()
         return event  # type: ignore[return-value]
+
+    def is_in_place(self) -> bool:
+        """Whether readers still find this file at its path: not deleted, moved or replaced."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._fd))
+        except FileNotFoundError:
+            return False
+        except OSError:  # a file server that does not answer says nothing
+            return True
 
     def close(self) -> None:
         """Flush to the disk and close."""

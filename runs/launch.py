@@ -13,12 +13,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runs.errors import UserError
 from runs.jsonfiles import read_json, write_json
-from runs.locks import FileLock
+from runs.locks import is_held
 from runs.store import Run, Store
 
 if TYPE_CHECKING:  # following and stopping a run needs no validation, and so no pydantic
@@ -131,14 +132,32 @@ def worker_pid(run: Run) -> int | None:
 
 
 def is_carried_out(run: Run) -> bool:
-    """Whether a live worker on this host holds the run's lock."""
-    if not (run.path / "lock").exists():
-        return False
-    lock = FileLock(run.path / "lock")
-    try:
-        return not lock.try_acquire()
-    finally:
-        lock.release()
+    """Whether a live worker holds the run's lock; of another host only where locks reach it."""
+    return is_held(run.lock_path)
+
+
+def worker_words(run: Run) -> str:
+    """Who carries a run out: ``process 4242 on gpu-7, since 11-22 18:40:05 UTC``.
+
+    ``another worker`` where launch.json does not say.
+    """
+    launch = read_json(run.path / "launch.json") or {}
+    host, pid, began = (launch.get(key) for key in ("host", "pid", "process_start"))
+    if not isinstance(began, int | float) or not 0 <= began < 1e12:
+        return "another worker"
+    since = datetime.fromtimestamp(began, UTC).strftime("%m-%d %H:%M:%S UTC")
+    return f"process {pid} on {host}, since {since}"
+
+
+def carried_out_words(run: Run) -> str:
+    """Why no other worker can take a run that a live worker carries out, as a sentence."""
+    return f"{run.id} is {run.state()}, carried out by {worker_words(run)}"
+
+
+def other_host(run: Run) -> str | None:
+    """The host of the run's latest worker where it is not this one, whose lock can't be asked."""
+    host = (read_json(run.path / "launch.json") or {}).get("host")
+    return host if isinstance(host, str) and host != socket.gethostname() else None
 
 
 def request_stop(run: Run) -> None:

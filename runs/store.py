@@ -20,19 +20,23 @@ from runs.errors import NotFoundError, UserError
 from runs.event_types import Event, HeartbeatEvent
 from runs.events import EventReader, last_events
 from runs.jsonfiles import RUN_HEADER, read_json, write_json
+from runs.locks import is_held
 from runs.result_types import Failure, Result, parse_result
 
 if TYPE_CHECKING:  # a list of runs needs no validation, and so no pydantic
     from runs.spec import AttackSpec, StudySpec, TrainSpec
 
-State = Literal["queued", "running", "completed", "failed", "interrupted", "lost"]
+State = Literal["queued", "running", "unresponsive", "completed", "failed", "interrupted", "lost"]
 """Each state is in :data:`LIVE`, in :data:`ENDED`, or ``lost``: no result and no sign of life."""
-LIVE = ("queued", "running")
-"""No result yet, and a recent event."""
+LIVE = ("queued", "running", "unresponsive")
+"""No result yet, and a recent event; or ``unresponsive``: none, but a worker that holds the lock.
+
+Such a worker is suspended, or its file server does not answer; it goes on when it wakes.
+"""
 ENDED = ("completed", "failed", "interrupted")
 """The state is in result.json. A new attempt of a run that is not completed deletes it."""
 SILENCE_S = 30.0
-"""Seconds without an event after which a run without a result is lost."""
+"""Seconds without an event after which a run without a result is unresponsive or lost."""
 
 CHECKPOINTS = ("best_clean", "best_robust", "last")
 _ID = re.compile(r"^\d{8}-\d{6}-[a-z]+-[0-9a-f]{4}$")
@@ -68,6 +72,10 @@ class Run:
     @property
     def log_path(self) -> Path:
         return self.path / "worker.log"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.path / "lock"
 
     @cached_property
     def raw_spec(self) -> dict[str, Any]:
@@ -155,15 +163,21 @@ class Run:
         write_json(self.path / "meta.json", {**self.meta, **fields})
 
     def state(self, now: float | None = None) -> State:
-        """The state, derived from result.json, else from the last events."""
+        """The state, derived from result.json, else from the last events and the lock."""
         ended = (self.raw_result or {}).get("state")
         if ended in ENDED:
             return ended  # type: ignore[no-any-return]
         events = last_events(self.events_path)
         latest = events[-1]["t"] if events else self.created
         if (time.time() if now is None else now) - latest > SILENCE_S:
-            return "lost"
+            return "unresponsive" if is_held(self.lock_path) else "lost"
         return "queued" if _phase(events) == "queued" else "running"
+
+    @property
+    def last_sign(self) -> float:
+        """Unix seconds of the last event, else of the run's creation."""
+        events = last_events(self.events_path)
+        return events[-1]["t"] if events else self.created
 
     @property
     def last_heartbeat(self) -> HeartbeatEvent | None:
@@ -308,12 +322,13 @@ class Store:
         """Remove a run and its children, or their checkpoints alone.
 
         Raises:
-            UserError: a run is queued or running, or can't be removed.
+            UserError: a run is queued, running or unresponsive, or can't be removed.
         """
         family = [run, *self.children(run)]
         for member in family:
-            if member.state() in LIVE:
-                raise UserError(f"{member.id} is {member.state()}: stop it first")
+            if (state := member.state()) in LIVE:
+                silent = ", and its worker lives" if state == "unresponsive" else ""
+                raise UserError(f"{member.id} is {state}{silent}: stop it first")
         for member in family:
             path = member.path / "checkpoints" if checkpoints_only else member.path
             try:

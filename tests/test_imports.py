@@ -44,7 +44,7 @@ def test_the_probe_sees_what_is_imported() -> None:
             "import engine.process.study, engine.process.heartbeat",
             "torch torchvision pytorch_lightning numpy tui",
         ),
-        ("import engine.__main__", "torch torchvision pytorch_lightning numpy tui"),
+        ("import engine.__main__, engine.attempt", "torch torchvision pytorch_lightning numpy tui"),
         ("import tui.cli", "torch pytorch_lightning pydantic rich textual numpy psutil engine"),
         (
             "import tui.commands.show_run, tui.commands.follow",

@@ -21,8 +21,8 @@ from textual.screen import Screen
 
 from runs.errors import UserError
 from runs.store import Store
-from tui.render.key_help import KeyLine
 from tui.messages import OpenComparison, OpenNewRun, OpenRun, Severity, show_notice
+from tui.render.key_help import KeyLine
 from tui.render.text import clean
 from tui.render.themes import THEMES
 from tui.run_list.row import Row

@@ -7,6 +7,7 @@ hangs go on, with a growing ``stalled_s``.
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,13 @@ SYSTEM_EVERY = 2
 class Heartbeat(threading.Thread):
     """Writes ``heartbeat`` and ``system`` events until :meth:`stop`.
 
-    ``system`` events begin when :attr:`phase` is ``running``.
+    ``system`` events begin when :attr:`phase` is ``running``. ``on_taken_away`` is called, from the
+    thread, when the events are no longer where they were: somebody took the run's folder away.
     """
 
-    def __init__(self, events: EventWriter, attempt: int) -> None:
+    def __init__(
+        self, events: EventWriter, attempt: int, on_taken_away: Callable[[], object]
+    ) -> None:
         super().__init__(daemon=True, name="heartbeat")
         self.phase = "queued"
         """``queued`` or ``running``; the worker sets it."""
@@ -36,12 +40,15 @@ class Heartbeat(threading.Thread):
         """Where the run waits in the queue of its device; the worker sets it."""
         self._events = events
         self._attempt = attempt
+        self._on_taken_away = on_taken_away
         self._stopping = threading.Event()
         self._process = psutil.Process()
 
     def run(self) -> None:
         beats = 0
         while not self._stopping.wait(HEARTBEAT_S if beats else 0):
+            if not self._events.is_in_place():
+                self._on_taken_away()
             self.beat()
             if beats % SYSTEM_EVERY == 1 and self.phase == "running":
                 self._events.write("system", **self._machine())

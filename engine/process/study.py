@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 from engine.process.run_context import ReportStarted, RunContext
-from engine.process.stop_signal import StopRequested
+from engine.process.stop_signal import AGAIN_S, StopRequested
 from runs.errors import EXIT_FAILED, UserError
 from runs.launch import is_carried_out, request_stop, start_worker
 from runs.results import default_checkpoints, row_label
@@ -148,7 +148,8 @@ def _carry_out_child(
         worker = start_worker(child)
         state = "queued"
     context.events.write("child", run=child.id, role=role, state=state)
-    stop_forwarded = has_started = False
+    has_started = False
+    forwarded, forward_from = 0, 0.0
     while True:
         ended = _ended(child, worker)
         if not has_started and child.was_started:
@@ -164,9 +165,11 @@ def _carry_out_child(
             break
         if context.queue is not None and not has_started:
             context.queue.report_place()
-        if context.stop.requested and not stop_forwarded:
-            stop_forwarded = True
+        wanted = 2 if context.stop.is_urgent else int(context.stop.requested)
+        if forwarded < wanted and time.monotonic() >= forward_from:
             request_stop(child)
+            # Sooner, the child would take a second one for the same request.
+            forwarded, forward_from = forwarded + 1, time.monotonic() + AGAIN_S + POLL_S
         time.sleep(POLL_S)
     if state == "completed":
         return

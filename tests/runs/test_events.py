@@ -371,3 +371,21 @@ def test_the_warnings_of_a_run_are_those_of_all_attempts_each_once(path: Path) -
     writer.write("log", level="info", message='says "level": "warning"')
     writer.close()
     assert warnings_of(path) == ["loss is 4e+08", "out of memory"]
+
+
+# Where the file is
+
+
+def test_a_writer_knows_whether_its_file_is_still_in_place(path: Path) -> None:
+    writer = EventWriter(path)
+    assert writer.is_in_place()
+    moved = path.with_name("moved.jsonl")
+    path.rename(moved)
+    assert not writer.is_in_place()
+    path.touch()  # another file under its name
+    assert not writer.is_in_place()
+    moved.replace(path)
+    assert writer.is_in_place()
+    path.unlink()
+    assert not writer.is_in_place()
+    writer.close()

@@ -19,7 +19,15 @@ from runs import launch
 from runs.errors import UserError
 from runs.events import EventReader
 from runs.jsonfiles import read_json, write_json
-from runs.launch import is_carried_out, record_worker, request_stop, start_worker, worker_pid
+from runs.launch import (
+    is_carried_out,
+    other_host,
+    record_worker,
+    request_stop,
+    start_worker,
+    worker_pid,
+    worker_words,
+)
 from runs.locks import FileLock
 from runs.spec import TrainSpec
 from runs.store import Run, Store
@@ -260,6 +268,27 @@ def test_a_torn_launch_json_names_no_worker(run: Run, content: str) -> None:
     (run.path / "launch.json").write_text(content)
 
     assert worker_pid(run) is None
+
+
+def test_a_worker_is_named_by_its_process_host_and_beginning(run: Run) -> None:
+    assert worker_words(run) == "another worker"
+    record_worker(run)
+    assert worker_words(run).startswith(f"process {os.getpid()} on {socket.gethostname()}, since ")
+    launch = {"host": "gpu-7", "pid": 4242, "process_start": 1_795_400_000.4}
+    write_json(run.path / "launch.json", launch)
+    assert worker_words(run) == "process 4242 on gpu-7, since 11-23 02:13:20 UTC"
+    write_json(run.path / "launch.json", {**launch, "process_start": -1e30})
+    assert worker_words(run) == "another worker"
+
+
+def test_only_a_worker_of_another_host_has_another_host(run: Run) -> None:
+    assert other_host(run) is None
+    record_worker(run)
+    assert other_host(run) is None
+    write_json(run.path / "launch.json", {"host": "gpu-7"})
+    assert other_host(run) == "gpu-7"
+    write_json(run.path / "launch.json", {"host": 7})
+    assert other_host(run) is None
 
 
 def test_who_holds_the_lock_carries_the_run_out(run: Run) -> None:

@@ -1,5 +1,6 @@
 """Locks: one holder at a time, let go of however the holder ends."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import runs
-from runs.locks import FileLock
+from runs.locks import FileLock, is_held
 
 OURS = {**os.environ, "PYTHONPATH": str(Path(runs.__file__).parents[1])}
 HOLD = (
@@ -103,6 +104,26 @@ def test_a_child_process_does_not_inherit_the_lock(tmp_path: Path) -> None:
         again.release()
     finally:
         child.communicate()
+
+
+def test_who_asks_for_a_lock_learns_it_and_leaves_no_trace(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    assert not path.exists()
+    lock = FileLock(path)
+    assert not is_held(path)
+    assert lock.try_acquire()
+    assert is_held(path)
+    lock.release()
+    assert not is_held(path)
+
+
+def test_two_who_ask_at_once_do_not_take_each_other_for_the_holder(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    with path.open() as asker:
+        fcntl.flock(asker, fcntl.LOCK_SH)  # as a process that is asking
+        assert not is_held(path)
 
 
 def test_waiting_for_a_lock_ends_when_it_is_let_go(tmp_path: Path) -> None:

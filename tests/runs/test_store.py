@@ -10,9 +10,10 @@ import pytest
 
 from runs.errors import NotFoundError, UserError
 from runs.jsonfiles import write_json
+from runs.locks import FileLock
 from runs.presets import preset
 from runs.spec import AttackSpec, TrainSpec
-from runs.store import SILENCE_S, Run, Store, default_home
+from runs.store import LIVE, SILENCE_S, Run, Store, default_home
 
 NOW = 1_800_000_000.0
 
@@ -369,6 +370,35 @@ def test_the_state_follows_from_the_files(store: Store, case: str) -> None:
     assert run.state(now=NOW) == state
 
 
+@pytest.mark.parametrize("events", [[], [beat(OLD, "queued")], [beat(OLD, "running")]])
+def test_a_silent_run_whose_lock_is_held_is_unresponsive_and_lives(
+    store: Store, events: list[dict[str, Any]]
+) -> None:
+    run = add(store, -100)
+    happen(run, *events)
+    with FileLock(run.lock_path):
+        assert run.state(now=NOW) == "unresponsive"
+        assert "unresponsive" in LIVE
+        happen(run, beat(RECENT, "running"))
+        assert run.state(now=NOW) == "running"
+    assert run.state(now=NOW + 2 * SILENCE_S) == "lost"
+
+
+def test_the_lock_is_asked_only_where_result_and_events_say_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, at_work = add(store, 0), add(store, 1)
+    happen(ended, beat(OLD, "running"))
+    end(ended)
+    happen(at_work, beat(RECENT, "running"))
+
+    def ask(path: Path) -> bool:
+        raise AssertionError(path)
+
+    monkeypatch.setattr("runs.store.is_held", ask)
+    assert [run.state(now=NOW) for run in (ended, at_work)] == ["completed", "running"]
+
+
 def test_a_run_without_events_is_lost_after_the_silence(store: Store) -> None:
     run = add(store, 0)
 
@@ -469,6 +499,17 @@ def test_a_live_run_is_not_deleted_nor_is_its_study(store: Store, phase: str, li
 
     assert study.path.exists()
     assert child.path.exists()
+
+
+def test_an_unresponsive_run_is_not_deleted(store: Store) -> None:
+    run = add(store, 1)
+    happen(run, beat(1.0, "running"))
+    with (
+        FileLock(run.lock_path),
+        pytest.raises(UserError, match="is unresponsive, and its worker lives: stop it first"),
+    ):
+        store.delete(run)
+    assert run.path.exists()
 
 
 @pytest.mark.parametrize("state", ["completed", "failed", "interrupted", None])

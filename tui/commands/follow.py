@@ -13,13 +13,21 @@ import typer
 from runs.datasets import check_data
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from runs.events import EventReader
-from runs.launch import begin, is_carried_out, request_stop, start_worker
+from runs.launch import (
+    begin,
+    carried_out_words,
+    is_carried_out,
+    other_host,
+    request_stop,
+    start_worker,
+)
 from runs.result_types import Failure
 from runs.spec import AttackSpec, StudySpec, TrainSpec
 from runs.store import ENDED, LIVE, Run
 from tui.commands.live_view import View, make_view
 from tui.commands.output import open_store, print_result, say
 from tui.render.log_lines import log_tail
+from tui.render.silence_text import silence_of
 
 POLL_S = 0.1
 
@@ -61,7 +69,10 @@ def resume_and_follow(word: str, home: Path | None, *, detach: bool, as_json: bo
     if state == "completed":
         raise UserError(f"{run.id} is completed: there is nothing to resume")
     if state in LIVE and is_carried_out(run):
-        raise UserError(f"{run.id} is {state}: follow it with advtui watch {run.id}")
+        raise UserError(f"{carried_out_words(run)}: follow it with advtui watch {run.id}")
+    if state == "lost" and other_host(run):
+        heard = silence_of(run, state, time.time())
+        say(f"{run.id} was {heard}: make sure that no worker of it is left there")
     check_data(run.spec.data, run.home, run.spec.data_dir)
     worker = start_worker(run)
     if detach:
@@ -95,11 +106,19 @@ def report_end(run: Run, code: int) -> None:
     if code == EXIT_INTERRUPTED:
         say(f"{run.id} was interrupted; continue it with: advtui resume {run.id}")
     elif code:
-        message = error["message"] if error else "the worker exited without a result"
-        say(f"advtui: {run.id} failed: {message}")
+        reason = f"failed: {error['message']}" if error else _unexplained(run)
+        say(f"advtui: {run.id} {reason}")
         for line in () if error else log_tail(run, 8):
             say(f"  {line}")
         say(f"more lines: advtui logs {run.id}; try again: advtui resume {run.id}")
+
+
+def _unexplained(run: Run) -> str:
+    """What is known of a run that has no result, and no worker on this host."""
+    if other_host(run) is not None:
+        heard = silence_of(run, "lost", time.time())
+        return f"is lost: {heard}; whether its worker lives can be told only there"
+    return "failed: the worker exited without a result"
 
 
 def failure(run: Run) -> Failure | None:
@@ -160,6 +179,8 @@ def _ended(run: Run, worker: subprocess.Popen[bytes] | None) -> str | None:
     if state in ENDED and not is_resumed:
         return state
     if worker is not None and exited:
+        if is_carried_out(run):  # two workers were started at once
+            raise UserError(f"{carried_out_words(run)}: follow it with advtui watch {run.id}")
         return "lost"
     if worker is None and run.state() == "lost":
         return "lost"
@@ -168,7 +189,8 @@ def _ended(run: Run, worker: subprocess.Popen[bytes] | None) -> str | None:
 
 @contextmanager
 def stopping(runs: Sequence[Run]) -> Iterator[threading.Event]:
-    """SIGINT and SIGTERM set the event and ask the incomplete runs of ``runs`` to stop.
+    """SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 (Slurm's warnings) set the event and ask the incomplete
+    runs of ``runs`` to stop.
 
     A second signal raises KeyboardInterrupt. SIGHUP keeps its default: it ends this process and
     none of the workers.
@@ -186,7 +208,8 @@ def stopping(runs: Sequence[Run]) -> Iterator[threading.Event]:
             listed = ", ".join(run.id for run in unfinished)
             say(f"stopping {listed} at the next step; a second signal detaches at once")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+    before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield asked
     finally:

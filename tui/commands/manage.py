@@ -10,21 +10,24 @@ from tui.commands import options as o
 def stop(words: o.RunWords, home: o.Home = None) -> None:
     """Ask runs to stop at their next step.
 
-    A training saves a checkpoint first. advtui resume continues the runs.
+    A training saves a checkpoint first. A second stop ends the work at once. advtui resume
+    continues the runs.
     """
     from runs.errors import UserError
     from runs.launch import request_stop
     from runs.store import LIVE
     from tui.commands.output import open_store, say
+    from tui.render.silence_text import asked_words
 
     store = open_store(home)
     runs = [store.find(word) for word in words]
-    for run in runs:
-        if run.state() not in LIVE:
-            raise UserError(f"{run.id} is {run.state()}: there is nothing to stop")
-    for run in runs:
+    states = [run.state() for run in runs]
+    for run, state in zip(runs, states, strict=True):
+        if state not in LIVE:
+            raise UserError(f"{run.id} is {state}: there is nothing to stop")
+    for run, state in zip(runs, states, strict=True):
         request_stop(run)
-        say(f"asked {run.id} to stop at its next step")
+        say(asked_words(run, state))
 
 
 def tag(
@@ -64,7 +67,7 @@ def rm(
 ) -> None:
     """Delete runs; a study with its children.
 
-    Refuses runs that are queued or running.
+    Refuses runs that are queued, running or unresponsive.
     """
     import sys
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from runs.durations import Durations, durations_of
 from runs.events import warnings_of
+from runs.jsonfiles import read_json
 from runs.snapshot import Snapshot, read_snapshot
 from runs.store import LIVE, Run, Store
 from tui.commands.follow import failure
@@ -16,6 +17,7 @@ from tui.commands.output import print_result, stdout_console
 from tui.render.progress import event_line, trains_on
 from tui.render.queue_text import queue_place
 from tui.render.run_table import state_text
+from tui.render.silence_text import silence_of
 from tui.render.text import clean, duration, speed
 from tui.run_list.row import figures, last_metrics, number
 
@@ -43,6 +45,8 @@ def summary(run: Run) -> dict[str, Any]:
         "state": state,
         "place": queue_place(run, state),
         "warnings": run_warnings(run),
+        "last_sign": run.last_sign,
+        "host": (read_json(run.path / "launch.json") or {}).get("host"),
         "created": run.created,
         "parent": run.parent,
         "role": run.role,
@@ -105,22 +109,25 @@ def print_run(store: Store, run: Run) -> None:
     for child in children:
         _print_notices(console, child, read_snapshot(child))
     for child in children:
-        state = child.state()
-        described = state_text(state, queue_place(child, state), warned=bool(run_warnings(child)))
-        console.print(Text.assemble("  ", child.id, "  ", described))
+        console.print(Text.assemble("  ", child.id, "  ", _described(child)))
     for event in snapshot.epochs:
         console.print(Text(clean(event_line(run, event))))
     print_result(run, as_json=False)
     _print_spec(console, run)
 
 
+def _described(run: Run) -> Text:
+    """The state of a run; with its place in the queue, or with its silence."""
+    state = run.state()
+    more = queue_place(run, state) or silence_of(run, state, time.time())
+    return state_text(state, more, warned=bool(run_warnings(run)))
+
+
 def _print_facts(console: Console, run: Run) -> None:
     result = run.result
     error = failure(run)
     worked, waited = _durations(run)
-    state = run.state()
-    described = state_text(state, queue_place(run, state), warned=bool(run_warnings(run)))
-    console.print(Text.assemble((run.id, "bold"), "  ", described))
+    console.print(Text.assemble((run.id, "bold"), "  ", _described(run)))
     facts = {
         "name": run.name,
         "tags": " ".join(run.meta["tags"]) or None,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 STATES = {
     "queued": ("◌", "warn"),
     "running": ("●", "accent"),
+    "unresponsive": ("◎", "bad"),
     "completed": ("✓", "good"),
     "failed": ("✗", "bad"),
     "interrupted": ("‖", "warn"),

@@ -40,14 +40,14 @@ def kept_checkpoints(
 
 
 def state_text(
-    state: str, place: str = "", palette: Palette = TERMINAL, *, warned: bool = False
+    state: str, more: str = "", palette: Palette = TERMINAL, *, warned: bool = False
 ) -> Text:
-    """The state with its glyph, of a queued run with its place; ``!``: there are warnings.
+    """The state with its glyph and ``more`` about it; ``!``: there are warnings.
 
     Colour is never the only sign.
     """
     glyph, style = palette.state(state)
-    text = Text.assemble((f"{glyph} {state}, {place}" if place else f"{glyph} {state}", style))
+    text = Text.assemble((f"{glyph} {state}, {more}" if more else f"{glyph} {state}", style))
     return text.append(" !", palette.warn) if warned else text
 
 

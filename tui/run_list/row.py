@@ -17,6 +17,7 @@ from runs.result_types import Result
 from runs.snapshot import Snapshot
 from runs.store import LIVE, Run
 from tui.render.queue_text import queue_place
+from tui.render.silence_text import silence, silent_worker
 from tui.render.text import clean
 
 
@@ -53,10 +54,18 @@ class Row:
     error: str = ""
     warnings: tuple[str, ...] = ()
     """What casts doubt on its outcome."""
+    last_sign: float = 0.0
+    """Of an unresponsive or lost run: unix seconds of its last event."""
+    worker: str = ""
+    """Of such a run; see :func:`tui.render.silence_text.silent_worker`."""
 
     @property
     def is_live(self) -> bool:
         return self.state in LIVE
+
+    def silence(self, now: float) -> str:
+        """Since when it gives no sign of life, and where its worker is; empty for other states."""
+        return silence(self.state, self.worker, self.last_sign, now)
 
     @property
     def has_models(self) -> bool:
@@ -118,6 +127,8 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
         note=clean(meta.get("note") or "", 500),
         error=_error(result),
         warnings=_warnings(result, snapshot),
+        last_sign=run.last_sign if state in ("unresponsive", "lost") else 0.0,
+        worker=silent_worker(run, state),
     )
 
 

@@ -195,7 +195,8 @@ class RunDetailScreen(RunActions):
             self.query_one(f"#{name}", LineView).redraw()
 
     def _now(self, width: int) -> Iterable[Line]:
-        lines = [pages.now_line(self.feed, self._row.state, self._row.error, width, self.palette)]
+        trouble = self._row.error or self._row.silence(self.state.clock())
+        lines = [pages.now_line(self.feed, self._row.state, trouble, width, self.palette)]
         if self._row.kind == "study" and self._row.is_live:
             lines.append(Text(" ") + pages.strip_line(self.feed, width - 1, self.palette))
         return lines

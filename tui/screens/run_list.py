@@ -111,6 +111,8 @@ class RunListScreen(RunActions):
             right.append(f"  ● {running} at work", palette.accent)
         if queued := states.count("queued"):
             right.append(f"  {palette.state('queued')[0]} {queued} queued", palette.dim)
+        if silent := states.count("unresponsive"):
+            right.append(f"  {palette.state('unresponsive')[0]} {silent} unresponsive", palette.bad)
         if self._order != "age" or self._turned:
             right.append(f"  by {self._order} {'↑' if self._turned else '↓'}", palette.dim)
         if self.state.marked:

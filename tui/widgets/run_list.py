@@ -263,9 +263,10 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
             Segment("▌" if n == self._at else " ", accent),
             Segment("*" if row.id in self._marked else " ", accent),
             Segment(f"{fold} ", dim),
-            Segment(glyph, Style.parse(colour)),
-            Segment("!" if row.warnings else " ", Style.parse(palette.warn)),
+            Segment(glyph if row.warnings else f"{glyph} ", Style.parse(colour)),
         ]
+        if row.warnings:
+            segments.append(Segment("!", Style.parse(palette.warn)))
         figures = normal if row.on_test else dim
         for key, _, size, right in self._columns(width):
             if key == "progress" and row.is_live:

@@ -73,7 +73,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(exist_ok=True)  # not the run's folder, if somebody took it away
         with replacing(target) as stream:
             torch.save(checkpoint, stream)
         if self._report is not None:

@@ -302,7 +302,7 @@ def test_a_worker_that_waits_is_queued_says_its_place_and_stops_when_asked(
 
 
 def test_a_run_that_shares_takes_no_ticket(workers: Workers) -> None:
-    from engine.__main__ import _queue
+    from engine.attempt import _queue
 
     spec = DEMO.model_copy(update={"share": True})
     run = workers.create(spec)

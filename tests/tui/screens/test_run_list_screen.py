@@ -6,6 +6,7 @@ import pytest
 from textual.widgets import Input
 
 from runs.jsonfiles import write_json
+from runs.locks import FileLock
 from screen_driver import Home, Screen, at, covers, current, in_loop, opened
 from tui.run_list.filter import COLUMNS
 from tui.widgets.run_list import RunList
@@ -171,3 +172,25 @@ async def test_a_run_with_a_warning_is_marked_in_the_list_and_quoted_beside_it(
         await at(screen, fixed, "study")
         assert "✓!study" in screen.text
         assert "! robust: loss is 4.1e+08" in screen.text
+
+
+@in_loop
+async def test_a_silent_run_whose_worker_lives_is_unresponsive_and_can_be_stopped(
+    fixed: Home,
+) -> None:
+    run = fixed.run("lost")
+    write_json(
+        run.path / "launch.json", {"host": "gpu-7", "pid": 4242, "process_start": 1_795_400_000.0}
+    )
+    async with opened(fixed.path) as screen:
+        await at(screen, fixed, "lost")
+        assert "last heard of on gpu-7" in screen.text
+    with FileLock(run.lock_path):
+        async with opened(fixed.path) as screen:
+            await at(screen, fixed, "lost")
+            assert "◎ 1 unresponsive" in screen.text
+            assert "no sign of life for" in screen.text
+            assert "process 4242" in screen.text
+            await screen.press("run.stop", "y")
+            assert "it is unresponsive" in screen.notices
+    assert (run.path / "stop").exists()

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from runs.launch import is_carried_out, request_stop, start_worker
+from runs.launch import carried_out_words, is_carried_out, request_stop, start_worker
 from runs.store import LIVE, Run
+from tui.render.silence_text import asked_words
 from tui.screens.actions.targets import RunTargets, count, others
 from tui.screens.dialogs import Choose
 
@@ -24,6 +25,8 @@ def stop(screen: RunTargets) -> None:
             done, problems = screen.each(live, request_stop)
             step = "its next step" if len(done) == 1 else "their next step"
             asked = f"asked {screen.named(done)} to stop at {step}" if done else ""
+            if len(done) == 1:  # an unresponsive worker stops when it wakes
+                asked = asked_words(done[0], done[0].state())
             screen.tell_done(asked, problems)
 
     question, about = f"Stop {screen.title_of(live[0])}  {live[0].id}?", [_LATER]
@@ -39,7 +42,9 @@ def resume(screen: RunTargets) -> None:
     runs = screen.targets
     resumable = [run for run in runs if _can_resume(run)]
     if not resumable:
-        if runs:
+        if len(runs) == 1 and is_carried_out(runs[0]):
+            screen.tell(carried_out_words(runs[0]), "warning")
+        elif runs:
             screen.tell(f"{_all_are(runs)}: there is nothing to resume", "warning")
         return
     if len(runs) == 1:

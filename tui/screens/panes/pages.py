@@ -27,12 +27,15 @@ from tui.run_list.feed import Member, RunFeed
 from tui.run_list.row import dicts
 
 
-def now_line(feed: RunFeed, state: str, error: str, width: int, palette: Palette) -> Text:
-    """One line with the state of the run, its progress and its remaining time."""
+def now_line(feed: RunFeed, state: str, trouble: str, width: int, palette: Palette) -> Text:
+    """One line with the state of the run, its progress and its remaining time.
+
+    ``trouble``: why it failed, or since when it gives no sign of life.
+    """
     glyph, colour = palette.state(state)
     line = Text.assemble((f" {glyph} {state}", colour))
-    if error:
-        line.append(f"  {clean(error, max(width - line.cell_len - 2, 8))}", palette.bad)
+    if trouble:
+        line.append(f"  {clean(trouble, max(width - line.cell_len - 2, 8))}", palette.bad)
         return line
     if state not in ("running", "queued"):
         return line

@@ -115,7 +115,10 @@ class Preview(LineView):
             return
         run = self._state.run(row.id)
         now = self._state.clock()
-        head = [*self._state_lines(row, width, palette), *identity(row, now, width, palette)]
+        head = list(self._state_lines(row, width, palette))
+        if silence := row.silence(now):
+            head += wrapped(Text(silence, palette.bad), width)
+        head += identity(row, now, width, palette)
         yield from head
         facts = list(spec_facts(run.raw_spec, width, palette))
         room = self.size.height - len(head) - len(facts) - 2  # an empty line before each
