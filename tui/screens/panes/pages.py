@@ -99,7 +99,7 @@ def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iter
     snapshot = member.snapshot
     system = snapshot.system
     for key, value in _host(snapshot.started):
-        yield Text.assemble((f"{key:<12}", palette.dim), (clean(value, width), palette.text))
+        yield Text.assemble((f"{key:<13}", palette.dim), (clean(value, width), palette.text))
     if system is None:
         yield Text("the worker has not reported its load yet", palette.dim)
         return
