@@ -63,11 +63,10 @@ class FootLine(LineView):
     def _lines(self, width: int) -> list[Line]:
         palette = palette_of(self.app)
         self._places = placed(self._hints(), width)
-        line = Text()
-        for column, hint in self._places:
-            line.append(" " * (column - line.cell_len))
+        line = Text(" ")
+        for _, hint in self._places:
             line.append(hint.key, palette.accent)
-            line.append(f" {hint.text}", palette.dim)
+            line.append(f" {hint.text}{' ' * _GAP}", palette.dim)
         return [line]
 
     def on_click(self, event: Click) -> None:

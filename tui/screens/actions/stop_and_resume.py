@@ -73,7 +73,7 @@ def _can_resume(run: Run) -> bool:
 
 
 def _all_are(runs: Sequence[Run]) -> str:
-    """``3f9a is completed``; of several marked runs ``the 3 marked runs are completed``."""
+    """``ID is completed``; of several runs ``the 3 marked runs are completed or failed``."""
     *states, last = sorted({run.state() for run in runs})
     words = f"{', '.join(states)} or {last}" if states else last
     if len(runs) == 1:
