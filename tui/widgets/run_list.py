@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
-from rich.segment import Segment
+from rich.cells import cell_len
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Click
@@ -13,36 +12,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.render.bars import bar
-from tui.render.palette import Palette
-from tui.render.text import clean, duration, percent, short_ago
 from tui.render.themes import palette_of
+from tui.run_list.lines import FOLD, MARK, Lead, ListLines
 from tui.run_list.row import Row
 from tui.widgets.error_boundary import ErrorBoundary
-
-LEAD = 6
-"""Cells before the first column: cursor, mark, fold, state, warning."""
-MARK, FOLD = range(2), range(2, 4)
-"""Of these, the cells where a click marks a run, and where it folds a study."""
-# key, title, width, least width of the list at which it is shown, right-aligned
-_COLUMNS = (
-    ("name", "name", 0, 0, False),
-    ("kind", "kind", 15, 66, False),
-    ("data", "data", 9, 92, False),
-    ("progress", "progress", 13, 0, False),
-    ("clean", "clean %", 8, 0, True),
-    ("robust", "robust %", 9, 0, True),
-    ("age", "age", 6, 0, True),
-    ("took", "took", 11, 84, True),
-)
-WIDE = 100
-"""Least width of the list at which an unusual ε stands in full behind a robust accuracy."""
-LEAST_BAR, MOST_BAR = 6, 12
-"""Cells of the bar in the row of a live run."""
-BAR_WORDS = 7
-"""Cells of the words behind a bar, and of a blank at either end; with longer words is no bar."""
-WIDE_BAR_FROM = 76
-"""Least width of the list at which the bars are longer than the shortest."""
 
 
 class RunList(ErrorBoundary, ScrollView, can_focus=True):
@@ -148,7 +121,11 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         self.virtual_size = Size(0, lines if lines > self.size.height > 0 else 0)
 
     def _draw(self) -> None:
-        self._strips = [self._draw_line(y) for y in range(self.size.height)]
+        lines = self._list_lines()
+        self._strips = [self._draw_line(y, lines) for y in range(self.size.height)]
+
+    def _list_lines(self) -> ListLines:
+        return ListLines(self.size.width, self._longest_at, palette_of(self.app))
 
     def _redraw(self) -> None:
         """Draw the visible lines, and refresh those that differ."""
@@ -191,16 +168,18 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         """The line at ``y`` cells below the top; the first is the head, which does not scroll."""
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
 
-    def _draw_line(self, y: int) -> Strip:
-        palette = palette_of(self.app)
+    def _draw_line(self, y: int, lines: ListLines) -> Strip:
         width = self.size.width
         base = self.rich_style
         n = y - 1 + self.scroll_offset.y
         if y == 0:
-            segments = self._head(width, palette)
+            by, turned = self._sorted
+            segments = lines.head(by, turned=turned)
         elif n < len(self._rows):
-            segments = self._line(n, width, palette)
-            if n == self._at:
+            row, depth = self._rows[n]
+            lead = Lead(n == self._at, row.id in self._marked, self._folds.get(row.id))
+            segments = lines.row(row, depth, lead, self._now)
+            if lead.is_current:
                 base += Style(bgcolor=self._cursor_colour())
         else:
             segments = []
@@ -209,103 +188,6 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
     def _cursor_colour(self) -> str:
         colour = self.app.theme_variables.get("panel", "")
         return colour if colour.startswith("#") else "#303030"  # an ANSI theme has no hex colour
-
-    def _columns(self, width: int) -> list[tuple[str, str, int, bool]]:
-        shown = [column for column in _COLUMNS if width >= column[3]]
-        at = self._at_cells(width)
-        sizes = {key: size for key, _, size, _, _ in shown}
-        sizes["robust"] += at
-        sizes["progress"] += min(max((width - WIDE_BAR_FROM) // 2, 0), MOST_BAR - LEAST_BAR)
-        sizes["name"] = max(8, width - LEAD - sum(sizes.values()) - 1)
-        return [(key, title, sizes[key], right) for key, title, _, _, right in shown]
-
-    def _at_cells(self, width: int) -> int:
-        """Cells behind a robust accuracy: of ``@16/255``, in a narrow list of the mark ``ε``."""
-        if not self._longest_at:
-            return 0
-        return self._longest_at + len("@") if width >= WIDE else 1
-
-    def _head(self, width: int, palette: Palette) -> list[Segment]:
-        by, turned = self._sorted
-        arrow = "↑" if turned else "↓"
-        is_by_state = by == "state"  # its glyph is the last of the cells before the columns
-        lead = f"{arrow if is_by_state else '':>{LEAD - 1}} "
-        segments = [Segment(lead, Style.parse(palette.accent))]
-        for key, title, size, right in self._columns(width):
-            text, behind = title, self._at_cells(width) if key == "robust" else 0
-            if key == by:  # rather than the arrow the title loses its end
-                whole = len(title) + 3 <= size - behind
-                text = f"{title if whole else title.split()[0]} {arrow}"
-            text += " " * behind
-            style = Style.parse(palette.accent if key == by else palette.dim)
-            segments.append(Segment(_fit(text, size, right), style))
-        return segments
-
-    def _column_at(self, x: int) -> str | None:
-        """The column whose head is drawn at ``x``; None left of all heads."""
-        end = LEAD
-        if FOLD.stop <= x < end:
-            return "state"
-        for key, _, size, _ in self._columns(self.size.width):
-            if end <= x < end + size:
-                return key
-            end += size
-        return None
-
-    def _line(self, n: int, width: int, palette: Palette) -> list[Segment]:
-        row, depth = self._rows[n]
-        glyph, colour = palette.state(row.state)
-        folded = self._folds.get(row.id)
-        fold = " " if folded is None else ("▸" if folded else "▾")
-        normal, dim = Style.parse(palette.text), Style.parse(palette.dim)
-        accent = Style.parse(palette.accent)
-        segments = [
-            Segment("▌" if n == self._at else " ", accent),
-            Segment("*" if row.id in self._marked else " ", accent),
-            Segment(f"{fold} ", dim),
-            Segment(glyph if row.warnings else f"{glyph} ", Style.parse(colour)),
-        ]
-        if row.warnings:
-            segments.append(Segment("!", Style.parse(palette.warn)))
-        figures = normal if row.on_test else dim
-        for key, _, size, right in self._columns(width):
-            if key == "progress" and row.is_live:
-                segments += _progress(row, size, palette)
-                continue
-            text, style = self._cell(row, key, width), dim
-            if key == "name":
-                text, style = "  " * depth + text, normal
-            elif key in ("clean", "robust"):
-                style = figures
-            segments.append(Segment(_fit(text, size, right), style))
-        return segments
-
-    def _cell(self, row: Row, key: str, width: int) -> str:
-        match key:
-            case "name":
-                return clean(row.title + "".join(f" #{tag}" for tag in row.tags), 200)
-            case "kind":
-                return clean(row.what, 40)
-            case "data":
-                return clean(row.data, 20)
-            case "progress":
-                return clean(row.progress or row.state, 40)
-            case "clean" | "robust":
-                value = row.clean if key == "clean" else row.robust
-                if value is None:
-                    return ""
-                figure = percent(value) + (" " if row.on_test else "v")
-                return figure if key == "clean" else figure + self._budget(row, width)
-            case "age":
-                return short_ago(row.created, self._now)
-            case _:
-                return "" if row.seconds is None else duration(row.seconds)
-
-    def _budget(self, row: Row, width: int) -> str:
-        """An unusual ε behind a robust accuracy, as wide in every row."""
-        cells = self._at_cells(width)
-        at = "" if not row.at else f"@{row.at}" if cells > 1 else "ε"
-        return f"{at:<{cells}}"
 
     # Moving
 
@@ -351,7 +233,7 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
         if place is None:  # on the frame
             return
         n = place.y - 1 + self.scroll_offset.y
-        if place.y == 0 and (column := self._column_at(place.x)):
+        if place.y == 0 and (column := self._list_lines().column_at(place.x)):
             self.post_message(self.HeadClicked(column))
         if place.y == 0 or n >= len(self._rows):
             return
@@ -364,23 +246,3 @@ class RunList(ErrorBoundary, ScrollView, can_focus=True):
             self.post_message(self.Folded(row, not folded))
         elif event.chain == 2:
             self.post_message(self.Opened())
-
-
-def _progress(row: Row, size: int, palette: Palette) -> list[Segment]:
-    """The progress of a live run in ``size`` cells: a bar where it has room, and its words."""
-    words = clean(row.progress or row.state, 40)
-    cells = size - BAR_WORDS
-    style = Style.parse(palette.text)
-    if row.done is None or row.state == "queued" or cell_len(words) > BAR_WORDS - 2:
-        return [Segment(_fit(words, size, False), style)]
-    tones = [Segment(text, Style.parse(tone)) for text, tone in bar(row.done, cells, palette)]
-    return [*tones, Segment(_fit(f" {words}", size - cells, False), style)]
-
-
-def _fit(text: str, size: int, right: bool) -> str:
-    """``text`` in exactly ``size`` cells, the last (or first) of them blank."""
-    room = size - 1
-    if cell_len(text) > room:
-        text = set_cell_size(text, max(room - 1, 0)) + "…"
-    pad = " " * (size - cell_len(text))
-    return pad + text if right else text + pad

@@ -4,12 +4,13 @@ import pytest
 
 from screen_driver import Home, Screen, at, covers, current, in_loop, into, opened
 from tui.charts.plot import GUTTER
+from tui.run_list.lines import LEAD
 from tui.screens.new_run import NewRunScreen
 from tui.screens.panes.curves import CurvesPane
 from tui.screens.run_list import RunListScreen
 from tui.widgets.chart import Chart
 from tui.widgets.form import Choice
-from tui.widgets.run_list import LEAD, RunList
+from tui.widgets.run_list import RunList
 
 
 def head(screen: Screen) -> str:

@@ -106,12 +106,12 @@ async def test_order_by_any_column(fixed: Home) -> Screen:
 @in_loop
 async def test_the_sign_of_the_order_is_never_lost(fixed: Home, width: int) -> None:
     async with opened(fixed.path, (width, 24)) as screen:
-        for column in COLUMNS:
+        for order in COLUMNS:
             runlist = screen.app.screen.query_one(RunList)
             head = runlist.render_line(0).text
-            keys = [key for key, *_ in runlist._columns(runlist.size.width)]
-            assert ("↓" in head) == (column in (*keys, "state"))
-            assert column == "age" or f"by {column} ↓" in screen.text.splitlines()[0]
+            keys = [column.key for column in runlist._list_lines().columns]
+            assert ("↓" in head) == (order in (*keys, "state"))
+            assert order == "age" or f"by {order} ↓" in screen.text.splitlines()[0]
             await screen.press("runs.order")
 
 
