@@ -8,15 +8,14 @@ from fixed_home import NOW, ROWS, FixedHome, attack_event, training_events
 from runs.presets import preset
 from runs.spec import CheckpointRef, TrainSpec
 
+Phase = Literal["robust", "attack"]
 EPOCHS = 12.4
 """Epochs that the robust training has done."""
 COUNTS = {"Baseline": 6190, "Best clean": 3560}
 """Images that the models classify correctly when clean."""
 
 
-def add_live_study(
-    path: Path, now: float = NOW, *, at: Literal["robust", "attack"] = "robust"
-) -> dict[str, str]:
+def add_live_study(path: Path, now: float = NOW, *, at: Phase = "robust") -> dict[str, str]:
     """Add the study to a built home; returns the ids of its runs by their roles, and ``study``."""
     home = FixedHome(path, now)
     poster = preset("poster").model_copy(update={"name": "night"})

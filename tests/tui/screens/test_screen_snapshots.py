@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from live_study import Phase, add_live_study
 
 from fixed_home import NOW, add_eps_curve, build
 from screen_driver import SIZES, Screen, opened
@@ -56,8 +57,10 @@ def comparison(*names: str) -> Steps:
 
 
 SCREENS: dict[str, Steps] = {
+    "dashboard": keys("j", "j"),
     "runs": keys("j", "j", "j", "l", "space", "j"),
     "runs-filter": keys("slash", *"acc>30", "enter"),
+    "run-study": page("night"),
     "run-curves": page("running"),
     "run-crosshair": page("robust", "1", *["l"] * 9, "y"),
     "run-attacks": page("attacking"),
@@ -76,6 +79,10 @@ SCREENS: dict[str, Steps] = {
 }
 
 
+LIVE_STUDY: dict[str, Phase] = {"dashboard": "attack", "run-study": "robust"}
+"""The pictures with a study at work, and what it does."""
+
+
 @pytest.mark.parametrize("size", SIZES, ids=[f"{w}x{h}" for w, h in SIZES])
 @pytest.mark.parametrize("name", list(SCREENS))
 def test_the_screen_looks_as_it_did(
@@ -87,6 +94,8 @@ def test_the_screen_looks_as_it_did(
     ids = build(home)
     if name == "run-eps":  # in the others the list stays short
         ids["curve"] = add_eps_curve(home, ids)
+    if name in LIVE_STUDY:
+        ids["night"] = add_live_study(home, at=LIVE_STUDY[name])["study"]
 
     async def draw() -> str:
         async with opened(home, size, clock=lambda: NOW) as screen:
