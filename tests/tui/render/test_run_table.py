@@ -18,6 +18,7 @@ def row(**fields: Any) -> dict[str, Any]:
         "name": "a long night with the largest of all models",
         "state": "running",
         "place": "",
+        "warnings": [],
         "created": time.time() - 75,
         "parent": None,
         "data": "cifar100",
