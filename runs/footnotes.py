@@ -69,16 +69,32 @@ def _budget(attack: Mapping[str, Any], epsilons: list[float] | None) -> str:
 
 
 def same_notes(table: Table) -> list[str]:
-    """``Best robust is the same checkpoint as Best clean (epoch 30)``, a line each."""
-    return [
-        f"{same['model']} is the same checkpoint as {same['same_as']} (epoch {same['epoch'] + 1})"
-        for same in table.get("same_checkpoints", [])
-    ]
+    """``Best robust is the same checkpoint as Best clean (epoch 30)``, a line each.
+
+    Where other rows have the name too, the training follows: ``(epoch 30 of …-robust-3f9a)``.
+    """
+    models = [row["model"] for row in table["rows"]]
+    notes = []
+    for same in table.get("same_checkpoints", []):
+        of = f" of {same['run']}" if models.count(same["model"]) > 1 else ""
+        notes.append(
+            f"{same['model']} is the same checkpoint as {same['same_as']} "
+            f"(epoch {same['epoch'] + 1}{of})"
+        )
+    return notes
 
 
 def _pairs_of_different(table: Table) -> list[PairedRows]:
-    """The pairs of rows without those whose checkpoint stands in a row above."""
-    repeated = {same["model"] for same in table.get("same_checkpoints", [])}
+    """The pairs of rows without those whose checkpoint stands in a row above.
+
+    A pair names its models alone: where several rows share a name, all their pairs stay.
+    """
+    models = [row["model"] for row in table["rows"]]
+    repeated = {
+        same["model"]
+        for same in table.get("same_checkpoints", [])
+        if models.count(same["model"]) == 1
+    }
     return [p for p in table.get("paired", []) if not {p["one"], p["other"]} & repeated]
 
 

@@ -104,8 +104,12 @@ class PairedRows(TypedDict):
 class SameCheckpoint(TypedDict):
     """A row whose checkpoint is that of a row above it; see :mod:`runs.same_checkpoint`."""
 
+    run: str
+    """The training, with ``checkpoint`` the identity of the row: models may share a name."""
+    checkpoint: str
     model: str
     same_as: str
+    """Model of the row above."""
     epoch: int
     """Counted from 0."""
 

@@ -5,11 +5,11 @@ counts one network twice. The training says so, with the step of each checkpoint
 alone prove nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from runs.events import last_events
-from runs.result_types import KeptCheckpoint, Row, SameCheckpoint
+from runs.result_types import KeptCheckpoint, Row, SameCheckpoint, Table
 from runs.store import Run
 
 
@@ -21,13 +21,27 @@ def same_checkpoints(folder: Path, rows: Sequence[Row]) -> list[SameCheckpoint]:
         rows: of a comparison table. A row of which it is not known what its checkpoint held when
             it was evaluated is left out.
     """
-    first: dict[tuple[str, int], str] = {}
+    first: dict[tuple[str, int], Row] = {}
     found: list[SameCheckpoint] = []
     for row, run, kept in _known(folder, rows):
-        above = first.setdefault((run, kept["step"]), row["model"])
-        if above != row["model"]:
-            found.append({"model": row["model"], "same_as": above, "epoch": kept["epoch"]})
+        above = first.setdefault((run, kept["step"]), row)
+        if above is not row:
+            found.append(
+                {
+                    "run": run,
+                    "checkpoint": row.get("checkpoint") or "",
+                    "model": row["model"],
+                    "same_as": above["model"],
+                    "epoch": kept["epoch"],
+                }
+            )
     return found
+
+
+def repeats_another(table: Table) -> Callable[[Row], bool]:
+    """A function that says of a row of the table whether its checkpoint is that of a row above."""
+    repeated = {(same["run"], same["checkpoint"]) for same in table.get("same_checkpoints", [])}
+    return lambda row: (row.get("run"), row.get("checkpoint")) in repeated
 
 
 def _known(folder: Path, rows: Sequence[Row]) -> Iterator[tuple[Row, str, KeptCheckpoint]]:

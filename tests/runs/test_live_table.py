@@ -64,17 +64,16 @@ def test_the_rows_of_one_checkpoint_are_looked_for_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
+    found = [{"model": "Best robust", "same_as": "Best clean", "epoch": 2}]
 
     def same(folder: Path, rows: Any) -> Any:
         asked.append((folder, [row["evaluation"] for row in rows]))
-        return [{"model": "Best robust", "same_as": "Best clean", "epoch": 2}]
+        return found
 
     monkeypatch.setattr(live_table, "same_checkpoints", same)
     run, tables = store.create(STUDY.spec), LiveTable()
     for _ in range(3):
         table = tables.of(run, snapshot_of(STUDY.events))
         assert table is not None
-        assert table.get("same_checkpoints") == [
-            {"model": "Best robust", "same_as": "Best clean", "epoch": 2}
-        ]
+        assert table.get("same_checkpoints") == found
     assert asked == [(store.folder, 3 * [run.id])]

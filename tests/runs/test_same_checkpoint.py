@@ -10,7 +10,7 @@ from runs.footnotes import footnotes
 from runs.presets import preset
 from runs.result_types import Row
 from runs.results import compare, own_table
-from runs.same_checkpoint import same_checkpoints
+from runs.same_checkpoint import repeats_another, same_checkpoints
 from runs.spec import AttackSpec, TrainSpec
 from runs.store import Run, Store
 
@@ -48,13 +48,34 @@ class Home:
 
 def test_two_names_of_one_step_are_one_checkpoint(store: Store) -> None:
     home = Home(store, {"best_clean": 300, "best_robust": 300, "last": 400})
-    expected = {"model": "Best robust", "same_as": "Best clean", "epoch": 29}
+    expected = {
+        "run": home.training,
+        "checkpoint": "best_robust",
+        "model": "Best robust",
+        "same_as": "Best clean",
+        "epoch": 29,
+    }
     assert home.same() == [expected]
     assert compare(store, [home.attack]).get("same_checkpoints") == [expected]
     table = own_table(Run(store.folder / home.attack))
     assert table is not None
     assert table.get("same_checkpoints") == [expected]
     assert "Best robust is the same checkpoint as Best clean (epoch 30)" in footnotes(table)
+
+
+def test_the_rows_of_two_trainings_with_the_same_names_are_told_apart(store: Store) -> None:
+    home = Home(store, {"best_clean": 300, "best_robust": 300})
+    table = compare(store, [home.attack])
+    table["rows"] += [{**row, "run": "another"} for row in table["rows"]]
+    figures = {"n": 9, "only_one": 0, "only_other": 0, "difference": 0.0, "ci95": (0, 0), "p": 1}
+    pair: Any = {"attack": "pgd", "one": "Best robust", "other": "Best clean", **figures}
+    table["paired"] = [pair]
+    notes = footnotes(table)
+    note = f"Best robust is the same checkpoint as Best clean (epoch 30 of {home.training})"
+    assert note in notes
+    assert any("McNemar" in note for note in notes)  # it may be about the other training
+    is_repeated = repeats_another(table)
+    assert [is_repeated(row) for row in table["rows"]] == [False, True, False, False]
 
 
 def test_a_checkpoint_is_compared_once(store: Store) -> None:

@@ -1,13 +1,12 @@
 """The comparison table as a Rich table, with its footnotes. Data in, renderables out."""
 
-from collections.abc import Collection
-
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from runs.footnotes import footnotes
 from runs.formats import column_heads, percent
 from runs.result_types import Cell, Interval, Row, Table
+from runs.same_checkpoint import repeats_another
 from tui.render.palette import TERMINAL, Palette
 from tui.render.plain_table import Fitting, Notes
 from tui.render.rate_table import Level, ModelRates, Rate, low_rate_tables, rate_table
@@ -34,14 +33,14 @@ def short_table(table: Table, palette: Palette = TERMINAL) -> Fitting:
 
 def table_rates(table: Table) -> list[ModelRates]:
     """The figures of a table's rows as texts; of a live run also how far its attacks are."""
-    repeated = {same["model"] for same in table.get("same_checkpoints", [])}
-    return [model_rates(row, repeated) for row in table["rows"]]
+    is_repeated = repeats_another(table)
+    return [model_rates(row, is_repeated=is_repeated(row)) for row in table["rows"]]
 
 
-def model_rates(row: Row, repeated: Collection[str] = ()) -> ModelRates:
+def model_rates(row: Row, *, is_repeated: bool = False) -> ModelRates:
     """The figures of a row as texts, each rate with its interval.
 
-    ``repeated``: the models of rows whose checkpoint is that of a row above.
+    ``is_repeated``: its checkpoint is that of a row above.
     """
     accuracy = _rate(row["accuracy"], row["accuracy_ci95"])
     if row["accuracy"] is None and _is_live(row):
@@ -50,7 +49,7 @@ def model_rates(row: Row, repeated: Collection[str] = ()) -> ModelRates:
         row["model"],
         accuracy,
         {name: [_level(cell) for cell in cells] for name, cells in row["attacks"].items()},
-        row["model"] in repeated,
+        is_repeated,
     )
 
 

@@ -209,6 +209,7 @@ def test_a_waiting_run_says_why(training: Run) -> None:
 def test_the_same_checkpoint_is_said_below_the_table(attacking: Run) -> None:
     members = following(attacking, *STUDY.events)
     table: Any = LiveTable().of(attacking, members[attacking.id][1])
-    table["same_checkpoints"] = [{"model": "Best robust", "same_as": "Best clean", "epoch": 2}]
+    same = {"run": "r", "checkpoint": "best_robust", "model": "Best robust"}
+    table["same_checkpoints"] = [{**same, "same_as": "Best clean", "epoch": 2}]
     lines = shown(attacking, members, (120, 24), table)
     assert lines[-1] == "Best robust is the same checkpoint as Best clean (epoch 3)"
