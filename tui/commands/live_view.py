@@ -124,6 +124,7 @@ class LiveView(View):
         self._members: dict[str, tuple[Run, Snapshot]] = {}
         self._live_table = LiveTable()
         self._region = LiveRegion(console)
+        self._looked_at = -REDRAW_S
         self._drawn: tuple[float, object] = (-IDLE_REDRAW_S, None)
 
     def __enter__(self) -> Self:
@@ -141,9 +142,10 @@ class LiveView(View):
     def refresh(self) -> None:
         """Redraw what has changed; while only time goes by, seldom."""
         now = time.monotonic()
-        drawn_at, drawn = self._drawn
-        if now - drawn_at < REDRAW_S:
+        if now - self._looked_at < REDRAW_S:
             return
+        self._looked_at = now
+        drawn_at, drawn = self._drawn
         lines = self.lines()
         shown = (self._console.size, without_time(lines))
         if shown != drawn or now - drawn_at >= IDLE_REDRAW_S:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from recorded_attacks import recorded_attacks
 from recorded_study import write_study
@@ -189,6 +190,24 @@ def test_it_redraws_at_most_twice_a_second_and_only_what_changed(
         clock[0] += 1.0
         view.refresh()
         assert terminal.redraws == 3
+
+
+def test_it_looks_twice_a_second_at_most_whether_something_changed(
+    run: Run, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = LiveView(run, Terminal())
+    looked = []
+
+    def lines() -> list[Text]:
+        looked.append(clock[0])
+        return [Text("the same")]
+
+    monkeypatch.setattr(view, "lines", lines)
+    with view:
+        for _ in range(25):
+            view.refresh()
+            clock[0] += 0.125
+    assert looked == [1000.0 + 0.5 * n for n in range(7)]
 
 
 @pytest.mark.parametrize("height", [2, 3, 5, 24])
