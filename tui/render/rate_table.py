@@ -16,12 +16,14 @@ from runs.budgets import format_budget
 from runs.formats import Head
 from tui.render.palette import TERMINAL, Palette
 from tui.render.plain_table import Fitting, plain_table, uncut
-from tui.render.text import clean
+from tui.render.text import by_words, clean, keeping_row
 
 TITLE = 24
 """Cells of an attack's title in a column's head; a longer one is wrapped by words."""
-TINTS = ((0.10, "bad"), (0.30, "warn"), (1.01, "good"))
-"""The tint of a robust accuracy: the field of :class:`Palette` for shares below each bound."""
+MODEL = 40
+"""Cells of a model's name."""
+BAD, FAIR = 0.10, 0.30
+"""A robust accuracy below the first is tinted as bad, below the second as a warning."""
 
 
 class Rate(NamedTuple):
@@ -129,7 +131,7 @@ class _Ink:
         return self._interval
 
     def model(self, row: ModelRates) -> Text:
-        return Text(clean(row.model, 40), self._plain(row))
+        return Text(keeping_row(row.model, MODEL), self._plain(row))
 
     def rate(self, row: ModelRates, rate: Rate, intervals: str) -> Text:
         return self._text(rate, self._plain(row), intervals)
@@ -159,8 +161,10 @@ class _Ink:
 
 
 def tint(share: float, palette: Palette) -> str:
-    """The style of a robust accuracy, by :data:`TINTS`."""
-    return next(str(getattr(palette, field)) for bound, field in TINTS if share < bound)
+    """The style of a robust accuracy, by its value."""
+    if share < BAD:
+        return palette.bad
+    return palette.warn if share < FAIR else palette.good
 
 
 def _rates(row: ModelRates) -> Iterator[Rate]:
@@ -262,9 +266,8 @@ def _titled_levels(row: ModelRates, heads: Mapping[str, Head]) -> Iterator[tuple
     """Attack, title and level of each line; a dash for an attack that only others stood under."""
     for name in heads if row.attacks else ():
         levels = row.attacks.get(name) or [_MISSING]
+        short = heads[name]._replace(title=by_words(heads[name].title, TITLE))
         for level in levels:
-            if len(levels) > 1 and level.eps is not None:
-                title = f"{clean(heads[name].title, TITLE)}, ε {format_budget(level.eps)}"
-            else:
-                title = clean(heads[name].line, 48)
-            yield name, title, level
+            is_one_of_several = len(levels) > 1 and level.eps is not None
+            at = f"{short.title}, ε {format_budget(level.eps or 0.0)}"
+            yield name, at if is_one_of_several else clean(short.line), level

@@ -17,6 +17,23 @@ def clean(text: object, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def by_words(text: object, limit: int) -> str:
+    """:func:`clean`, but a long text ends with a whole word, where its first one fits."""
+    line = clean(text)
+    if len(line) <= limit:
+        return line
+    end = line.rfind(" ", 0, limit - 1)
+    return f"{line[:end]} …" if end > 0 else clean(line, limit)
+
+
+def keeping_row(text: object, limit: int) -> str:
+    """:func:`clean`, but a run's name is cut before the row: ``a long na…: Best robust``."""
+    line = clean(text)
+    name, colon, row = line.rpartition(": ")
+    room = limit - len(colon) - len(row)
+    return clean(line, limit) if room < 2 or not colon else f"{clean(name, room)}{colon}{row}"
+
+
 _LEVEL = re.compile(r" ε \S+( \S+)?$")
 
 

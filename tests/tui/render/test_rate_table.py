@@ -88,7 +88,10 @@ def test_each_eps_of_a_curve_has_its_best_but_not_eps_0() -> None:
 
 @pytest.mark.parametrize(
     ("share", "style"),
-    [(0.0, "red"), (0.0999, "red"), (0.1, "yellow"), (0.3, "green"), (1.0, "green")],
+    [
+        *((0.0, "red"), (0.0999, "red"), (0.1, "yellow"), (0.3, "green"), (1.0, "green")),
+        *((-1.0, "red"), (73.0, "green")),  # of a foreign file
+    ],
 )
 def test_the_tint_goes_by_the_value(share: float, style: str) -> None:
     assert tint(share, PALETTE) == style
@@ -149,9 +152,12 @@ def test_where_height_is_short_a_model_takes_one_line() -> None:
 
 def test_the_rows_of_a_table_know_which_are_repeated() -> None:
     row: Any = {"accuracy": 0.8, "accuracy_ci95": None, "attacks": {}}
+    names = [("one", "clean"), ("one", "robust"), ("other", "clean"), ("other", "robust")]
+    same = {"run": "one", "checkpoint": "robust", "model": "robust", "same_as": "clean", "epoch": 3}
     table: Any = {
         "threat_model": {},
-        "rows": [{**row, "model": "A"}, {**row, "model": "B"}],
-        "same_checkpoints": [{"model": "B", "same_as": "A", "epoch": 3}],
+        "rows": [{**row, "model": name, "run": run, "checkpoint": name} for run, name in names],
+        "same_checkpoints": [same],
     }
-    assert [one.is_repeated for one in table_rates(table)] == [False, True]
+    # the other training's best robust has the same name
+    assert [one.is_repeated for one in table_rates(table)] == [False, True, False, False]

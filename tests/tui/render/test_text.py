@@ -2,7 +2,7 @@
 
 import pytest
 
-from tui.render.text import clean, duration, keeping_eps
+from tui.render.text import by_words, clean, duration, keeping_eps, keeping_row
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,33 @@ def test_a_long_text_is_cut() -> None:
 )
 def test_a_name_is_cut_before_its_eps(text: str, limit: int, shown: str) -> None:
     assert keeping_eps(text, limit) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "shown"),
+    [
+        ("an ensemble of surrogates", 25, "an ensemble of surrogates"),
+        ("an ensemble of surrogates", 24, "an ensemble of …"),
+        ("an ensemble of surrogates", 16, "an ensemble of …"),
+        ("an ensemble of surrogates", 15, "an ensemble …"),
+        ("unbreakable", 6, "unbre…"),
+        ("a\x1bb c d", 6, "a·b …"),
+    ],
+)
+def test_a_long_title_ends_with_a_whole_word(text: str, limit: int, shown: str) -> None:
+    assert by_words(text, limit) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "shown"),
+    [
+        ("night: Best robust", 40, "night: Best robust"),
+        ("a long night of trainings: Best robust", 24, "a long nig…: Best robust"),
+        ("a: b: Best robust", 15, "a…: Best robust"),
+        ("a name without a row", 10, "a name wi…"),
+        ("x: a row longer than the limit", 10, "x: a row …"),
+    ],
+)
+def test_a_long_model_keeps_its_row(text: str, limit: int, shown: str) -> None:
+    assert keeping_row(text, limit) == shown
+    assert len(keeping_row(text, limit)) <= limit
