@@ -160,13 +160,16 @@ def other_host(run: Run) -> str | None:
     return host if isinstance(host, str) and host != socket.gethostname() else None
 
 
-def request_stop(run: Run) -> None:
+def request_stop(run: Run, *, at_once: bool = False) -> None:
     """Ask the run's worker to stop at its next step; returns at once.
 
     Writes a request file, which a worker on any host reads, and signals the worker if it is a
-    process of this host.
+    process of this host. Asked again, it does nothing: a second signal means a stop without a
+    checkpoint, and is sent only with ``at_once``.
     """
-    (run.path / STOP_FILE).touch()
-    if (pid := worker_pid(run)) is not None:
+    request = run.path / STOP_FILE
+    is_first = not request.exists()
+    request.touch()
+    if (is_first or at_once) and (pid := worker_pid(run)) is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)

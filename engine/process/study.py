@@ -167,7 +167,7 @@ def _carry_out_child(
             context.queue.report_place()
         wanted = 2 if context.stop.is_urgent else int(context.stop.requested)
         if forwarded < wanted and time.monotonic() >= forward_from:
-            request_stop(child)
+            request_stop(child, at_once=forwarded > 0)
             # Sooner, the child would take a second one for the same request.
             forwarded, forward_from = forwarded + 1, time.monotonic() + AGAIN_S + POLL_S
         time.sleep(POLL_S)

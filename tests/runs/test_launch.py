@@ -319,6 +319,20 @@ def test_a_request_to_stop_signals_the_worker_of_this_host(
     assert child.wait(DEADLINE_S) == -signal.SIGTERM
 
 
+def test_a_request_that_is_repeated_signals_only_if_the_stop_shall_be_at_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signalled = []
+    monkeypatch.setattr(os, "kill", lambda _, number: signalled.append(number))
+    record_worker(run)
+
+    request_stop(run)
+    request_stop(run)
+    assert signalled == [signal.SIGTERM]
+    request_stop(run, at_once=True)
+    assert signalled == [signal.SIGTERM] * 2
+
+
 @pytest.mark.parametrize(
     "changes", [{"host": "another"}, {"boot": "another"}, {"process_start": 1}]
 )

@@ -10,8 +10,7 @@ from tui.commands import options as o
 def stop(words: o.RunWords, home: o.Home = None) -> None:
     """Ask runs to stop at their next step.
 
-    A training saves a checkpoint first. A second stop ends the work at once. advtui resume
-    continues the runs.
+    A training saves a checkpoint first. advtui resume continues the runs.
     """
     from runs.errors import UserError
     from runs.launch import request_stop

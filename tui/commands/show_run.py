@@ -10,8 +10,9 @@ from rich.text import Text
 from runs.durations import Durations, durations_of
 from runs.events import warnings_of
 from runs.jsonfiles import read_json
+from runs.result_types import Result
 from runs.snapshot import Snapshot, read_snapshot
-from runs.store import LIVE, Run, Store
+from runs.store import ENDED, LIVE, Run, Store
 from tui.commands.follow import failure
 from tui.commands.output import print_result, stdout_console
 from tui.render.progress import event_line, trains_on
@@ -35,8 +36,8 @@ def newest_with_children(store: Store, limit: int | None) -> list[Run]:
 
 def summary(run: Run) -> dict[str, Any]:
     """One run of ``advtui runs --json``."""
-    worked, waited = _durations(run)
-    state = run.state()
+    result, state = run.result, run.state()
+    worked, waited = _durations(run, result, state)
     return {
         "id": run.id,
         "name": run.name,
@@ -44,8 +45,8 @@ def summary(run: Run) -> dict[str, Any]:
         "mode": run.mode,
         "state": state,
         "place": queue_place(run, state),
-        "warnings": run_warnings(run),
-        "last_sign": run.last_sign,
+        "warnings": _warnings(run, result),
+        "last_sign": None if state in ENDED else run.last_sign,
         "host": (read_json(run.path / "launch.json") or {}).get("host"),
         "created": run.created,
         "parent": run.parent,
@@ -57,19 +58,18 @@ def summary(run: Run) -> dict[str, Any]:
         "working_seconds": round(worked, 3),
         "waiting_seconds": round(waited, 3),
         "metrics": last_metrics(run),
-        "figures": _figures(run),
+        "figures": _figures(run, result),
     }
 
 
-def run_warnings(run: Run) -> list[str]:
-    """What casts doubt on the outcome of a run; of a live one on what it has done so far."""
-    result = run.result
+def _warnings(run: Run, result: Result | None) -> list[str]:
+    """What casts doubt on the outcome of a run; without a result on what it has done so far."""
     return warnings_of(run.events_path) if result is None else result.get("warnings", [])
 
 
-def _figures(run: Run) -> dict[str, Any]:
+def _figures(run: Run, result: Result | None) -> dict[str, Any]:
     """Clean and robust accuracy, as in the list of the screen, and the split that they are of."""
-    found = figures(run, run.result)
+    found = figures(run, result)
     known = found.clean is not None or found.robust is not None
     split = ("test" if found.on_test else "validation") if known else None
     eps = None if found.robust is None else found.budget.eps
@@ -77,9 +77,9 @@ def _figures(run: Run) -> dict[str, Any]:
     return {**shares, "split": split, "eps": eps, "at": found.at}
 
 
-def _durations(run: Run) -> Durations:
+def _durations(run: Run, result: Result | None, state: str) -> Durations:
     """Working and waiting time over all attempts, up to now of a live run."""
-    return durations_of(run, run.result, now=time.time() if run.state() in LIVE else None)
+    return durations_of(run, result, now=time.time() if state in LIVE else None)
 
 
 def as_data(store: Store, run: Run) -> dict[str, Any]:
@@ -120,13 +120,13 @@ def _described(run: Run) -> Text:
     """The state of a run; with its place in the queue, or with its silence."""
     state = run.state()
     more = queue_place(run, state) or silence_of(run, state, time.time())
-    return state_text(state, more, warned=bool(run_warnings(run)))
+    return state_text(state, more, warned=bool(_warnings(run, run.result)))
 
 
 def _print_facts(console: Console, run: Run) -> None:
     result = run.result
     error = failure(run)
-    worked, waited = _durations(run)
+    worked, waited = _durations(run, result, run.state())
     console.print(Text.assemble((run.id, "bold"), "  ", _described(run)))
     facts = {
         "name": run.name,

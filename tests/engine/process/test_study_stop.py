@@ -33,7 +33,10 @@ class Asked:
 def test_a_child_is_asked_as_often_as_its_study(
     store: Store, monkeypatch: pytest.MonkeyPatch, urgently: bool, times: int
 ) -> None:
-    asked: list[Run] = []
+    asked: list[tuple[Run, bool]] = []
+
+    def ask(run: Run, *, at_once: bool) -> None:
+        asked.append((run, at_once))
 
     class Worker:
         """Ends as interrupted a few looks after it was asked."""
@@ -50,7 +53,7 @@ def test_a_child_is_asked_as_often_as_its_study(
     monkeypatch.setattr(study, "POLL_S", 0.0)
     monkeypatch.setattr(study, "AGAIN_S", 0.0)
     monkeypatch.setattr(study, "start_worker", lambda _: Worker())
-    monkeypatch.setattr(study, "request_stop", asked.append)
+    monkeypatch.setattr(study, "request_stop", ask)
     parent = store.create(preset("demo"))
     spec = preset("demo").child("baseline")
     assert isinstance(spec, TrainSpec)
@@ -60,4 +63,4 @@ def test_a_child_is_asked_as_often_as_its_study(
     with pytest.raises(StopRequested):
         _carry_out_child(child, "baseline", RunContext(parent, events, stop), lambda: None)
     events.close()
-    assert asked == [child] * times
+    assert asked == [(child, False), (child, True)][:times]
