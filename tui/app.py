@@ -22,7 +22,7 @@ from textual.screen import Screen
 from runs.errors import UserError
 from runs.store import Store
 from tui.messages import OpenComparison, OpenNewRun, OpenRun, Severity, show_notice
-from tui.render.key_help import KeyLine
+from tui.render.key_help import MOUSE, SIGNS, KeyLine
 from tui.render.text import clean
 from tui.render.themes import THEMES
 from tui.run_list.row import Row
@@ -212,8 +212,9 @@ class AdvtuiApp(ErrorBoundary, App[None]):
 
         screen = self.screen
         if isinstance(screen, AppScreen):
-            mouse = [KeyLine(*line) for line in screen.MOUSE]
-            self.push_screen(Help(screen.HELP_TITLE, [*keys_of(screen), *mouse]))
+            signs = [KeyLine(*line, group=SIGNS) for line in screen.SIGNS]
+            mouse = [KeyLine(*line, group=MOUSE) for line in screen.MOUSE]
+            self.push_screen(Help(screen.HELP_TITLE, [*keys_of(screen), *signs, *mouse]))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The commands of the palette: the keys of this screen, and the themes."""

@@ -54,7 +54,7 @@ class Legend:
             return "–"
         value = line.curve.ys[at]
         if not self.in_percent:
-            return f"{value:.4g}"
+            return f"{value:#.4g}"
         return f"{value:.1f}" if self.cursor is None else f"{value:.2f}"
 
     def _entry(self, line: Series, label: str) -> Parts:

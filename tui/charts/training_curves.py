@@ -70,12 +70,6 @@ class ChartKind:
 
 CHARTS = (
     ChartKind(
-        "loss",
-        "loss",
-        (Metric("train", "train_loss", "half", is_shared=False), Metric("val", "val_loss")),
-        is_unbounded=True,
-    ),
-    ChartKind(
         "accuracy",
         "accuracy %",
         (
@@ -84,6 +78,12 @@ CHARTS = (
             Metric("val robust", "val_robust_accuracy", "hollow"),
         ),
         in_percent=True,
+    ),
+    ChartKind(
+        "loss",
+        "loss",
+        (Metric("train", "train_loss", "half", is_shared=False), Metric("val", "val_loss")),
+        is_unbounded=True,
     ),
     ChartKind("lr", "learning rate", (Metric("lr", "lr"),)),
 )

@@ -20,7 +20,7 @@ from runs.result_types import Table
 from runs.snapshot import Snapshot
 from runs.store import Run
 from tui.commands.live_region import LiveRegion
-from tui.render.lines import Line
+from tui.render.lines import Line, Lines, wrapped
 from tui.render.live_lines import live_lines, without_time
 from tui.render.palette import TERMINAL
 from tui.render.progress import download_text, event_line, label
@@ -136,8 +136,11 @@ class LiveView(View):
 
     def event(self, run: Run, event: Event) -> None:
         self._members.setdefault(run.id, (run, Snapshot()))[1].apply(event)
-        if line := event_line(run, event):
-            self._console.print(Text(clean(line, 500)))
+        width = self._console.width
+        if line := event_line(run, event, width):
+            text = Text(clean(line, 500))
+            lines = [text] if text.cell_len <= width else wrapped(text, width, indent=2)
+            self._console.print(Lines(lines), end="")
 
     def refresh(self) -> None:
         """Redraw what has changed; while only time goes by, seldom."""

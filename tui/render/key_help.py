@@ -27,19 +27,20 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """The groups of keys by purpose, in their order, with the beginnings of their bindings' ids. The
 longest beginning decides."""
-MOUSE = "Mouse"
-"""The group of lines without an id."""
+SIGNS, MOUSE = "Signs", "Mouse"
+"""The groups of lines without an id, after the groups of keys."""
 INDENT = "  "
 GAP = 3
 """Cells between two columns."""
 
 
 class KeyLine(NamedTuple):
-    """Keys, or what is done with the mouse; what comes of it; the id of the binding."""
+    """Keys with the id of their binding; or signs, or what is done with the mouse, with a group."""
 
     keys: str
     text: str
     id: str = ""
+    group: str = MOUSE
 
 
 def group_of(binding_id: str) -> str:
@@ -56,17 +57,17 @@ def group_of(binding_id: str) -> str:
 
 
 def grouped(lines: Iterable[KeyLine]) -> dict[str, list[KeyLine]]:
-    """The lines by their groups, in the order of :data:`GROUPS`, the mouse last; no empty group."""
-    groups: dict[str, list[KeyLine]] = {group: [] for group in (*GROUPS, MOUSE)}
+    """The lines by their groups: those of :data:`GROUPS`, signs, the mouse; no empty group."""
+    groups: dict[str, list[KeyLine]] = {group: [] for group in (*GROUPS, SIGNS, MOUSE)}
     for line in lines:
-        groups[group_of(line.id) if line.id else MOUSE].append(line)
+        groups[group_of(line.id) if line.id else line.group].append(line)
     return {group: own for group, own in groups.items() if own}
 
 
 def matching(lines: Iterable[KeyLine], text: str) -> list[KeyLine]:
     """The lines in which each word of ``text`` occurs: in the keys, what they do, or the id."""
     words = text.lower().split()
-    return [line for line in lines if all(word in " ".join(line).lower() for word in words)]
+    return [line for line in lines if all(word in " ".join(line[:3]).lower() for word in words)]
 
 
 def key_help(lines: Sequence[KeyLine], text: str, width: int, palette: Palette) -> list[Text]:

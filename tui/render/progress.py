@@ -50,39 +50,48 @@ def label(run: Run) -> str:
     return run.role or run.mode or run.kind
 
 
-def event_line(run: Run, event: Event) -> str | None:
-    """The line that reports an event for good; None for an event that has none."""
+ANY_WIDTH = 10_000
+
+
+def event_line(run: Run, event: Event, width: int = ANY_WIDTH) -> str | None:
+    """The line that reports an event for good; None for an event that has none.
+
+    In a narrow terminal the line of an epoch has no loss, and that of an attack fewer words.
+    """
     match event["kind"]:
         case "started" if "device" in event:
             resumed = event.get("resumed_from")
             on_cpu = event["device"] == "cpu"
-            how = f"{event['threads']} threads" if on_cpu else event["device_name"]
+            threads = f"{event['threads']} thread{'' if event['threads'] == 1 else 's'}"
+            how = threads if on_cpu else event["device_name"]
             return f"{label(run)}: {run.id} on {event['device']}, {event['precision']}, {how}" + (
                 f", from epoch {resumed['epoch'] + 1}" if resumed else ""
             )
         case "metric" if event.get("every") == "epoch":
-            return epoch_line(run, event)
+            line = epoch_line(run, event)
+            return line if cell_len(line) <= width else epoch_line(run, event, loss=False)
         case "attack" if "cell" in event:
             rate = event["successes"] / event["total"] if event["total"] else None
             levels = event["cell"]["levels"]
             at = f" at ε {format_budget(levels[-1]['eps'])}" if len(levels) > 1 else ""
-            return (
-                f"{event['model']}: {event['attack']}{at} succeeded on {event['successes']} of "
-                f"{event['total']} images ({percent(rate)} %)"
-            )
+            counts = f"{event['successes']} of {event['total']}"
+            line = f"{event['model']}: {event['attack']}{at} succeeded on {counts} images"
+            if cell_len(f"{line} (100.0 %)") > width:
+                line = f"{event['model']}: {event['attack']}{at} {counts}"
+            return f"{line} ({percent(rate)} %)"
         case "log":
             mark = "! " if event.get("level") == "warning" else ""
             return f"{mark}{label(run)}: {event.get('message')}"
     return None
 
 
-def epoch_line(run: Run, event: MetricEvent) -> str:
+def epoch_line(run: Run, event: MetricEvent, *, loss: bool = True) -> str:
     """``robust  epoch 3/9  loss 3.4124  clean  31.2 %  robust  17.0 %  3 m 45 s``: 80 columns."""
     values = event["values"]
     epochs = run.raw_spec.get("epochs", "?")
+    with_loss = f"  loss {_number(values.get('train_loss'))}" if loss else ""
     return (
-        f"{label(run)}  epoch {event['epoch'] + 1:>{len(str(epochs))}}/{epochs}"
-        f"  loss {_number(values.get('train_loss'))}"
+        f"{label(run)}  epoch {event['epoch'] + 1:>{len(str(epochs))}}/{epochs}{with_loss}"
         f"  clean {percent(values.get('val_accuracy')):>5} %"
         f"  robust {percent(values.get('val_robust_accuracy')):>5} %"
         f"  {duration(values.get('seconds'))}"

@@ -144,7 +144,7 @@ class ListLines:
     def _cell(self, row: Row, key: str, now: float) -> str:
         match key:
             case "name":
-                return clean(row.title + "".join(f" #{tag}" for tag in row.tags), 200)
+                return clean(row.label + "".join(f" #{tag}" for tag in row.tags), 200)
             case "kind":
                 return clean(row.what, 40)
             case "data":

@@ -78,6 +78,12 @@ class Row:
         return self.name or self.role or self.mode or self.kind
 
     @property
+    def label(self) -> str:
+        """The title; without a name, and outside a study, with the id's end: ``attack 3f9a``."""
+        is_ambiguous = not self.name and self.parent is None
+        return f"{self.title} {self.id[-4:]}" if is_ambiguous else self.title
+
+    @property
     def what(self) -> str:
         """``train robust``, ``attack``, ``study``."""
         return f"{self.kind} {self.mode}".strip()

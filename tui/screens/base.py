@@ -33,6 +33,8 @@ class AppScreen(ErrorBoundary, Screen[None]):
     FOOT: ClassVar[tuple[str, ...]] = ()
     """Actions whose keys the foot shows first."""
     MOUSE: ClassVar[tuple[tuple[str, str], ...]] = (("click", "a key in the last line: press it"),)
+    SIGNS: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Signs on the screen, with what they mean, for its help."""
     """What the mouse does here, for the help."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

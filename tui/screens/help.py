@@ -58,7 +58,7 @@ class Help(Dialog[None]):
 
     def _titled(self, _: int) -> list[Text]:
         palette = palette_of(self.app)
-        note = "  the words at the right name keys in config.toml"
+        note = "  the word behind a key is its name in config.toml"
         return [Text.assemble((f"{self._title}: keys", palette.title), (note, palette.dim))]
 
     def _lines(self, _: int) -> list[Text]:

@@ -1,6 +1,7 @@
 """The screen of one run: curves, attacks, table, examples, system, log, spec."""
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import ClassVar
 
 from rich.text import Text
@@ -18,6 +19,7 @@ from tui.run_list.row import Row, read_row
 from tui.screens.panes import pages
 from tui.screens.panes.curves import CurvesPane, marked_trainings, training_curves
 from tui.screens.panes.examples import ExamplesPane
+from tui.screens.panes.facts import accuracies
 from tui.screens.panes.run_text import BESIDE, RunText
 from tui.screens.run_actions import RunActions
 from tui.shared_state import SharedState
@@ -107,16 +109,22 @@ class RunDetailScreen(RunActions):
 
     def head(self) -> tuple[Text, Text]:
         palette, row = self.palette, self._row
-        left = Text.assemble((clean(row.title, 80), f"bold {palette.accent}"), "  ")
-        left.append(f"{row.what}  {row.data}  ", palette.text)
-        left.append(clean(row.id), palette.dim)
-        if row.tags:
-            left.append(clean("  " + " ".join(f"#{tag}" for tag in row.tags), 80), palette.accent)
-        if row.note:
-            left.append(f"  {clean(row.note, 100)}", palette.dim)
+        times = Text(time_words(row.seconds, row.waited, is_live=row.is_live), palette.dim)
         if row.seconds is not None and self.size.width < WAIT_FROM:
-            return left, Text(duration(row.seconds), palette.dim)
-        return left, Text(time_words(row.seconds, row.waited, is_live=row.is_live), palette.dim)
+            times = Text(duration(row.seconds), palette.dim)
+        left = Text(clean(row.title, 80), f"bold {palette.accent}")
+        room = self.size.width - times.cell_len - 4
+        for words, style in (
+            ("" if row.what == row.title else row.what, palette.text),
+            (row.data, palette.text),
+            (clean(row.id), palette.dim),
+            (clean(" ".join(f"#{tag}" for tag in row.tags), 80), palette.accent),
+            (clean(row.note, 100), palette.dim),
+        ):
+            part = Text(f"  {words}" if words else "", style)
+            if left.cell_len + part.cell_len <= room:  # whole or not at all
+                left.append_text(part)
+        return left, times
 
     # Following the run
 
@@ -196,7 +204,11 @@ class RunDetailScreen(RunActions):
 
     def _now(self, width: int) -> Iterable[Line]:
         trouble = self._row.error or self._row.silence(self.state.clock())
-        lines = [pages.now_line(self.feed, self._row.state, trouble, width, self.palette)]
+        lines = [pages.now_line(self.feed, self._row.state, trouble, width - 1, self.palette)]
+        if not (self._row.is_live or trouble):
+            room = width - lines[0].cell_len - 3
+            for figures in islice(accuracies(self._row, room, self.palette), 1):
+                lines[0].append("  ").append_text(figures)
         if self._row.kind == "study" and self._row.is_live:
             lines.append(Text(" ") + pages.strip_line(self.feed, width - 1, self.palette))
         return lines

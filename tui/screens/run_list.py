@@ -48,6 +48,14 @@ class RunListScreen(RunActions):
         ("wheel", "scroll"),
         *RunActions.MOUSE,
     )
+    SIGNS = (
+        ("● ◌ ◎", "at work, queued, unresponsive"),
+        ("✓ ✗ ‖ ?", "completed, failed, interrupted, lost"),
+        ("*", "marked"),
+        ("!", "there are warnings"),
+        ("v", "figure of the validation split"),
+        ("@ ε", "robust at another ε than usual"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "clear filter", id="runs.clear"),
         Binding("enter", "open", "open", id="runs.open"),
@@ -152,8 +160,10 @@ class RunListScreen(RunActions):
 
     def hint_text(self, action: str, description: str) -> str:
         marks = len(self.state.marked)
-        if action in ("compare", "unmark") and marks > 1:
+        if marks and action in ("compare", "unmark"):
             return f"{description} {marks}"
+        if marks and action in ON_RUNS:  # also with one mark, which may not be at the cursor
+            return f"{description} {len(self.affected(action))}"
         return super().hint_text(action, description)
 
     def foot(self) -> Sequence[str]:
@@ -232,7 +242,7 @@ class RunListScreen(RunActions):
         row = self.row
         preview = self.query_one(Preview)
         preview.show_row(row)
-        set_title(preview, row.title if row else "")
+        set_title(preview, row.label if row else "")
         machines = self.state.feed.loads.machines(self.state.clock())
         panel = self.query_one("#machine", LineView)
         panel.display = bool(machines)

@@ -119,11 +119,11 @@ def test_a_head_that_is_too_long_comes_closer_and_then_goes_beneath_the_title() 
     values = {"train": 22.5, "val clean": 40.0, "val robust": 21.3}
     plot = Plot("accuracy %", [series([(1, value)], name) for name, value in values.items()])
     heads = [drawn(plot, width)[0].rstrip() for width in (70, 56, 41)]
-    assert heads[0] == "  accuracy %  ● train 22.5  ● val clean 40  ● val robust 21.3"
-    assert heads[1] == "  accuracy % ● train 22.5 ● clean 40 ● robust 21.3"
+    assert heads[0] == "  accuracy %  ● train 22.50  ● val clean 40.00  ● val robust 21.30"
+    assert heads[1] == "  accuracy % ● train 22.50 ● clean 40.00 ● robust 21.30"
     assert heads[2] == "  accuracy %"
-    assert drawn(plot, 41)[1].rstrip() == "  ● train 22.5  ● val clean 40"
-    assert drawn(plot, 41)[2].rstrip() == "  ● val robust 21.3"
+    assert drawn(plot, 41)[1].rstrip() == "  ● train 22.50  ● val clean 40.00"
+    assert drawn(plot, 41)[2].rstrip() == "  ● val robust 21.30"
     pointed = drawn(replace(plot, cursor=1.0), 44)
     assert pointed[0].rstrip() == "  accuracy %  epoch 1"
     assert "● val robust 21.3" in pointed[2]

@@ -18,7 +18,7 @@ from tui.charts.training_curves import (
 )
 from tui.render.palette import TERMINAL
 
-LOSS, ACCURACY, LR = CHARTS
+ACCURACY, LOSS, LR = CHARTS
 STEPS = 50
 
 

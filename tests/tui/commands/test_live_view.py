@@ -210,6 +210,20 @@ def test_it_looks_twice_a_second_at_most_whether_something_changed(
     assert looked == [1000.0 + 0.5 * n for n in range(7)]
 
 
+def test_the_lines_that_stay_fit_a_narrow_terminal(run: Run) -> None:
+    terminal = Terminal(width=60)
+    view = LiveView(run, terminal)
+    of = {"model": "Best robust", "attack": "pgd-untargeted", "rate": 9.0}
+    over = event("attack", done=9999, total=9999, successes=8765, cell={"levels": []}, **of)
+    for one in (STARTED, epoch(0, 3600.0), over, event("log", message="a word " * 12)):
+        view.event(run, one)
+    _, told, attack, *notice = terminal.sent.splitlines()
+    assert told == "robust  epoch  1/10  clean  50.0 %  robust  25.0 %  1 h 00 m"
+    assert attack == "Best robust: pgd-untargeted 8765 of 9999 (87.7 %)"
+    assert [line.startswith("  ") for line in notice] == [False, True]
+    assert max(map(len, terminal.sent.splitlines())) <= 60
+
+
 @pytest.mark.parametrize("height", [2, 3, 5, 24])
 def test_the_part_that_is_redrawn_is_lower_than_the_terminal(run: Run, height: int) -> None:
     view = LiveView(run, Terminal(height=height))

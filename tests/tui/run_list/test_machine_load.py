@@ -69,20 +69,22 @@ def test_values_that_no_worker_reports_are_unknown() -> None:
     assert machine.cpu.share is None
     assert machine.memory.share is None
     assert machine.gpus == []
-    assert [line.plain.split() for line in machine_lines([machine], 50, TERMINAL)] == [
-        ["CPU", "–"],
-        ["memory", "–"],
-    ]
+    lines = [line.plain.split() for line in machine_lines([machine], 50, TERMINAL)]
+    assert [(line[0], line[-1]) for line in lines] == [("CPU", "–"), ("memory", "–")]
 
 
 @pytest.mark.parametrize("width", [40, 48, 76])
-def test_lines_fit_their_width_and_name_every_resource(width: int) -> None:
-    reports = [report(10.0 * n, 10.0 * n, gpus=[gpu(0, 97.0, 75e9)]) for n in range(9, -1, -1)]
+@pytest.mark.parametrize("gpus", [1, 2, 8])
+def test_lines_fit_their_width_and_name_every_resource(width: int, gpus: int) -> None:
+    cards = [gpu(number, 97.0, 75e9) for number in range(gpus)]
+    reports = [report(10.0 * n, 10.0 * n, gpus=cards) for n in range(9, -1, -1)]
     lines = list(machine_lines(loads(*reports).machines(NOW), width, TERMINAL))
-    assert [line.plain.split()[0] for line in lines] == ["CPU", "memory", "GPU"]
     assert all(line.cell_len <= width for line in lines)
-    assert "97 %" in lines[2].plain
-    assert "94 %" in lines[2].plain
-    warned = [lines[2].plain[span.start : span.end] for span in lines[2].spans
-              if span.style == TERMINAL.warn]  # fmt: skip
-    assert len(warned) == 1, "a busy GPU is well used, a full memory is not"
+    assert [line.plain.split()[0] for line in lines[:2]] == ["CPU", "memory"]
+    cards_at = [line for line in lines if line.plain.startswith("GPU")]
+    assert len(cards_at) == gpus
+    assert len(lines) == 2 + (gpus if gpus > 2 else 2 * gpus), "two lines for each of few GPUs"
+    text = "\n".join(line.plain for line in lines)
+    assert text.count("97 %") == text.count("94 %") == gpus
+    warned = [span for line in lines for span in line.spans if span.style == TERMINAL.warn]
+    assert len(warned) == gpus, "a busy GPU is well used, a full memory is not"

@@ -57,6 +57,8 @@ async def test_zoom_and_pan(fixed: Home) -> Screen:
 async def test_log_smoothing_axis_and_chart(fixed: Home) -> Screen:
     async with opened(fixed.path, (80, 24)) as screen:
         await into(screen, fixed, "running")
+        assert "accuracy %" in screen.text
+        await screen.press("curves.chart")
         assert "loss" in screen.text
         await screen.press("curves.log")
         assert "loss log" in screen.text
@@ -67,8 +69,6 @@ async def test_log_smoothing_axis_and_chart(fixed: Home) -> Screen:
         assert "epoch " in screen.text.splitlines()[-2]
         await screen.press("curves.axis")
         assert "step " in screen.text.splitlines()[-2]
-        await screen.press("curves.chart")
-        assert "accuracy %" in screen.text
         await screen.press("curves.chart")
         assert "learning rate" in screen.text
     return screen
@@ -118,8 +118,6 @@ async def test_a_study_and_a_comparison_name_all_curves_alike(fixed: Home, width
     async with opened(fixed.path, (width, 40)) as screen:
         run = await into(screen, fixed, "study")
         await screen.press("1")
-        if width < 100:
-            await screen.press("curves.chart")
         rows = [" ".join(line.split()) for line in screen.text.splitlines()]
         assert any("clean ● baseline 62.9 ■ robust 36.0" in row for row in rows), screen.text
         assert any("robust ○ 0.0 □ 19." in row for row in rows), screen.text
@@ -150,7 +148,7 @@ async def test_a_loss_over_decades_has_a_log_axis_until_the_user_says_otherwise(
     async with opened(home, (80, 24)) as screen:
         screen.app.open_run(shown)
         await screen.settle()
-        await screen.press("1")  # a lost run opens with its log
+        await screen.press("1", "curves.chart")  # a lost run opens with its log
         assert "loss log ↑ to 40k" in screen.text
         await screen.press("curves.log")
         assert "loss ↑ to 40k" in screen.text

@@ -140,7 +140,7 @@ async def test_a_click_in_the_legend_hides_a_line_and_shows_it_again(fixed: Home
 async def test_a_key_shows_one_line_after_the_other_and_then_all(fixed: Home) -> Screen:
     async with opened(fixed.path) as screen:
         pane = await curves(screen, fixed)
-        await screen.press("curves.lines")
+        await screen.press("curves.chart", "curves.lines")
         assert "– val" in screen.text
         assert [line.label for line in pane._visible("loss")] == ["train"]
         assert len(pane._visible("accuracy")) == 3  # it acts on the current chart

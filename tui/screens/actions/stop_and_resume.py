@@ -25,8 +25,8 @@ def stop(screen: RunTargets) -> None:
             done, problems = screen.each(live, request_stop)
             step = "its next step" if len(done) == 1 else "their next step"
             asked = f"asked {screen.named(done)} to stop at {step}" if done else ""
-            if len(done) == 1:  # an unresponsive worker stops when it wakes
-                asked = asked_words(done[0], done[0].state())
+            if len(done) == 1 and done[0].state() == "unresponsive":  # it stops when it wakes
+                asked = asked_words(done[0], "unresponsive")
             screen.tell_done(asked, problems)
 
     question, about = f"Stop {screen.title_of(live[0])}  {live[0].id}?", [_LATER]

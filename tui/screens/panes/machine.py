@@ -10,21 +10,26 @@ from tui.render.text import clean
 from tui.run_list.machine_load import HISTORY_S, STEP_S, Gpu, Load, Machine
 
 HISTORY_CELLS = HISTORY_S // STEP_S
-_LABEL, _SHARE = 8, 6
+_LABEL, _SHARE = 9, 6
 """Cells of a resource's name, and of its share in percent."""
+FEW_GPUS = 2
 NEARLY_FULL = 0.9
 """Share of a memory from which on its colour warns."""
 
 
 def machine_lines(machines: Sequence[Machine], width: int, palette: Palette) -> Iterator[Text]:
-    """Each machine: its processors and memory, and a line for each GPU."""
+    """Each machine: its processors and memory, and two lines, of many one, for each GPU."""
     for machine in machines:
         if len(machines) > 1:
             yield Text(clean(machine.host, width), palette.title)
         for load in (machine.cpu, machine.memory):
             yield _line(f"{load.name:<{_LABEL}}", load, width, palette)
         for gpu in machine.gpus:
-            yield _gpu_line(gpu, width, palette)
+            if len(machine.gpus) > FEW_GPUS:
+                yield _gpu_line(gpu, width, palette)
+                continue
+            yield _line(f"{f'GPU {gpu.number}':<{_LABEL}}", gpu.busy, width, palette)
+            yield _line(f"{'  memory':<{_LABEL}}", gpu.memory, width, palette)
 
 
 def _line(label: str, load: Load, width: int, palette: Palette) -> Text:
@@ -49,11 +54,12 @@ def _gpu_line(gpu: Gpu, width: int, palette: Palette) -> Text:
 
 
 def _history(load: Load, cells: int, palette: Palette) -> Text:
-    """The sparkline, as wide for a short history, and the last share."""
+    """The sparkline behind a track as long as a whole history, and the last share."""
     share = load.share
     is_full = load.total is not None and share is not None and share >= NEARLY_FULL
     style = palette.warn if is_full else palette.bar
-    line = Text(f"{sparkline(load.shares, cells, (0.0, 1.0)):>{max(cells, 1)}}", style)
+    values = sparkline(load.shares, cells, (0.0, 1.0)).lstrip()
+    line = Text.assemble(("╌" * (cells - len(values)), palette.faint), (values, style))
     figure = "–" if share is None else f"{100 * share:.0f} %"
     return line.append(f"{figure:>{_SHARE}}", palette.text)
 

@@ -24,7 +24,7 @@ from tui.render.progress import (
 from tui.render.queue_text import place_text
 from tui.render.text import clean, keeping_eps, short_ago, speed
 from tui.run_list.feed import Member, RunFeed
-from tui.run_list.row import dicts
+from tui.run_list.row import attack_share, dicts, training_share
 
 
 def now_line(feed: RunFeed, state: str, trouble: str, width: int, palette: Palette) -> Text:
@@ -72,9 +72,10 @@ LEAST_BAR = 6
 def _work_line(work: Work, reason: str | None, feed: RunFeed, width: int, palette: Palette) -> Text:
     """Title, bar, percentage, pace, why it stalls, and the ETA, which is never cut.
 
-    Where room is short, the pace goes first, then the bar, then the title's end.
+    Bar and percentage are of the whole training or attack run, as in the list of runs. Where room
+    is short, the pace goes first, then the bar, then the title's end.
     """
-    share = work.done / max(work.total, 1)
+    share = _share_of_run(feed.at_work, work)
     percentage = f" {100 * share:.0f} %  "
     words = eta_text(feed.run, feed.left_s)
     if reason:
@@ -92,6 +93,16 @@ def _work_line(work: Work, reason: str | None, feed: RunFeed, width: int, palett
     return line
 
 
+def _share_of_run(member: Member, work: Work) -> float:
+    """Done share of a training or an attack run; of other work, as the sanity panel, of that."""
+    progress = member.snapshot.progress
+    if progress is not None and "epoch" in progress:
+        return training_share(member.snapshot)
+    if member.run.kind == "attack" and progress is None:
+        return attack_share(member.run, member.snapshot)
+    return work.done / max(work.total, 1)
+
+
 def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iterator[Text]:
     """The host of the worker, and its load in the last ``system`` event."""
     reporting = [m for m in feed.members.values() if m.snapshot.system and m.run.kind != "study"]
@@ -101,7 +112,9 @@ def system_page(feed: RunFeed, now: float, width: int, palette: Palette) -> Iter
     for key, value in _host(snapshot.started):
         yield Text.assemble((f"{key:<13}", palette.dim), (clean(value, width), palette.text))
     if system is None:
-        yield Text("the worker has not reported its load yet", palette.dim)
+        has_ended = member.snapshot.ended is not None or member.run.result is not None
+        yet = "no load was reported" if has_ended else "the worker has not reported its load yet"
+        yield Text(yet, palette.dim)
         return
     yield Text()
     age = now - system["t"]

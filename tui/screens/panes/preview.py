@@ -140,7 +140,8 @@ class Preview(LineView):
                 line = now_line(self._feed, row.state, "", width + 1, palette)
                 yield line[1:]  # without the margin of a line across the screen
             return
-        yield _state_line(row, row.place or row.progress, palette)
+        words = row.place or row.progress
+        yield _state_line(row, "" if words == "done" else words, palette)
 
     def _main(
         self, run: Run, row: Row, width: int, height: int, palette: Palette
