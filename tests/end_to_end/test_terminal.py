@@ -105,7 +105,7 @@ def test_the_mouse_in_the_list(opened: Open, home: Path) -> None:
     terminal.wait_for("▾ ✓ study", "✓   baseline")
 
     for glyph in "✗‖?":
-        terminal.click_at(1, terminal.place(f"{glyph} robust")[1])
+        terminal.click_at(2, terminal.place(f"{glyph} robust")[1])  # left of it, within the frame
     terminal.wait_for("* 3 marked", "t tag 3")
     terminal.click("t tag 3")
     terminal.wait_for("Tags of 3 runs")
@@ -123,8 +123,8 @@ def test_an_attack_from_the_form_to_its_table(studied: Studied, opened: Open, ho
     shutil.copytree(studied[0].home, home)
     terminal = opened()
     terminal.wait_for("✓ first look")
-    terminal.click("first look", times=2)
-    terminal.wait_for("Wilson", "a attack")
+    terminal.click("first look #tiny", times=2)
+    terminal.wait_for("more notes", "a attack")
     terminal.click("a attack")
     terminal.wait_for("‹ attack ›", "‹ ✓ pgd-targeted › 2/")
     terminal.click("✓ pgd-targeted")
@@ -142,8 +142,9 @@ def test_an_attack_from_the_form_to_its_table(studied: Studied, opened: Open, ho
 
     terminal.wait_for("2 attacks", "fgsm", "waiting", seconds=60)
     terminal.click("3 table")
-    terminal.wait_for("no evaluation yet")
-    terminal.wait_for("Baseline", "fgsm", "Best robust", "Wilson", seconds=120)
+    terminal.wait_for("Baseline", "Best robust", "·", "● running")  # the figures that are to come
+    terminal.wait_for("Baseline", "Best robust", "✓ completed", "more notes", seconds=120)
+    assert "·" not in terminal.text
     attacked = Store(home).find("@1").result
     assert attacked is not None
     assert [set(row["attacks"]) for row in attacked["rows"]] == [{"fgsm", "pgd-untargeted"}] * 3
