@@ -26,8 +26,8 @@ _GAP = 3
 class SanityPanel:
     """A line for each check: ``✓ pixels in [0, 1] ··· 0 outside``.
 
-    Failures and warnings come first, each with its advice below it. The others follow, those that
-    passed in as many columns as fit.
+    A check is named by what it expects. Failures and warnings come first, each with what was found
+    instead, and its advice below it. The others follow, those that passed in as many columns as fit.
     """
 
     def __init__(self, checks: Sequence[SanityCheck], palette: Palette = TERMINAL) -> None:
@@ -57,16 +57,18 @@ class SanityPanel:
         return Text.assemble(("sanity: ", palette.title), listed)
 
     def _urgent(self, check: SanityCheck, width: int) -> Iterator[Text]:
-        """The check with its figure, and what to do."""
-        name, figure = self._parts(check)
-        yield from wrapped(name.append("  ").append_text(figure), width, indent=2)
+        """``! expected: pixels in [0, 1]; found 3 outside``, and what to do."""
+        line, figure = self._named(check, "expected: "), self._figure(check)
+        if figure:
+            line = Text.assemble(line, ("; found ", self._palette.dim), figure)
+        yield from wrapped(line, width, indent=2)
         model, advice = (clean(check.get(key) or "", 300) for key in ("model", "advice"))
         if told := ": ".join(filter(None, (model, advice))):
             yield from wrapped(Text(f"  {told}", self._palette.text), width, indent=2)
 
     def _in_columns(self, checks: Sequence[SanityCheck], width: int) -> Iterator[Text]:
         """The checks from above, column by column."""
-        parts = [self._parts(check) for check in checks]
+        parts = [(self._named(check), self._figure(check)) for check in checks]
         columns, widths = [parts], [_widest(parts)]
         for count in range(2, len(parts) + 1):
             rows = -(-len(parts) // count)
@@ -82,23 +84,37 @@ class SanityPanel:
             yield Text(" " * _GAP).join(cells)
 
     def _skipped(self, check: SanityCheck) -> Text:
-        name, _ = self._parts(check)
+        """``– not checked: Square finds nothing: --sanity full asks for it``."""
+        line = self._named(check, "not checked: ")
         if advice := check.get("advice"):
-            name.append(f": {clean(advice, 300)}", self._palette.dim)
-        return name
+            line.append(f": {clean(advice, 300)}", self._palette.dim)
+        return line
 
-    def _parts(self, check: SanityCheck) -> tuple[Text, Text]:
-        """The glyph with the name, and the figure."""
-        palette = self._palette
-        glyph, field, _ = _VERDICTS[check["verdict"]]
-        style = str(getattr(palette, field))
-        own = style if check["verdict"] in _ACT_ON else palette.text
+    def _named(self, check: SanityCheck, before: str = "") -> Text:
+        """The glyph and the name, which is what the check expects."""
+        glyph, _, _ = _VERDICTS[check["verdict"]]
+        return Text.assemble(
+            (f"{glyph} ", self._style(check)),
+            (before, self._palette.dim),
+            (clean(check["check"], 60), self._own(check)),
+        )
+
+    def _figure(self, check: SanityCheck) -> Text:
+        """The figure with its unit; empty without one."""
         value = check.get("value")
-        figure = Text()
-        if value is not None:
-            figure.append(f"{value + 0.0:.3g}".replace("-", "−"), own)
-            figure.append(clean(f" {check.get('unit') or ''}".rstrip(), 30), palette.dim)
-        return Text.assemble((f"{glyph} ", style), (clean(check["check"], 60), own)), figure
+        if value is None:
+            return Text()
+        unit = clean(f" {check.get('unit') or ''}".rstrip(), 30)
+        words = f"{value + 0.0:.3g}".replace("-", "−")
+        return Text.assemble((words, self._own(check)), (unit, self._palette.dim))
+
+    def _style(self, check: SanityCheck) -> str:
+        """The style of the verdict."""
+        return str(getattr(self._palette, _VERDICTS[check["verdict"]][1]))
+
+    def _own(self, check: SanityCheck) -> str:
+        """The style of the words: that of the verdict only where a person must act."""
+        return self._style(check) if check["verdict"] in _ACT_ON else self._palette.text
 
     def _joined(self, parts: tuple[Text, Text], width: int) -> Text:
         """Name and figure in so many cells, with a leader between them."""

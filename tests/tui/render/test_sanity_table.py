@@ -32,14 +32,18 @@ def printed(checks: list[Any], width: int, *, terminal: bool = False) -> list[st
 def test_failures_and_warnings_come_first_with_their_advice() -> None:
     assert printed([GOOD[0], SKIPPED, WARNED, GOOD[2], BAD], 60) == [
         "sanity: 1 failed, 1 warned, 2 passed, 1 skipped",
-        "✗ gradients  0.5",
+        "✗ expected: gradients; found 0.5",
         "  Best clean: do this",
-        "! margin loss  2.4 points",
+        "! expected: margin loss; found 2.4 points",
         "  Mine: add --attack x",
         "✓ pixels in [0, 1] ··· 0 outside",
         "✓ transfer is weaker  −34 points",
-        "– Square: measured only with --sanity full",
+        "– not checked: Square: measured only with --sanity full",
     ]
+
+
+def test_a_failure_without_a_figure_says_only_what_was_expected() -> None:
+    assert printed([check("gradients", "fail", None)], 60)[1:] == ["✗ expected: gradients"]
 
 
 def test_a_wide_terminal_has_several_columns() -> None:
