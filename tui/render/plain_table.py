@@ -13,19 +13,24 @@ from tui.render.palette import TERMINAL, Palette
 from tui.render.text import clean
 
 
-def plain_table(*columns: tuple[str, str], palette: Palette = TERMINAL, gap: int = 2) -> Table:
-    """A table without vertical lines; a column is (title, justify), ``gap`` cells from the next."""
+def plain_table(*columns: tuple[str, str], palette: Palette = TERMINAL) -> Table:
+    """A table without vertical lines; a column is (title, justify)."""
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         show_edge=False,
-        padding=(0, gap - 1, 0, 0),  # the box has one more cell
+        padding=(0, 1, 0, 0),  # with one more cell of the box a gap of two
         header_style=palette.title,
         border_style=palette.faint,
     )
     for title, justify in columns:
-        table.add_column(Text(title), justify=justify, no_wrap=title != "model")  # type: ignore[arg-type]
+        add_column(table, Text(title), justify)
     return table
+
+
+def add_column(table: Table, head: Text, justify: str) -> None:
+    """Add a column to a table; of all columns only that of the models may be wrapped."""
+    table.add_column(head, justify=justify, no_wrap=head.plain != "model")  # type: ignore[arg-type]
 
 
 def uncut(table: Table, *, wrapping: int = 0) -> Table:

@@ -8,20 +8,21 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from runs.budgets import format_budget
 from runs.formats import Head
 from tui.render.palette import TERMINAL, Palette
-from tui.render.plain_table import Fitting, plain_table, uncut
+from tui.render.plain_table import Fitting, add_column, plain_table, uncut
 from tui.render.text import by_words, clean, keeping_row
 
 TITLE = 24
 """Cells of an attack's title in a column's head; a longer one is wrapped by words."""
 MODEL = 40
 """Cells of a model's name."""
+_WIDE_GAP = " " * 2
+"""Between the interval beside a value and the next value."""
 BAD, FAIR = 0.10, 0.30
 """A robust accuracy below the first is tinted as bad, below the second as a warning."""
 
@@ -79,6 +80,9 @@ def rate_table(
     forms = [_long(rows, heads, ink, "beside"), _long(rows, heads, ink, "below")]
     if not _has_several_levels(rows):
         forms = [_wide(rows, heads, ink, "beside"), _wide(rows, heads, ink, "below"), *forms]
+    for form in forms if ink.has_intervals else ():
+        form.caption = Text("ranges: 95 % intervals", palette.dim)
+        form.caption_justify = "left"
     return Fitting(*forms)
 
 
@@ -100,11 +104,21 @@ def _has_several_levels(rows: Sequence[ModelRates]) -> bool:
     return any(len(levels) > 1 for row in rows for levels in row.attacks.values())
 
 
+class _Figure(NamedTuple):
+    """A rate as styled texts."""
+
+    value: Text
+    interval: Text
+
+
+_NOTHING = _Figure(Text(), Text())
+
+
 class _Ink:
-    """Rates as texts with their styles; ``intervals`` are beside the values, below them, or none.
+    """Rates as texts with their styles.
 
     Args:
-        rows: all rows, for the best value of each attack and the widths of values and intervals.
+        rows: all rows, for the best value of each attack.
         palette: the styles.
         fills: whether figures are still to come; the columns then have room for them.
     """
@@ -113,51 +127,85 @@ class _Ink:
         self, rows: Sequence[ModelRates], palette: Palette, *, fills: bool = False
     ) -> None:
         self.palette = palette
-        self._best = _best(rows)
-        rates = [rate for row in rows for rate in _rates(row)]
-        self._value = max((cell_len(r.value) for r in rates if r.share is not None), default=0)
-        self._interval = max((cell_len(rate.interval) for rate in rates), default=0)
-        if fills:
-            self._value = max(self._value, len("100.00"))
-            self._interval = max(self._interval, len("99.9–100.0"))
-        self._fills = fills
-
-    def least_width(self, intervals: str) -> int:
-        """Cells of the narrowest column of figures."""
-        if not self._fills:
-            return 0
-        if intervals == "beside":
-            return self._value + 1 + self._interval
-        return self._interval
+        self.has_intervals = any(rate.interval for row in rows for rate in _rates(row))
+        self._best = best_robust(rows)
+        self._least = (len("100.00"), len("99.9–100.0")) if fills else (0, 0)
 
     def model(self, row: ModelRates) -> Text:
-        return Text(keeping_row(row.model, MODEL), self._plain(row))
+        return Text(keeping_row(row.model, MODEL), self.plain(row))
 
-    def rate(self, row: ModelRates, rate: Rate, intervals: str) -> Text:
-        return self._text(rate, self._plain(row), intervals)
-
-    def robust(self, row: ModelRates, name: str, level: Level, intervals: str) -> Text:
-        """A robust accuracy, tinted by its value and bold where it is the best under the attack."""
-        rate = level.robust
-        if row.is_repeated or rate.share is None:
-            return self.rate(row, rate, intervals)
-        style = tint(rate.share, self.palette)
-        is_best = rate.share == self._best.get((name, level.eps))
-        return self._text(rate, f"bold {style}".rstrip() if is_best else style, intervals)
-
-    def _plain(self, row: ModelRates) -> str:
+    def plain(self, row: ModelRates) -> str:
+        """The style of what has no style of its own."""
         return self.palette.dim if row.is_repeated else self.palette.text
 
-    def _text(self, rate: Rate, style: str, intervals: str) -> Text:
-        dim = self.palette.dim
+    def rate(self, row: ModelRates, rate: Rate) -> _Figure:
+        return self._figure(rate, self.plain(row))
+
+    def robust(self, row: ModelRates, name: str, level: Level) -> _Figure:
+        """A robust accuracy, tinted by its value and bold where it is the best under the attack."""
+        style = robust_style(row, name, level, self._best, self.palette)
+        return self._figure(level.robust, style)
+
+    def _figure(self, rate: Rate, style: str) -> _Figure:
         is_figure = rate.share is not None
-        value = f"{rate.value:>{self._value}}" if intervals == "beside" else rate.value
-        text = Text.assemble((value, style if is_figure else dim))
-        if rate.interval and intervals == "beside":
-            text.append(f" {rate.interval:>{self._interval}}", dim)
-        elif rate.interval and intervals == "below":
-            text.append(f"\n{rate.interval}", dim)
-        return text
+        return _Figure(
+            Text(rate.value, style if is_figure else self.palette.dim),
+            Text(rate.interval, self.palette.dim),
+        )
+
+    def stacked(self, figures: Sequence[_Figure], *, with_intervals: bool) -> list[Text]:
+        """The cells of a column: values, each with its interval in the line below, or without."""
+        width = self._least[1]  # whichever line is the longer one
+        texts = []
+        for value, interval in figures:
+            lines = [value, interval] if with_intervals and interval else [value]
+            texts.append(Text("\n").join(_ending(line, width) for line in lines))
+        return texts
+
+    def beside(self, columns: Sequence[Sequence[_Figure]]) -> list[list[Text]]:
+        """The cells of columns that are to end with the end of their values.
+
+        Each begins with the intervals of the column before, so that a head above the values may be
+        wider than they are. The last one has intervals alone.
+        """
+        least_value, least_interval = self._least
+        found = []
+        before = [Text() for _ in columns[0]]
+        for figures in columns:
+            # What is no figure, such as the progress of an attack, may begin further left.
+            known = [value.cell_len for value, interval in figures if interval]
+            width = max(least_value, *known, 0)
+            values = [_ending(figure.value, width) for figure in figures]
+            found.append([old + value for old, value in zip(before, values, strict=True)])
+            width = max(least_interval, *(figure.interval.cell_len for figure in figures))
+            before = [
+                _ending(interval, width) + _WIDE_GAP if interval else Text()
+                for _, interval in figures
+            ]
+        return [*found, [text[: -len(_WIDE_GAP)] if text else text for text in before]]
+
+
+def _ending(text: Text, width: int) -> Text:
+    """The text at the end of so many cells."""
+    return Text(" " * (width - text.cell_len)) + text
+
+
+def robust_style(
+    row: ModelRates,
+    name: str,
+    level: Level,
+    best: Mapping[tuple[str, float | None], float],
+    palette: Palette,
+) -> str:
+    """The style of a robust accuracy under the attack ``name``; ``best``: of :func:`best_robust`.
+
+    It is tinted by its value, and bold where it is the best.
+    """
+    share = level.robust.share
+    if row.is_repeated or share is None:
+        return palette.dim
+    style = tint(share, palette)
+    return f"bold {style}".rstrip() if share == best.get((name, level.eps)) else style
 
 
 def tint(share: float, palette: Palette) -> str:
@@ -174,7 +222,7 @@ def _rates(row: ModelRates) -> Iterator[Rate]:
             yield from (level.success, level.robust)
 
 
-def _best(rows: Sequence[ModelRates]) -> dict[tuple[str, float | None], float]:
+def best_robust(rows: Sequence[ModelRates]) -> dict[tuple[str, float | None], float]:
     """The highest robust accuracy under each attack at each ε above 0.
 
     None where it is 0, or where a single checkpoint stood under the attack: no model is then
@@ -194,41 +242,39 @@ def _wide(
     rows: Sequence[ModelRates], heads: Mapping[str, Head], ink: _Ink, intervals: str
 ) -> Table:
     """A line for each model, two columns for each attack."""
-    names = list(dict.fromkeys(name for row in rows for name in row.attacks))
-    justify = _justify(intervals)
-    kinds = [
-        ("\n".join((*_head_lines(heads[name]), f"{kind} %")), justify)
-        for name in names
-        for kind in ("success", "robust")
-    ]
-    table = plain_table(
-        ("model", "left"),
-        ("accuracy %", justify),
-        *kinds,
-        palette=ink.palette,
-        gap=3 if intervals == "beside" else 2,
-    )
-    for row in rows:
-        texts = [ink.rate(row, row.accuracy, intervals)]
-        for name in names:
-            level = (row.attacks.get(name) or [_MISSING])[0]
-            texts.append(ink.rate(row, level.success, intervals))
-            texts.append(ink.robust(row, name, level, intervals))
-        table.add_row(ink.model(row), *texts)
-    return _sized(table, ink, intervals, figures_from=1)
+    columns = [("accuracy %", [ink.rate(row, row.accuracy) for row in rows])]
+    for name in dict.fromkeys(name for row in rows for name in row.attacks):
+        head = "\n".join(_head_lines(heads[name]))
+        levels = [(row, (row.attacks.get(name) or [_MISSING])[0]) for row in rows]
+        success = [ink.rate(row, level.success) for row, level in levels]
+        robust = [ink.robust(row, name, level) for row, level in levels]
+        columns += [(f"{head}\nsuccess %", success), (f"{head}\nrobust %", robust)]
+    return _table([("model", [ink.model(row) for row in rows])], columns, ink, intervals)
 
 
-def _justify(intervals: str) -> str:
-    """How the columns of figures are justified, so that a head stands above the values."""
-    return "left" if intervals == "beside" else "right"
+def _table(
+    words: Sequence[tuple[str, Sequence[Text]]],
+    figures: Sequence[tuple[str, Sequence[_Figure]]],
+    ink: _Ink,
+    intervals: str,
+) -> Table:
+    """The columns of words, each with its head, then those of figures.
 
-
-def _sized(table: Table, ink: _Ink, intervals: str, *, figures_from: int) -> Table:
-    """The table with whole cells; beside rates of two lines a model's name may take two."""
-    uncut(table, wrapping=1 if intervals == "below" else 0)
-    for column in table.columns[figures_from:]:
-        column.min_width = max(column.min_width or 0, ink.least_width(intervals))
-    return table
+    No cell is cut; beside figures of two lines a model's name may take two.
+    """
+    heads = [Text(head) for head, _ in figures]
+    cells = [column for _, column in figures]
+    if intervals == "beside" and ink.has_intervals and words[0][1]:
+        heads.append(Text())
+        columns = ink.beside(cells)
+    else:
+        columns = [ink.stacked(column, with_intervals=intervals != "none") for column in cells]
+    table = plain_table(*((head, "left") for head, _ in words), palette=ink.palette)
+    for head_text in heads:
+        add_column(table, head_text, "right")
+    for texts in zip(*(column for _, column in words), *columns, strict=True):
+        table.add_row(*texts)
+    return uncut(table, wrapping=1 if intervals == "below" else 0)
 
 
 def _head_lines(head: Head) -> list[str]:
@@ -240,26 +286,23 @@ def _long(
     rows: Sequence[ModelRates], heads: Mapping[str, Head], ink: _Ink, intervals: str
 ) -> Table:
     """A line for each attack at each ε; with intervals below their values two lines."""
-    table = plain_table(
-        ("model", "left"),
-        ("attack", "left"),
-        ("success %", _justify(intervals)),
-        ("robust %", _justify(intervals)),
-        palette=ink.palette,
-    )
+    lines: list[tuple[Text, Text, _Figure, _Figure]] = []
     for row in rows:
-        accuracy = ink.rate(row, row.accuracy, intervals)
-        table.add_row(ink.model(row), Text("none", ink.palette.dim), "", accuracy)
+        accuracy = ink.rate(row, row.accuracy)
+        clean_row = "clean acc." if intervals == "none" else "clean accuracy"
+        lines.append((ink.model(row), Text(clean_row, ink.palette.dim), _NOTHING, accuracy))
         for name, title, level in _titled_levels(row, heads):
             # Rather than lose its end, which is the ε, a title goes on beside the interval.
-            lines = title.replace(", ", ",\n", 1) if intervals == "below" else title
-            table.add_row(
-                "",
-                Text(lines, ink.palette.dim if row.is_repeated else ink.palette.text),
-                ink.rate(row, level.success, intervals),
-                ink.robust(row, name, level, intervals),
-            )
-    return _sized(table, ink, intervals, figures_from=2)
+            told = title.replace(", ", ",\n", 1) if intervals == "below" else title
+            success, robust = ink.rate(row, level.success), ink.robust(row, name, level)
+            lines.append((Text(), Text(told, ink.plain(row)), success, robust))
+    models, attacks, successes, robusts = zip(*lines, strict=True) if lines else ((),) * 4
+    return _table(
+        [("model", models), ("attack", attacks)],
+        [("success %", successes), ("robust %", robusts)],
+        ink,
+        intervals,
+    )
 
 
 def _titled_levels(row: ModelRates, heads: Mapping[str, Head]) -> Iterator[tuple[str, str, Level]]:

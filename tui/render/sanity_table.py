@@ -27,7 +27,7 @@ class SanityPanel:
     """A line for each check: ``✓ pixels in [0, 1] ··· 0 outside``.
 
     A check is named by what it expects. Failures and warnings come first, each with what was found
-    instead, and its advice below it. The others follow, those that passed in as many columns as fit.
+    instead and its advice. The others follow, those that passed in as many columns as fit.
     """
 
     def __init__(self, checks: Sequence[SanityCheck], palette: Palette = TERMINAL) -> None:

@@ -1,5 +1,6 @@
 """What a reader sees at a glance: the best value, the tint of a value, a repeated checkpoint."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,6 +110,37 @@ def test_the_decimals_of_a_column_stand_below_each_other(width: int) -> None:
     }
     assert len(ends) == 1
     assert max(map(len, text)) <= width
+
+
+@pytest.mark.parametrize("width", [200, 70])
+def test_a_head_ends_above_its_values_and_no_two_figures_touch(width: int) -> None:
+    heads = {"a": Head("Untargeted"), "b": Head("Targeted")}
+    rows = [
+        one._replace(attacks={**one.attacks, "b": one.attacks["a"]})
+        for one in (model("A", 1.0), model("B", 0.0123))
+    ]
+    text = ["".join(s.text for s in line) for line in lines(rate_table(rows, heads), width)]
+    head, first = text[1], next(line for line in text if line.startswith("A "))
+    ends = [found.end() for found in re.finditer("%", head)]
+    assert [first[:end].split()[-1] for end in ends] == ["80.00", *2 * ["50.00", "100.00"]]
+    assert all(first[end - 1] != " " == (first[end : end + 1] or " ") for end in ends)
+    assert all(len(gap) >= 2 for line in text for gap in re.findall(r"(?<=\d) +(?=\d)", line))
+
+
+@pytest.mark.parametrize("width", [200, 40])
+def test_clean_accuracy_is_called_so_in_the_column_of_robust_accuracies(width: int) -> None:
+    rows = [model("A", 0.5, 0.3, eps=[1 / 255, 2 / 255])]
+    text = ["".join(s.text for s in line) for line in lines(rate_table(rows, HEADS), width)]
+    (line,) = [line for line in text if "80.00" in line]
+    assert line.split()[:4] == ["A", "clean", "accuracy", "80.00"]
+
+
+def test_intervals_are_named_where_there_are_any() -> None:
+    told = "95 % intervals"
+    with_them = lines(rate_table([model("A", 0.3)], HEADS))
+    assert told in "".join(s.text for s in with_them[-1])
+    bare = ModelRates("A", Rate("80.0 ± 0.1", share=0.8), {})
+    assert told not in "".join(s.text for line in lines(rate_table([bare], {})) for s in line)
 
 
 def test_a_long_title_is_wrapped_by_words() -> None:
