@@ -44,19 +44,41 @@ def images_note(threat: ThreatModel) -> str:
 def threat_note(threat: ThreatModel) -> str:
     """The threat model in one line, for a reader who has folded the other footnotes.
 
-    ``CIFAR-100, test split, n = 10000, seed 0; PGD-20, L∞, ε = 8/255, step 2/255, …``. Of attacks
-    that differ it names the budgets alone.
+    ``CIFAR-100, test split, n = 10000, seed 0; PGD-20, L∞, ε = 8/255, step 2/255, …``, at several ε
+    ``ε = 0 to 32/255, step 0.25 ε``. Of attacks that differ it names the budgets alone.
     """
     attacks = threat["attacks"]
-    texts = dict.fromkeys(attack["text"] for attack in attacks)
     epsilons = threat.get("epsilons")
-    if len(texts) == 1 and not epsilons:
+    texts = dict.fromkeys(_at_all_eps(attack, epsilons).partition(";")[0] for attack in attacks)
+    has_levels = epsilons or any(attack.get("epsilons") for attack in attacks)
+    if len(texts) == 1 and (not has_levels or _EPS in next(iter(texts))):
         return f"{images_note(threat)}; {next(iter(texts))}"
     budgets = dict.fromkeys(_budget(attack, epsilons) for attack in attacks)
     count = "1 attack" if len(attacks) == 1 else f"{len(attacks)} attacks"
     known = [budget for budget in budgets if budget]
     at = f" at {' and '.join(known)}" if known else ""
     return f"{images_note(threat)}; {count}{at}" if attacks else images_note(threat)
+
+
+_EPS = "ε = "
+"""Before the ε in the description of an attack."""
+
+
+def _at_all_eps(attack: Mapping[str, Any], epsilons: list[float] | None) -> str:
+    """An attack's description; of several ε with all of them in the place of its own.
+
+    A table's threat model keeps the attack's own ε and the step there; the step is the same share
+    of each ε.
+    """
+    text, own, step = str(attack["text"]), attack.get("eps"), attack.get("step_size")
+    levels = attack.get("epsilons") or epsilons
+    if not levels or not isinstance(own, int | float):
+        return text
+    ends = dict.fromkeys(format_budget(eps) for eps in (levels[0], levels[-1]))
+    text = text.replace(f"{_EPS}{format_budget(own)}", f"{_EPS}{' to '.join(ends)}", 1)
+    if isinstance(step, int | float) and own > 0:
+        text = text.replace(f"step {format_budget(step)}", f"step {step / own:.3g} ε", 1)
+    return text
 
 
 def _budget(attack: Mapping[str, Any], epsilons: list[float] | None) -> str:
@@ -119,7 +141,8 @@ def attack_notes(threat: ThreatModel) -> list[str]:
         aim = f"targets: {attack['targets']}" if attack["targets"] else "untargeted"
         if count := attack.get("target_classes"):
             aim += f" (of the {count} likeliest)"
-        lines.append(f"{attack['name']}: {attack['text']}, {aim}")
+        text = _at_all_eps(attack, threat.get("epsilons"))
+        lines.append(f"{attack['name']}: {text}, {aim}")
     return lines
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runs.footnotes import pair_notes, threat_note
+from runs.footnotes import attack_notes, pair_notes, threat_note
 from runs.result_types import PairedRows, ThreatModel
 
 EPSILONS = [0.0, 4 / 255, 8 / 255, 16 / 255]
@@ -82,6 +82,9 @@ def attack(name: str, text: str, **fields: Any) -> Any:
     return {"name": name, "text": text, "targets": None, "norm": "linf", "eps": 8 / 255, **fields}
 
 
+SWEPT = "PGD-20, L∞, ε = 8/255, step 2/255; here at each ε shown, the step the same share of it"
+
+
 @pytest.mark.parametrize(
     ("attacks", "more", "expected"),
     [
@@ -93,6 +96,10 @@ def attack(name: str, text: str, **fields: Any) -> Any:
          "CIFAR-100, test split, n = 100, seed 3; 2 attacks at L∞ 8/255 and L2 0.5"),
         ([attack("a", "PGD-20")], {"epsilons": [0.0, 2 / 255, 16 / 255]},
          "CIFAR-100, test split, n = 100, seed 3; 1 attack at L∞ 0 to 16/255"),
+        ([attack("a", SWEPT, step_size=2 / 255)], {"epsilons": [0.0, 2 / 255, 16 / 255]},
+         "CIFAR-100, test split, n = 100, seed 3; PGD-20, L∞, ε = 0 to 16/255, step 0.25 ε"),
+        ([attack("a", SWEPT, epsilons=[1 / 255, 2 / 255])], {},
+         "CIFAR-100, test split, n = 100, seed 3; PGD-20, L∞, ε = 1/255 to 2/255, step 2/255"),
         ([{"name": "a", "text": "x", "targets": None}, attack("b", "y")], {"n": 0},
          "CIFAR-100, test split, seed 3; 2 attacks at L∞ 8/255"),
         ([], {}, "CIFAR-100, test split, n = 100, seed 3"),
@@ -101,3 +108,10 @@ def attack(name: str, text: str, **fields: Any) -> Any:
 def test_the_threat_model_in_one_line(attacks: list[Any], more: Any, expected: str) -> None:
     whole: Any = {"data": "CIFAR-100", "n": 100, "seed": 3, "attacks": attacks, **more}
     assert threat_note(whole) == expected
+
+
+def test_the_note_on_an_attack_at_several_eps_states_all_of_them() -> None:
+    whole: Any = {"attacks": [attack("a", SWEPT, step_size=2 / 255)], "epsilons": [0.0, 32 / 255]}
+    assert attack_notes(whole)[0].startswith("a: PGD-20, L∞, ε = 0 to 32/255, step 0.25 ε; here")
+    del whole["epsilons"]
+    assert attack_notes(whole) == [f"a: {SWEPT}, untargeted"]

@@ -194,8 +194,16 @@ def evaluation(spec: AttackSpec, runs: dict[str, str]) -> dict[str, Any]:
         "n": 10_000,
         "seed": 0,
         "attacks": [
-            {"name": a.name, "text": a.pgd.describe(), "targets": a.targets} for a in spec.attacks
+            {
+                "name": a.name,
+                "text": a.pgd.describe(),
+                "targets": a.targets,
+                "eps": a.pgd.eps,
+                "step_size": a.pgd.step_size,
+            }
+            for a in spec.attacks
         ],
+        **({"epsilons": list(spec.epsilons)} if spec.epsilons else {}),
     }
     checks = [
         check("perturbations within ε", "pass", 2.2e-8, "beyond ε"),

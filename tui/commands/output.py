@@ -11,7 +11,7 @@ from runs.result_types import Table
 from runs.results import own_table
 from runs.store import Run, Store
 from tui.charts.eps_curve import chart_lines, eps_charts
-from tui.render.comparison_table import comparison
+from tui.render.comparison_table import comparison, eps_overview
 from tui.render.palette import TERMINAL
 from tui.render.run_table import kept_checkpoints
 from tui.render.sanity_table import SanityPanel
@@ -56,12 +56,15 @@ def print_result(run: Run, *, as_json: bool) -> None:
 
 
 def print_comparison(console: Console, data: Table) -> None:
-    """Print the comparison table with its footnotes; with several ε also its charts."""
+    """Print the comparison table with its footnotes; with several ε first overview and charts."""
+    if overview := eps_overview(data):
+        console.print(overview)
+        width = min(console.width, CHART_WIDTH) if console.is_terminal else PIPE_CHART_WIDTH
+        for chart in eps_charts(data):
+            for line in ([], *chart_lines(chart, width, TERMINAL)):
+                console.print(Segments([*line, Segment.line()]), end="")
+        console.print()
     console.print(comparison(data))
-    width = min(console.width, CHART_WIDTH) if console.is_terminal else PIPE_CHART_WIDTH
-    for chart in eps_charts(data):
-        for line in ([], *chart_lines(chart, width, TERMINAL)):
-            console.print(Segments([*line, Segment.line()]), end="")
 
 
 def stdout_console() -> Console:

@@ -7,9 +7,17 @@ from runs.footnotes import footnotes
 from runs.formats import column_heads, percent
 from runs.result_types import Cell, Interval, Row, Table
 from runs.same_checkpoint import repeats_another
+from tui.render.eps_table import EpsTable
 from tui.render.palette import TERMINAL, Palette
 from tui.render.plain_table import Fitting, Notes
-from tui.render.rate_table import Level, ModelRates, Rate, low_rate_tables, rate_table
+from tui.render.rate_table import (
+    Level,
+    ModelRates,
+    Rate,
+    has_several_levels,
+    low_rate_tables,
+    rate_table,
+)
 
 _WAITS, _AT_WORK = "·", "…"
 """A figure to come: of an attack that waits, and of one at work."""
@@ -26,8 +34,20 @@ def comparison_table(table: Table, palette: Palette = TERMINAL) -> Fitting:
     return rate_table(table_rates(table), column_heads(table), palette, fills=fills)
 
 
-def short_table(table: Table, palette: Palette = TERMINAL) -> Fitting:
-    """The comparison table in little room: a line for each row, without footnotes."""
+def eps_overview(table: Table, palette: Palette = TERMINAL) -> EpsTable | None:
+    """Robust accuracy over ε, which stands above a table with several ε; None above any other."""
+    rows = table_rates(table)
+    return EpsTable(rows, column_heads(table), palette) if has_several_levels(rows) else None
+
+
+def short_table(table: Table, palette: Palette = TERMINAL) -> RenderableType:
+    """The comparison table in little room: a line for each row, without footnotes.
+
+    With several ε only robust accuracy over ε.
+    """
+    overview = eps_overview(table, palette)
+    if overview is not None:
+        return overview
     return Fitting(*low_rate_tables(table_rates(table), column_heads(table), palette))
 
 

@@ -78,7 +78,7 @@ def rate_table(
     """
     ink = _Ink(rows, palette, fills=fills)
     forms = [_long(rows, heads, ink, "beside"), _long(rows, heads, ink, "below")]
-    if not _has_several_levels(rows):
+    if not has_several_levels(rows):
         forms = [_wide(rows, heads, ink, "beside"), _wide(rows, heads, ink, "below"), *forms]
     for form in forms if ink.has_intervals else ():
         form.caption = Text("ranges: 95 % intervals", palette.dim)
@@ -95,12 +95,13 @@ def low_rate_tables(
     be when all figures are known.
     """
     ink = _Ink(rows, palette, fills=True)
-    for form in (_long,) if _has_several_levels(rows) else (_wide, _long):
+    for form in (_long,) if has_several_levels(rows) else (_wide, _long):
         for intervals in ("beside", "none"):
             yield form(rows, heads, ink, intervals)
 
 
-def _has_several_levels(rows: Sequence[ModelRates]) -> bool:
+def has_several_levels(rows: Sequence[ModelRates]) -> bool:
+    """Whether a model stood under an attack at several ε."""
     return any(len(levels) > 1 for row in rows for levels in row.attacks.values())
 
 

@@ -10,10 +10,11 @@ from runs.footnotes import threat_note
 from runs.formats import column_heads, percent
 from runs.seed_formats import mean_notes, mean_std, seeds_note, spread_note
 from runs.seeds import Figure, MeanTable, SeedTable
+from tui.render.eps_table import EpsTable
 from tui.render.lines import Line, lines_of
 from tui.render.palette import TERMINAL, Palette
-from tui.render.plain_table import Fitting, Notes, plain_table
-from tui.render.rate_table import Level, ModelRates, Rate, rate_table
+from tui.render.plain_table import Notes, plain_table
+from tui.render.rate_table import Level, ModelRates, Rate, has_several_levels, rate_table
 from tui.render.table_notes import Fold, note_lines
 
 _BEST: tuple[Literal["best_clean", "best_robust"], ...] = ("best_clean", "best_robust")
@@ -36,7 +37,8 @@ def mean_lines(
 
 def _mean_table(
     table: MeanTable, others: Sequence[ModelRates] = (), palette: Palette = TERMINAL
-) -> Fitting:
+) -> RenderableType:
+    """The table; with several ε below an overview of the mean robust accuracies."""
     rows = [
         ModelRates(
             row["model"],
@@ -51,7 +53,11 @@ def _mean_table(
         )
         for row in table["rows"]
     ]
-    return rate_table([*rows, *others], column_heads(table), palette)
+    shown, heads = [*rows, *others], column_heads(table)
+    rates = rate_table(shown, heads, palette)
+    if not has_several_levels(shown):
+        return rates
+    return Group(EpsTable(shown, heads, palette), Text(), rates)
 
 
 def _rate(figure: Figure) -> Rate:

@@ -1,14 +1,20 @@
 """The page of a table: it fills while a run is at work, and its notes are folded."""
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
+from fixed_home import add_eps_curve
 from recorded_attacks import recorded_attacks
 from recorded_study import write_study
+from runs.results import compare
 from runs.store import Run, Store
 from screen_driver import Home, Screen, covers, in_loop, into, opened
+from tui.commands.output import print_comparison
 from tui.screens.run_detail import RunDetailScreen
 from tui.settings import Settings
 from tui.widgets.line_view import LineView
@@ -42,6 +48,41 @@ async def table_of(screen: Screen, run: Run) -> list[str]:
 def row_of(lines: list[str], model: str) -> list[str]:
     (line,) = [line for line in lines if line.startswith(f"{model} ")]
     return line.removeprefix(model).split()
+
+
+ORDER = ("at each ε/255", "robust accuracy %\n", "success %", "CIFAR-100, test split")
+"""Overview, chart, rates and notes of a table with several ε."""
+
+
+def places(text: str) -> list[int]:
+    return [text.index(words) for words in ORDER]
+
+
+@in_loop
+async def test_several_eps_begin_with_an_overview(fixed: Home) -> None:
+    ids = {**fixed.ids, "curve": add_eps_curve(fixed.path, fixed.ids)}
+    for size in ((80, 24), (120, 40)):
+        async with opened(fixed.path, size) as screen:
+            lines = await table_of(screen, Run(fixed.path / "runs" / ids["curve"]))
+            shown = "\n".join(lines)
+            assert places(shown) == sorted(places(shown))
+            assert (
+                "Baseline     Targeted     61.9  61.9  31.8  16.3   4.3   0.3   0.0   0.0" in shown
+            )
+            assert "PGD-20, L∞, ε = 0 to 32/255, step 0.25 ε" in " ".join(shown.split())
+            screen.app.open_comparison([ids["curve"]])
+            await screen.settle()
+            compared = screen.app.screen.query_one("#table", TablePage).text
+            assert places(compared) == sorted(places(compared))
+
+
+def test_the_command_prints_them_in_this_order(fixed: Home) -> None:
+    curve = add_eps_curve(fixed.path, fixed.ids)
+    console = Console(width=140, markup=False, highlight=False, emoji=False)
+    with console.capture() as shown:
+        print_comparison(console, compare(Store(fixed.path), [curve]))
+    printed = re.sub(" +\n", "\n", shown.get())
+    assert places(printed) == sorted(places(printed))
 
 
 @covers("table.notes")

@@ -10,7 +10,7 @@ from runs.result_types import Table
 from runs.store import Run
 from tui.charts.eps_curve import chart_lines, eps_charts
 from tui.charts.plot import Cells
-from tui.render.comparison_table import comparison_table
+from tui.render.comparison_table import comparison_table, eps_overview
 from tui.render.lines import Line, lines_of
 from tui.render.palette import Palette
 from tui.render.run_table import kept_checkpoints
@@ -18,7 +18,7 @@ from tui.render.sanity_table import SanityPanel
 from tui.render.table_notes import Fold, comparison_notes
 
 LEAST, MOST = 36, 100
-"""Cells of a chart beside the table; with less room the chart stands below the footnotes."""
+"""Cells of a chart beside the table; with less room the chart stands above the table."""
 GAP = 3
 """Cells between the table and a chart beside it."""
 
@@ -43,15 +43,21 @@ def table_page(
 
 
 def comparison_lines(table: Table, fold: Fold, width: int, palette: Palette) -> Iterator[Line]:
-    """The comparison table; with several ε its charts beside it, or below it on a narrow screen."""
+    """The comparison table; with several ε below an overview, with its charts beside both.
+
+    On a narrow screen the charts stand between the two.
+    """
     notes: list[Line] = [Text(), *comparison_notes(table, fold, width, palette)]
-    left = [[], *lines_of(comparison_table(table, palette), width)]
+    rates = [[], *lines_of(comparison_table(table, palette), width)]
+    overview = eps_overview(table, palette)
+    above = [[], *lines_of(overview, width)] if overview else []
+    left = [*above, *rates]
     taken = max((Segment.get_line_length(line) for line in left), default=0) + GAP
     is_beside = width - taken >= LEAST
     room = min(width - taken, MOST) if is_beside else width
     drawn = charts_of(table, room, palette)
     if not (drawn and is_beside):
-        yield from (*left, *notes, *drawn)
+        yield from (*above, *drawn, *rates, *notes)
         return
     for line, beside in zip_longest(left, [*drawn, []], fillvalue=list[Segment]()):
         gap = " " * (taken - Segment.get_line_length(line)) if beside else ""
