@@ -216,8 +216,27 @@ async def test_pictures(fixed: Home) -> Screen:
 
 
 @in_loop
-async def test_targeted_and_untargeted_stand_side_by_side_at_every_size(fixed: Home) -> None:
-    for size in ((80, 24), (120, 40), (200, 60)):
+async def test_a_small_screen_shows_each_attack_beside_the_clean_image(fixed: Home) -> None:
+    async with opened(fixed.path, (80, 24)) as screen:
+        await into(screen, fixed, "attack")
+        await screen.press("4")
+        for number, attack in enumerate(("pgd-targeted → bear", "pgd-untargeted"), 1):
+            (head,) = [line for line in screen.lines if attack in line]
+            assert head.startswith("clean ")
+            assert f"attack {number} of 2" in screen.lines
+            assert screen.text.count("▀") == 2 * 512  # nothing has scrolled away
+            await screen.press("examples.view")
+        assert "pgd-targeted − clean" in screen.text
+    async with opened(fixed.path, (60, 24)) as screen:
+        await into(screen, fixed, "attack")
+        await screen.press("4", "examples.view", "examples.view")
+        assert "pgd-untargeted" in screen.text
+        assert "attack 2 of 2" in screen.lines
+
+
+@in_loop
+async def test_targeted_and_untargeted_stand_side_by_side_where_both_fit(fixed: Home) -> None:
+    for size in ((120, 40), (200, 60)):
         async with opened(fixed.path, size) as screen:
             await into(screen, fixed, "attack")
             await screen.press("4")

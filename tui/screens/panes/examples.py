@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -21,6 +21,20 @@ from tui.render.lines import Line, wrapped
 from tui.render.text import clean
 from tui.render.themes import palette_of
 from tui.widgets.line_view import LineView
+
+
+class _View(NamedTuple):
+    """Rows of panels, and which of the attacks they show, where that is not all of them."""
+
+    rows: list[list[Panel]]
+    part: str = ""
+
+
+def _part(first: int, shown: int, count: int) -> str:
+    """``attack 1 of 2``, ``attacks 1–2 of 3``; ``first`` is counted from 0."""
+    last = min(first + shown, count)
+    numbers = f"{last}" if last == first + 1 else f"{first + 1}–{last}"
+    return f"attack{'s' if last > first + 1 else ''} {numbers} of {count}"
 
 
 class ExamplesPane(LineView, can_focus=True):
@@ -79,30 +93,44 @@ class ExamplesPane(LineView, can_focus=True):
             (under, palette.dim),
             (name, palette.title),
         )
-        for row in self._arranged(example, width):
+        views = self._arranged(example, width)
+        self._views = len(views)
+        if not views:
+            return
+        view = views[self._view % len(views)]
+        for row in view.rows:
             yield from beside(row, self.rich_style)
+        if view.part:
+            yield Text(view.part, palette.dim)
 
-    def _arranged(self, example: Example, width: int) -> list[list[Panel]]:
-        """The rows of panels of the chosen view; the width decides which views there are."""
+    def _arranged(self, example: Example, width: int) -> list[_View]:
+        """The views that ``v`` shows in turn; the width decides which there are.
+
+        Where not all attacks have room, each view has those that stand beside the clean image.
+        """
         original = self._clean(example)
         attacked = [self._adversarial(picture) for picture in example.attacked]
         deltas = [self._perturbation(picture) for picture in example.attacked]
-        views: list[list[list[Panel]]] = []
         across = (width + GAP) // (WIDTH + GAP)
         if across >= 1 + 2 * len(attacked):
             pairs = [panel for pair in zip(deltas, attacked, strict=True) for panel in pair]
-            views.append([[original, *pairs]])
-        elif across >= 1 + len(attacked):
-            views.append([[original, *attacked], [_NO_PANEL, *deltas]])
-            views.append([[original, *deltas]])
-        elif across >= 2:
-            views += [[list(pair)] for pair in zip(attacked[::2], attacked[1::2], strict=False)]
-            views += [[[original, panel]] for panel in attacked]
-            views += [[list(pair)] for pair in zip(deltas, attacked, strict=True)]
-        else:
-            views += [[[panel]] for panel in (original, *attacked, *deltas)]
-        self._views = len(views)
-        return views[self._view % len(views)] if views else []
+            return [_View([[original, *pairs]])]
+        if across >= 1 + len(attacked):
+            pictures = [[original, *attacked], [_NO_PANEL, *deltas]]
+            return [_View(pictures), _View([[original, *deltas]])]
+        count = len(attacked)
+        if across < 2:
+            parts = [f"attack {n + 1} of {count}" for n in range(count)]
+            titles = ["", *parts, *(f"perturbation of {part}" for part in parts)]
+            panels = [original, *attacked, *deltas]
+            return [_View([[panel]], title) for panel, title in zip(panels, titles, strict=True)]
+        return [
+            _View(
+                [[original, *panels[first : first + across - 1]]], _part(first, across - 1, count)
+            )
+            for panels in (attacked, deltas)
+            for first in range(0, count, across - 1)
+        ]
 
     def _clean(self, example: Example) -> Panel:
         palette = palette_of(self.app)
