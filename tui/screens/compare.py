@@ -20,8 +20,8 @@ from tui.render.seed_table import mean_lines
 from tui.render.table_notes import Fold
 from tui.render.text import clean
 from tui.run_list.row import dicts
-from tui.screens.panes import pages
 from tui.screens.panes.curves import CurvesPane, training_curves
+from tui.screens.panes.spec_page import differences
 from tui.screens.panes.table import comparison_lines
 from tui.screens.run_actions import RunActions
 from tui.shared_state import SharedState
@@ -220,7 +220,7 @@ class CompareScreen(RunActions):
         if len(runs) < 2:
             yield Text("two runs are needed for a difference: w chooses them", self.palette.dim)
             return
-        rows = pages.differences([run.raw_spec for run in runs])
+        rows = differences([run.raw_spec for run in runs])
         keys = min(max((len(key) for key, _ in rows), default=8), max(width // 3, 12))
         room = max((width - keys - 2) // len(runs) - 2, 6)
         head = "".join(

@@ -19,7 +19,7 @@ async def test_pages_of_a_study(fixed: Home) -> Screen:
         "examples": "test image 12",
         "system": "H100",
         "log": "7 spec",
-        "spec": "baseline.epochs",
+        "spec": "baseline.name",
     }
     async with opened(fixed.path) as screen:
         await into(screen, fixed, "study")

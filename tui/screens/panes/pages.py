@@ -1,7 +1,6 @@
-"""The text pages of a run, as lines: system, spec. Knows no widget."""
+"""The line of a run's state and the page of its system, as lines. Knows no widget."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from rich.cells import cell_len
@@ -10,7 +9,6 @@ from rich.text import Text
 from runs.event_types import StartedEvent, attack_is_over
 from runs.store import Run
 from tui.render.bars import bar
-from tui.render.lines import NARROW, labelled, wrapped
 from tui.render.palette import Palette
 from tui.render.progress import (
     STARTING,
@@ -19,7 +17,6 @@ from tui.render.progress import (
     eta_text,
     fitted,
     stalled,
-    trains_on,
 )
 from tui.render.queue_text import place_text
 from tui.render.text import clean, keeping_eps, short_ago, speed
@@ -195,48 +192,3 @@ def again(run: Run) -> str:
     import shlex
 
     return f"advtui {run.kind} --config {shlex.quote(str(run.path / 'spec.json'))}"
-
-
-def spec_page(run: Run, width: int, palette: Palette) -> Iterator[Text]:
-    """The command that starts the same run again, and every field of the spec."""
-    yield Text("Again, from a shell (C copies it)", palette.dim)
-    user_folder = f" {Path.home()}/"  # outside quotes the shell expands ~
-    yield from wrapped(
-        Text(clean(again(run).replace(user_folder, " ~/"), 1000), palette.accent), width, indent=4
-    )
-    yield Text()
-    if crafting := trains_on(run):
-        yield from wrapped(Text(clean(f"Trains on {crafting}", 300), palette.text), width, indent=2)
-        yield Text()
-    flat = list(flattened(run.raw_spec))
-    room = min(max((len(key) for key, _ in flat), default=8), 40, max(width - NARROW - 2, 8))
-    for key, value in flat:
-        label = Text(f"{clean(key):<{room}}  ", palette.dim)
-        yield from labelled(label, Text(value, palette.text), width)
-
-
-def flattened(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """A spec's fields as dotted paths with their values as text, without the run's header."""
-    from runs.budgets import format_budget
-
-    for key, value in fields.items():
-        path = f"{prefix}{key}"
-        if path == "run":
-            continue
-        if isinstance(value, dict):
-            yield from flattened(value, f"{path}.")
-        elif isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
-            for number, item in enumerate(value):
-                yield from flattened(item, f"{path}.{number}.")
-        elif key in ("eps", "step_size") and isinstance(value, int | float):
-            yield path, format_budget(value)
-        else:
-            yield path, clean("–" if value is None else value, 300)
-
-
-def differences(specs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    """The fields in which the specs differ, each with its values in the order of the specs."""
-    flat = [dict(flattened(spec)) for spec in specs]
-    keys = dict.fromkeys(key for fields in flat for key in fields)
-    rows = [(key, [fields.get(key, "") for fields in flat]) for key in keys]
-    return [(key, values) for key, values in rows if len(set(values)) > 1]

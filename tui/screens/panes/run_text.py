@@ -19,6 +19,7 @@ from tui.run_list.feed import RunFeed
 from tui.screens.panes import pages
 from tui.screens.panes.attack_bars import attack_bars
 from tui.screens.panes.log_page import log_page
+from tui.screens.panes.spec_page import spec_page
 from tui.screens.panes.table import charts_of, table_page
 from tui.shared_state import SharedState
 
@@ -54,7 +55,7 @@ class RunText:
             case "log":
                 return log_page(self._feed, width, palette)
             case _:
-                return pages.spec_page(self._run, width, palette)
+                return spec_page(self._run, width, palette)
 
     def beside(self, name: str, width: int, palette: Palette) -> Iterable[Line]:
         """The lines of one of :data:`BESIDE`."""
