@@ -198,6 +198,7 @@ def evaluation(spec: AttackSpec, runs: dict[str, str]) -> dict[str, Any]:
                 "name": a.name,
                 "text": a.pgd.describe(),
                 "targets": a.targets,
+                "norm": a.pgd.norm,
                 "eps": a.pgd.eps,
                 "step_size": a.pgd.step_size,
             }

@@ -1,5 +1,7 @@
 """The comparison table as a Rich table, with its footnotes. Data in, renderables out."""
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -28,10 +30,16 @@ def comparison(table: Table, palette: Palette = TERMINAL) -> RenderableType:
     return Group(comparison_table(table, palette), Text(), Notes(footnotes(table), palette))
 
 
-def comparison_table(table: Table, palette: Palette = TERMINAL) -> Fitting:
-    """The comparison table, each rate with its interval, without its footnotes."""
+def comparison_table(
+    table: Table, palette: Palette = TERMINAL, others: Sequence[ModelRates] = ()
+) -> Fitting:
+    """The comparison table, each rate with its interval, without its footnotes.
+
+    ``others`` are rows below, under attacks of the table.
+    """
     fills = any(map(_is_live, table["rows"]))
-    return rate_table(table_rates(table), column_heads(table), palette, fills=fills)
+    rows = [*table_rates(table), *others]
+    return rate_table(rows, column_heads(table), palette, fills=fills)
 
 
 def eps_overview(table: Table, palette: Palette = TERMINAL) -> EpsTable | None:
@@ -54,14 +62,11 @@ def short_table(table: Table, palette: Palette = TERMINAL) -> RenderableType:
 def table_rates(table: Table) -> list[ModelRates]:
     """The figures of a table's rows as texts; of a live run also how far its attacks are."""
     is_repeated = repeats_another(table)
-    return [model_rates(row, is_repeated=is_repeated(row)) for row in table["rows"]]
+    return [model_rates(row, is_dim=is_repeated(row)) for row in table["rows"]]
 
 
-def model_rates(row: Row, *, is_repeated: bool = False) -> ModelRates:
-    """The figures of a row as texts, each rate with its interval.
-
-    ``is_repeated``: its checkpoint is that of a row above.
-    """
+def model_rates(row: Row, *, is_dim: bool = False) -> ModelRates:
+    """The figures of a row as texts, each rate with its interval."""
     accuracy = _rate(row["accuracy"], row["accuracy_ci95"])
     if row["accuracy"] is None and _is_live(row):
         accuracy = Rate(_WAITS)
@@ -69,7 +74,7 @@ def model_rates(row: Row, *, is_repeated: bool = False) -> ModelRates:
         row["model"],
         accuracy,
         {name: [_level(cell) for cell in cells] for name, cells in row["attacks"].items()},
-        is_repeated,
+        is_dim,
     )
 
 

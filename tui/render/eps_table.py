@@ -26,19 +26,26 @@ _NAMES = ((40, 40), (14, 14))
 class EpsTable:
     """Clean accuracy, and robust accuracy at each ε in percent with one decimal.
 
-    The values are tinted and bold as in the table of rates. Where the ε do not fit beside each
-    other, several tables follow each other.
+    It has the attacks at several ε and the models under them; all others have no curve. The values
+    are tinted and bold as in the table of rates. Where the ε do not fit beside each other, several
+    tables follow each other.
     """
 
     def __init__(
         self, rows: Sequence[ModelRates], heads: Mapping[str, Head], palette: Palette = TERMINAL
     ) -> None:
-        self._rows, self._heads, self._palette = rows, heads, palette
+        self._palette = palette
         self._best = best_robust(rows)
+        curves = {name for row in rows for name in row.attacks if len(row.attacks[name]) > 1}
+        self._titles = _shortest({name: heads[name] for name in heads if name in curves})
+        self._rows = [row for row in rows if curves & row.attacks.keys()]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         budgets = {
-            level.eps for row in self._rows for levels in row.attacks.values() for level in levels
+            level.eps
+            for row in self._rows
+            for name in self._titles
+            for level in row.attacks.get(name, ())
         }
         known = sorted(eps for eps in budgets if eps is not None)
         yield from self._fitting(known, console, options)
@@ -72,7 +79,7 @@ class EpsTable:
         table.title = Text(f"robust accuracy % at each {unit}", palette.dim)
         table.title_justify = "left"
         for row in self._rows:
-            plain = palette.dim if row.is_repeated else palette.text
+            plain = palette.dim if row.is_dim else palette.text
             name, accuracy = keeping_row(row.model, model), _percent(row.accuracy.share)
             first = [Text(name, plain), Text(accuracy or row.accuracy.value, plain)]
             for title, cells in self._attacks(row, budgets):
@@ -84,21 +91,26 @@ class EpsTable:
     def _attacks(
         self, row: ModelRates, budgets: Sequence[float]
     ) -> Iterator[tuple[str, list[Text]]]:
-        """Title and cells of each attack at some ε; one line of dashes for a model without."""
+        """Title and cells of each attack at several ε; a dash where it was not evaluated."""
         dash = Text("–", self._palette.dim)
-        found = False
-        for name, head in self._heads.items():
-            levels = {level.eps: level for level in row.attacks.get(name, ())}
-            if any(eps in levels for eps in budgets):
-                found = True
+        for name, title in self._titles.items():
+            if name in row.attacks:
+                levels = {level.eps: level for level in row.attacks[name]}
                 at = [levels.get(eps) for eps in budgets]
-                yield head.line, [self._cell(row, name, one) if one else dash for one in at]
-        if not found:
-            yield "", [dash] * len(budgets)
+                yield title, [self._cell(row, name, one) if one else dash for one in at]
 
     def _cell(self, row: ModelRates, name: str, level: Level) -> Text:
         value = _percent(level.robust.share) or level.success.value  # what is to come, in short
         return Text(value, robust_style(row, name, level, self._best, self._palette))
+
+
+def _shortest(heads: Mapping[str, Head]) -> dict[str, str]:
+    """The title of each attack, with its threat model where the titles alone are not unique."""
+    titles = [head.title for head in heads.values()]
+    return {
+        name: head.title if titles.count(head.title) == 1 else head.line
+        for name, head in heads.items()
+    }
 
 
 def _percent(share: float | None) -> str:

@@ -5,7 +5,7 @@ beside each its share.
 """
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rich.table import Table
@@ -54,8 +54,10 @@ class ModelRates(NamedTuple):
     model: str
     accuracy: Rate
     attacks: Mapping[str, Sequence[Level]]
-    is_repeated: bool = False
-    """Whether a row above is about the same checkpoint."""
+    is_dim: bool = False
+    """Whether it stands back: a row above is about the same checkpoint, or it is no own figure."""
+    begins_section: bool = False
+    """Whether an empty line stands above it."""
 
 
 def rate_table(
@@ -137,7 +139,7 @@ class _Ink:
 
     def plain(self, row: ModelRates) -> str:
         """The style of what has no style of its own."""
-        return self.palette.dim if row.is_repeated else self.palette.text
+        return self.palette.dim if row.is_dim else self.palette.text
 
     def rate(self, row: ModelRates, rate: Rate) -> _Figure:
         return self._figure(rate, self.plain(row))
@@ -203,7 +205,7 @@ def robust_style(
     It is tinted by its value, and bold where it is the best.
     """
     share = level.robust.share
-    if row.is_repeated or share is None:
+    if row.is_dim or share is None:
         return palette.dim
     style = tint(share, palette)
     return f"bold {style}".rstrip() if share == best.get((name, level.eps)) else style
@@ -234,7 +236,7 @@ def best_robust(rows: Sequence[ModelRates]) -> dict[tuple[str, float | None], fl
         for name, levels in row.attacks.items():
             for level in levels:
                 share = level.robust.share
-                if share is not None and level.eps != 0 and not row.is_repeated:
+                if share is not None and level.eps != 0 and not row.is_dim:
                     shares.setdefault((name, level.eps), []).append(share)
     return {key: max(found) for key, found in shares.items() if len(found) > 1 and max(found) > 0}
 
@@ -250,7 +252,8 @@ def _wide(
         success = [ink.rate(row, level.success) for row, level in levels]
         robust = [ink.robust(row, name, level) for row, level in levels]
         columns += [(f"{head}\nsuccess %", success), (f"{head}\nrobust %", robust)]
-    return _table([("model", [ink.model(row) for row in rows])], columns, ink, intervals)
+    sections = [n for n, row in enumerate(rows) if row.begins_section]
+    return _table([("model", [ink.model(row) for row in rows])], columns, ink, intervals, sections)
 
 
 def _table(
@@ -258,9 +261,11 @@ def _table(
     figures: Sequence[tuple[str, Sequence[_Figure]]],
     ink: _Ink,
     intervals: str,
+    sections: Collection[int],
 ) -> Table:
     """The columns of words, each with its head, then those of figures.
 
+    ``sections``: the rows with an empty line above them, counted from 0.
     No cell is cut; beside figures of two lines a model's name may take two.
     """
     heads = [Text(head) for head, _ in figures]
@@ -273,7 +278,9 @@ def _table(
     table = plain_table(*((head, "left") for head, _ in words), palette=ink.palette)
     for head_text in heads:
         add_column(table, head_text, "right")
-    for texts in zip(*(column for _, column in words), *columns, strict=True):
+    for n, texts in enumerate(zip(*(column for _, column in words), *columns, strict=True)):
+        if n in sections:
+            table.add_section()
         table.add_row(*texts)
     return uncut(table, wrapping=1 if intervals == "below" else 0)
 
@@ -288,7 +295,10 @@ def _long(
 ) -> Table:
     """A line for each attack at each ε; with intervals below their values two lines."""
     lines: list[tuple[Text, Text, _Figure, _Figure]] = []
+    sections = []
     for row in rows:
+        if row.begins_section:
+            sections.append(len(lines))
         accuracy = ink.rate(row, row.accuracy)
         clean_row = "clean acc." if intervals == "none" else "clean accuracy"
         lines.append((ink.model(row), Text(clean_row, ink.palette.dim), _NOTHING, accuracy))
@@ -303,6 +313,7 @@ def _long(
         [("success %", successes), ("robust %", robusts)],
         ink,
         intervals,
+        sections,
     )
 
 

@@ -10,18 +10,20 @@ from textual.widget import Widget
 
 from runs import seed_formats
 from runs.errors import UserError
-from runs.result_types import Cell, Row, Table
+from runs.formats import attack_names
+from runs.result_types import Table
 from runs.results import compare, split_checkpoint
 from runs.seeds import MeanTable, mean_over_seeds
 from runs.store import Run
-from tui.render.comparison_table import model_rates
+from tui.render import poster
 from tui.render.lines import Line, wrapped
+from tui.render.rate_table import ModelRates
 from tui.render.seed_table import mean_lines
 from tui.render.table_notes import Fold
 from tui.render.text import clean
 from tui.run_list.row import dicts
 from tui.screens.panes.curves import CurvesPane, training_curves
-from tui.screens.panes.spec_page import differences
+from tui.screens.panes.spec_page import difference_page
 from tui.screens.panes.table import comparison_lines
 from tui.screens.run_actions import RunActions
 from tui.shared_state import SharedState
@@ -34,38 +36,13 @@ PAGES = ("table", "curves", "specs")
 CURVES_EVERY_TICKS = 20
 
 
-def _printed_row(model: str, accuracy: float, targeted: float, untargeted: float) -> Row:
-    def cells(success: float) -> list[Cell]:
-        cell: Cell = {
-            "eps": None,
-            "success_rate": success,
-            "success_ci95": None,
-            "robust_accuracy": None,
-            "robust_ci95": None,
-        }
-        return [cell]
-
-    return {
-        "model": model,
-        "accuracy": accuracy,
-        "accuracy_ci95": None,
-        "attacks": {"pgd-targeted": cells(targeted), "pgd-untargeted": cells(untargeted)},
-    }
-
-
-POSTER = (
-    _printed_row("poster: Baseline", 0.6857, 0.7614, 0.7545),
-    _printed_row("poster: Best clean", 0.4733, 0.1750, 0.6088),
-    _printed_row("poster: Best robust", 0.4536, 0.2192, 0.5544),
-)
-"""Figures as printed on the poster that this study reproduces."""
-POSTER_NOTE = (
-    "poster: printed without ε, steps or denominators (CIFAR-100, ResNet-18); for orientation only"
-)
-
-
 def _has_one_seed(table: Table) -> bool:
     return table["threat_model"].get("seed") is not None
+
+
+def _title(run: Run) -> str:
+    """The run's name, else its role, mode or kind."""
+    return clean(run.name or run.role or run.mode or run.kind, 40)
 
 
 class CompareScreen(RunActions):
@@ -73,9 +50,9 @@ class CompareScreen(RunActions):
 
     HELP_TITLE = "Compare"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "page(0)", "table", id="compare.table"),
-        Binding("2", "page(1)", "curves", id="compare.curves"),
-        Binding("3", "page(2)", "specs", id="compare.specs"),
+        Binding("1", "page(0)", "table", show=False, id="compare.table"),
+        Binding("2", "page(1)", "curves", show=False, id="compare.curves"),
+        Binding("3", "page(2)", "specs", show=False, id="compare.specs"),
         Binding("tab", "turn(1)", "next page", show=False, id="compare.next-page"),
         Binding("shift+tab", "turn(-1)", "page before", show=False, id="compare.previous-page"),
         Binding("p", "poster", "poster's figures", id="compare.poster"),
@@ -103,8 +80,28 @@ class CompareScreen(RunActions):
     def head(self) -> tuple[Text, Text]:
         count = len(self._names)
         left = Text("Compare", f"bold {self.palette.accent}")
-        left.append(f"  {clean(', '.join(self._names), 300)}", self.palette.dim)
+        for word in self._names:
+            title, digits = self._title(word)
+            left.append(f"  {title}", self.palette.text)
+            left.append(digits, self.palette.dim)
         return left, Text("1 run" if count == 1 else f"{count} runs", self.palette.dim)
+
+    def _title(self, word: str) -> tuple[str, str]:
+        """The title of a named run, and what tells it from others: ``robust`` and `` aa03``."""
+        name, checkpoint = split_checkpoint(word)
+        try:
+            run_id = name if name in self.state.feed.rows else self.state.store.find(name).id
+        except UserError:
+            return clean(word, 80), ""
+        return _title(self.state.run(run_id)), f" {run_id[-4:]}" + (
+            f":{checkpoint}" if checkpoint else ""
+        )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The poster's figures stand in the table alone."""
+        if action == "poster":
+            return PAGES[self._page] == "table"
+        return super().check_action(action, parameters)
 
     def export_words(self) -> Sequence[str]:
         return self._names
@@ -143,11 +140,10 @@ class CompareScreen(RunActions):
             if mean is None or _has_one_seed(table):
                 yield from self._comparison(table, fold, width)
         if mean is not None:
-            names = {name for row in mean["rows"] for name in row["attacks"]}
-            poster = [model_rates(row) for row in self._poster_rows(names)]
-            yield from mean_lines(mean, poster, fold, width, self.palette)
+            others = self._others(attack_names(mean["rows"]))
+            yield from mean_lines(mean, others, fold, width, self.palette)
         if self._poster:
-            yield from wrapped(Text(POSTER_NOTE, self.palette.dim), width)
+            yield from wrapped(Text(poster.NOTE, self.palette.dim), width, indent=2)
 
     def _mean(self) -> MeanTable | None:
         """The table over seeds; None unless the runs are several seeds of one recipe."""
@@ -165,20 +161,12 @@ class CompareScreen(RunActions):
         return super().export_text(words, format_)
 
     def _comparison(self, table: Table, fold: Fold, width: int) -> Iterable[Line]:
-        names = {name for row in table["rows"] for name in row["attacks"]}
-        table["rows"] += self._poster_rows(names)
-        yield from comparison_lines(table, fold, width, self.palette)
+        others = self._others(attack_names(table["rows"]))
+        yield from comparison_lines(table, fold, width, self.palette, others)
 
-    def _poster_rows(self, names: Collection[str]) -> list[Row]:
+    def _others(self, attacks: Collection[str]) -> list[ModelRates]:
         """The poster's rows under the attacks of a table, if they are asked for."""
-        return [
-            {
-                **row,
-                "attacks": {name: row["attacks"][name] for name in row["attacks"] if name in names},
-            }
-            for row in POSTER
-            if self._poster
-        ]
+        return poster.poster_rows(attacks) if self._poster else []
 
     def _runs(self) -> list[Run]:
         """The named runs that still exist; one notice for each that does not."""
@@ -216,24 +204,27 @@ class CompareScreen(RunActions):
         self.query_one(CurvesPane).show(curves, "none of these runs is a training")
 
     def _specs(self, width: int) -> Iterable[Line]:
-        runs = self._runs()
+        runs = self._alike()
         if len(runs) < 2:
             yield Text("two runs are needed for a difference: w chooses them", self.palette.dim)
             return
-        rows = differences([run.raw_spec for run in runs])
-        keys = min(max((len(key) for key, _ in rows), default=8), max(width // 3, 12))
-        room = max((width - keys - 2) // len(runs) - 2, 6)
-        head = "".join(
-            f"  {clean(f'{run.mode or run.kind} {run.id[-4:]}', room):<{room}}" for run in runs
-        )
-        yield Text(f"{'':<{keys}}{head}", self.palette.title)
-        if not rows:
-            yield Text("the specs are the same", self.palette.dim)
-        for key, values in rows:
-            line = Text(f"{clean(key, keys):<{keys}}", self.palette.dim)
-            for value in values:
-                line.append(f"  {clean(value, room):<{room}}", self.palette.text)
-            yield line
+        columns = [(_title(run), run.id[-4:], run.raw_spec) for run in runs]
+        yield from difference_page(columns, width, self.palette)
+
+    def _alike(self) -> list[Run]:
+        """The runs whose specs have the same fields, so that they line up.
+
+        Beside a training a study stands for its trainings, beside an attack run for its attack
+        run, and alone for its trainings.
+        """
+        runs = self._runs()
+        kinds = {run.kind for run in runs} - {"study"} or ({"train"} if len(runs) == 1 else set())
+        found: dict[str, Run] = {}
+        for run in runs:
+            children = self.state.store.children(run) if run.kind == "study" else []
+            of_kind = [child for child in children if child.kind in kinds]
+            found.update({one.id: one for one in of_kind or [run]})
+        return list(found.values())
 
     # Keys
 
@@ -242,6 +233,7 @@ class CompareScreen(RunActions):
 
     def _choose(self, page: int) -> None:
         self._page = page
+        self.refresh_bindings()
         for name in PAGES:
             self.query_one(f"#{name}").set_class(name == PAGES[page], "-shown")
         shown = self.query_one(f"#{PAGES[page]}")

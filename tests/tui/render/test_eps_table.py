@@ -70,10 +70,23 @@ def test_values_are_tinted_and_the_best_is_bold() -> None:
     assert styled["1.0"] == "red"
 
 
-def test_what_is_to_come_and_what_was_not_attacked() -> None:
-    bare = ModelRates("C", Rate("·"), {})
-    other = model("B", [0.3], [2 / 255])
-    shown = text([model("A", [0.5, None], SEVEN[1:3]), other, bare])
+def test_what_is_to_come_and_what_was_not_evaluated() -> None:
+    shown = text([model("A", [0.5, None], SEVEN[1:3]), model("B", [0.3], [2 / 255])])
     assert shown[3].split() == ["A", "Targeted", "80.0", "50.0", "…"]
     assert shown[5].split() == ["B", "Targeted", "80.0", "–", "30.0"]
-    assert shown[-1].split() == ["C", "·", "–", "–"]
+
+
+def test_attacks_at_one_eps_are_left_to_the_table_of_rates() -> None:
+    curve, other = model("A", [0.5, 0.4], SEVEN[1:3]), model("B", [0.3], [2 / 255])
+    one = curve._replace(attacks={**curve.attacks, "s": other.attacks["t"]})
+    bare = ModelRates("C", Rate("·"), {})
+    heads = {"s": Head("Targeted", ("L2 0.5",)), **HEADS}
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(EpsTable([one, bare, other._replace(attacks={"s": []})], heads))
+    rows = [line.split() for line in shown.get().splitlines()[3:]]
+    assert rows == [["A", "Targeted", "80.0", "50.0", "40.0"], ["Untargeted", "50.0", "40.0"]]
+    both = {"t": Head("Targeted", ("L∞ several ε",)), "u": Head("Targeted", ("L2 several ε",))}
+    with console.capture() as shown:
+        console.print(EpsTable([curve], both))
+    assert "Targeted, L∞ several ε" in shown.get()

@@ -192,4 +192,4 @@ def test_the_rows_of_a_table_know_which_are_repeated() -> None:
         "same_checkpoints": [same],
     }
     # the other training's best robust has the same name
-    assert [one.is_repeated for one in table_rates(table)] == [False, True, False, False]
+    assert [one.is_dim for one in table_rates(table)] == [False, True, False, False]

@@ -7,6 +7,8 @@ import pytest
 from textual.widgets import Input
 
 from screen_driver import Home, Screen, covers, in_loop, opened
+from tui.widgets.scroll_page import ScrollPage
+from tui.widgets.table_page import TablePage
 
 
 @covers(
@@ -26,7 +28,7 @@ async def test_compare(fixed: Home) -> Screen:
         await screen.press("compare.poster", "compare.curves")
         assert "robust aa03" in screen.text
         await screen.press("compare.specs")
-        assert "kind" in screen.text
+        assert "baseline aa02" in screen.text
         await screen.press("compare.next-page")
         assert "more notes" in screen.text
         await screen.press("compare.previous-page", "compare.table")
@@ -110,6 +112,64 @@ async def test_specs_show_only_what_differs(fixed: Home) -> None:
         await screen.press("3")
         lines = [line.split() for line in screen.lines[4:-1] if line]
         assert lines == [["batch_size", "256", "4096"]]
+
+
+@in_loop
+async def test_a_study_stands_for_its_runs_of_the_other_kind(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        for others, head in (
+            (["robust"], ["baseline", "aa02", "robust", "aa03"]),
+            ([], ["baseline", "aa02", "robust", "aa03"]),
+            (["queued"], ["baseline", "aa02", "robust", "aa03", "baseline", "bb03"]),
+            (["attacking"], ["attack", "aa04", "attack", "bb02"]),
+        ):
+            screen.app.open_comparison([fixed.ids[what] for what in ("study", *others)])
+            await screen.settle()
+            await screen.press("compare.specs")
+            page = screen.app.screen.query_one("#specs", ScrollPage).text.splitlines()
+            assert page[0].split() == head
+        assert "two runs are needed" not in screen.text
+
+
+@in_loop
+async def test_the_head_has_the_titles_of_the_runs(fixed: Home) -> None:
+    words = [fixed.ids["study"], f"{fixed.ids['robust']}:last", "mixed at 4", "@99"]
+    async with opened(fixed.path) as screen:
+        screen.app.open_comparison(words)
+        await screen.settle()
+        head = screen.lines[0]
+        assert head.startswith("Compare  study aa01  robust aa03:last  mixed at 4 bb01  @99")
+
+
+@in_loop
+async def test_the_foot_offers_the_poster_on_the_page_of_the_table_alone(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        screen.app.open_comparison([fixed.ids["study"], fixed.ids["robust"]])
+        await screen.settle()
+        assert "p poster's figures" in screen.foot
+        assert "1 table" not in screen.foot  # the line of tabs says so
+        for page in "23":
+            await screen.press(page, "p")
+            assert "poster" not in screen.foot
+            assert "poster:" not in screen.text
+        await screen.press("1")
+        assert "p poster's figures" in screen.foot
+
+
+@in_loop
+async def test_the_rows_of_the_poster_stand_apart(fixed: Home) -> None:
+    async with opened(fixed.path) as screen:
+        screen.app.open_comparison([fixed.ids["study"]])
+        await screen.settle()
+        await screen.press("p")
+        page = screen.app.screen.query_one("#table", TablePage)
+        lines = page.text.splitlines()
+        first = next(n for n, line in enumerate(lines) if line.startswith("poster: Baseline"))
+        assert lines[first - 1] == ""
+        styles = {s.style.color for s in page._strips[first] if s.text.strip() and s.style}
+        assert len(styles) == 1
+        assert styles != {s.style.color for s in page._strips[first - 3] if s.style}
+        assert "a study on CIFAR-100" in screen.words
 
 
 @in_loop

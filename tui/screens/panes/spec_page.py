@@ -116,3 +116,31 @@ def differences(specs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]
             values = [in_words(path, f[path]) if path in f else "" for f in flat]
             rows.append((path, values))
     return rows
+
+
+def difference_page(
+    specs: Sequence[tuple[str, str, Mapping[str, Any]]], width: int, palette: Palette
+) -> Iterator[Text]:
+    """The fields in which specs differ, each spec in a column of its own.
+
+    Args:
+        specs: title and last digits of the id of each run, and its spec; at least one.
+        width: cells of a line.
+        palette: the styles.
+    """
+    rows = differences([spec for _, _, spec in specs])
+    keys = min(max((len(key) for key, _ in rows), default=8), max(width // 3, 12))
+    room = max((width - keys - 2) // len(specs) - 2, 6)
+    head = Text(" " * keys)
+    for title, digits, _ in specs:
+        name = clean(title, max(room - 5, 1))
+        head.append(f"  {name}", palette.title)
+        head.append(f" {digits:<{room - 1 - len(name)}}", palette.dim)
+    yield head
+    if not rows:
+        yield Text("the specs are the same", palette.dim)
+    for key, values in rows:
+        line = Text(f"{clean(key, keys):<{keys}}", palette.dim)
+        for value in values:
+            line.append(f"  {clean(value, room):<{room}}", palette.text)
+        yield line

@@ -1,6 +1,6 @@
 """The comparison table with the charts of its ε-curves, as lines. Knows no widget."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from rich.segment import Segment
@@ -13,6 +13,7 @@ from tui.charts.plot import Cells
 from tui.render.comparison_table import comparison_table, eps_overview
 from tui.render.lines import Line, lines_of
 from tui.render.palette import Palette
+from tui.render.rate_table import ModelRates
 from tui.render.run_table import kept_checkpoints
 from tui.render.sanity_table import SanityPanel
 from tui.render.table_notes import Fold, comparison_notes
@@ -42,13 +43,20 @@ def table_page(
         yield from lines_of(kept_checkpoints(checkpoints, palette), width)
 
 
-def comparison_lines(table: Table, fold: Fold, width: int, palette: Palette) -> Iterator[Line]:
+def comparison_lines(
+    table: Table,
+    fold: Fold,
+    width: int,
+    palette: Palette,
+    others: Sequence[ModelRates] = (),
+) -> Iterator[Line]:
     """The comparison table; with several ε below an overview, with its charts beside both.
 
-    On a narrow screen the charts stand between the two.
+    On a narrow screen the charts stand between the two. ``others`` are rows below those of the
+    table, under its attacks.
     """
     notes: list[Line] = [Text(), *comparison_notes(table, fold, width, palette)]
-    rates = [[], *lines_of(comparison_table(table, palette), width)]
+    rates = [[], *lines_of(comparison_table(table, palette, others), width)]
     overview = eps_overview(table, palette)
     above = [[], *lines_of(overview, width)] if overview else []
     left = [*above, *rates]
