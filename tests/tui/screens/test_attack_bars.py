@@ -1,14 +1,17 @@
 """The page of attacks at every width: no ε is cut, and nothing that is over keeps its ``≥``."""
 
 import itertools
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
 
-from fixed_home import EPSILONS, ROWS, FixedHome, attack_event, build
+from fixed_home import EPSILONS, ROWS, FixedHome, add_eps_curve, attack_event, build
 from runs.budgets import format_budget
 from runs.store import Run
+from screen_driver import Home, in_loop, opened
 from tui.render.palette import TERMINAL
 from tui.run_list.feed import RunFeed
 from tui.screens.panes.attack_bars import attack_bars
@@ -84,3 +87,63 @@ def test_nothing_waits_in_a_run_that_has_ended(curve: Run) -> None:
     lines = page(curve, 78)
     assert not [line for line in lines if "waiting" in line]
     assert sum("not run" in line for line in lines) == 4 * len(EPSILONS) - 1
+
+
+def cell(eps: float | None, **fields: Any) -> Any:
+    return {"eps": eps, "robust_accuracy": 0.1, "robust_ci95": None, **fields}
+
+
+def of_a_result(run: Run, *cells: Any) -> list[str]:
+    """The lines of a run that is over, whose result has these cells of the third model."""
+    row: Any = {"model": ROWS[2], "attacks": {"pgd-untargeted": list(cells)}}
+    feed = RunFeed(run)
+    feed.read()
+    lines = [line.plain for line in attack_bars(feed, 118, TERMINAL, [row])]
+    return [line for line in lines if line.startswith(ROWS[2]) and "pgd-untargeted" in line]
+
+
+def test_without_an_event_the_result_tells_the_figures(curve: Run) -> None:
+    counted = {"success_k": 698, "success_n": 3490, "success_rate": 0.2}
+    lines = of_a_result(
+        curve,
+        cell(EPSILONS[0], **counted, seconds=2.0),
+        cell(EPSILONS[1], **counted),
+        cell(EPSILONS[2], success_rate=0.2),
+        cell(EPSILONS[3], success_rate=None),
+    )
+    told = [line.split("ε ")[1].split(maxsplit=1)[1].lstrip("━─╌ ").split("  ") for line in lines]
+    told = [[word.strip() for word in words if word.strip()] for words in told]
+    assert told[:4] == [
+        ["3,490/3,490", "20.0 %", "1,745 img/s"],
+        ["3,490/3,490", "20.0 %", "not recorded"],
+        ["not recorded", "20.0 %", "not recorded"],
+        ["not run"],
+    ]
+    bars = [line.count("━") for line in lines]
+    assert bars[0] == bars[1] == bars[2] > 0 == bars[3]
+
+
+def test_a_run_without_a_sign_of_life_has_nothing_that_waits(curve: Run) -> None:
+    assert [line.split()[-1] for line in of_a_result(curve)] == len(EPSILONS) * ["run"]
+
+
+def test_two_spaces_part_success_and_a_speed_of_five_digits(curve: Run) -> None:
+    with curve.events_path.open("a") as events:
+        event = {**attack_event(40.0, ROWS[2], "pgd-targeted ε 0", 9, 9, 9), "rate": 21840.0}
+        del event["cell"]
+        events.write(json.dumps({"v": 1, **event}) + "\n")
+    (line,) = [line for line in page(curve, 118) if "21,840" in line]
+    assert "100.0 %  21,840 img/s" in line
+
+
+@in_loop
+async def test_the_page_of_a_run_that_has_ended_takes_its_result(fixed: Home) -> None:
+    run = add_eps_curve(fixed.path, fixed.ids)
+    async with opened(fixed.path) as screen:
+        screen.app.open_run(run)
+        await screen.settle()
+        await screen.press("2")
+        assert "waiting" not in screen.text
+        (line,) = [line for line in screen.lines if "Baseline     pgd-targeted ε 1/255" in line]
+        assert "6,190/6,190" in line
+        assert "48.7 %" in line

@@ -3,11 +3,11 @@
 Caches the comparison table, which reads the files of several runs. Knows no widget.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from runs.errors import UserError
 from runs.live_table import LiveTable
-from runs.result_types import Table
+from runs.result_types import Row, Table
 from runs.results import compare
 from runs.snapshot import Snapshot
 from runs.store import Run
@@ -49,7 +49,7 @@ class RunText:
         """The lines of the page attacks, system, log or spec."""
         match name:
             case "attacks":
-                return attack_bars(self._feed, width, palette)
+                return attack_bars(self._feed, width, palette, self._outcome())
             case "system":
                 return pages.system_page(self._feed, self._state.clock(), width, palette)
             case "log":
@@ -65,6 +65,14 @@ class RunText:
         charts = charts_of(table, width, palette) if table else []
         # a table with several ε is too wide
         return charts or table_page(self._run, table, FOLDED, width, palette)
+
+    def _outcome(self) -> Sequence[Row] | None:
+        """The rows of the table of a run that is over; None while it goes on."""
+        row = self._state.feed.rows.get(self._run.id)
+        if row is None or row.is_live:
+            return None
+        table = self._comparison()
+        return table["rows"] if table else ()
 
     def _comparison(self) -> Table | None:
         """The run's table, None without one; read again when it or an attack run has changed."""
