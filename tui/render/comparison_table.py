@@ -62,10 +62,10 @@ def short_table(table: Table, palette: Palette = TERMINAL) -> RenderableType:
 def table_rates(table: Table) -> list[ModelRates]:
     """The figures of a table's rows as texts; of a live run also how far its attacks are."""
     is_repeated = repeats_another(table)
-    return [model_rates(row, is_dim=is_repeated(row)) for row in table["rows"]]
+    return [_model_rates(row, is_dim=is_repeated(row)) for row in table["rows"]]
 
 
-def model_rates(row: Row, *, is_dim: bool = False) -> ModelRates:
+def _model_rates(row: Row, *, is_dim: bool = False) -> ModelRates:
     """The figures of a row as texts, each rate with its interval."""
     accuracy = _rate(row["accuracy"], row["accuracy_ci95"])
     if row["accuracy"] is None and _is_live(row):

@@ -21,8 +21,8 @@ TITLE = 24
 """Cells of an attack's title in a column's head; a longer one is wrapped by words."""
 MODEL = 40
 """Cells of a model's name."""
-_WIDE_GAP = " " * 2
-"""Between the interval beside a value and the next value."""
+_GAPS = {"apart": " " * 3, "beside": " " * 2}
+"""Intervals beside the values: what stands between an interval and the next value."""
 BAD, FAIR = 0.10, 0.30
 """A robust accuracy below the first is tinted as bad, below the second as a warning."""
 
@@ -55,7 +55,7 @@ class ModelRates(NamedTuple):
     accuracy: Rate
     attacks: Mapping[str, Sequence[Level]]
     is_dim: bool = False
-    """Whether it stands back: a row above is about the same checkpoint, or it is no own figure."""
+    """Whether it stands back: its checkpoint is that of a row above, or its figures are foreign."""
     begins_section: bool = False
     """Whether an empty line stands above it."""
 
@@ -79,9 +79,8 @@ def rate_table(
         fills: whether figures are still to come; the columns then have room for them.
     """
     ink = _Ink(rows, palette, fills=fills)
-    forms = [_long(rows, heads, ink, "beside"), _long(rows, heads, ink, "below")]
-    if not has_several_levels(rows):
-        forms = [_wide(rows, heads, ink, "beside"), _wide(rows, heads, ink, "below"), *forms]
+    shapes = (_long,) if has_several_levels(rows) else (_wide, _long)
+    forms = [shape(rows, heads, ink, at) for shape in shapes for at in (*_GAPS, "below")]
     for form in forms if ink.has_intervals else ():
         form.caption = Text("ranges: 95 % intervals", palette.dim)
         form.caption_justify = "left"
@@ -165,7 +164,7 @@ class _Ink:
             texts.append(Text("\n").join(_ending(line, width) for line in lines))
         return texts
 
-    def beside(self, columns: Sequence[Sequence[_Figure]]) -> list[list[Text]]:
+    def beside(self, columns: Sequence[Sequence[_Figure]], gap: str) -> list[list[Text]]:
         """The cells of columns that are to end with the end of their values.
 
         Each begins with the intervals of the column before, so that a head above the values may be
@@ -182,10 +181,9 @@ class _Ink:
             found.append([old + value for old, value in zip(before, values, strict=True)])
             width = max(least_interval, *(figure.interval.cell_len for figure in figures))
             before = [
-                _ending(interval, width) + _WIDE_GAP if interval else Text()
-                for _, interval in figures
+                _ending(interval, width) + gap if interval else Text() for _, interval in figures
             ]
-        return [*found, [text[: -len(_WIDE_GAP)] if text else text for text in before]]
+        return [*found, [text[: -len(gap)] if text else text for text in before]]
 
 
 def _ending(text: Text, width: int) -> Text:
@@ -265,14 +263,16 @@ def _table(
 ) -> Table:
     """The columns of words, each with its head, then those of figures.
 
-    ``sections``: the rows with an empty line above them, counted from 0.
+    ``intervals``: one of :data:`_GAPS`, ``below`` the values, or ``none``. ``sections``: the rows
+    with an empty line above them, counted from 0.
+
     No cell is cut; beside figures of two lines a model's name may take two.
     """
     heads = [Text(head) for head, _ in figures]
     cells = [column for _, column in figures]
-    if intervals == "beside" and ink.has_intervals and words[0][1]:
+    if intervals in _GAPS and ink.has_intervals and words[0][1]:
         heads.append(Text())
-        columns = ink.beside(cells)
+        columns = ink.beside(cells, _GAPS[intervals])
     else:
         columns = [ink.stacked(column, with_intervals=intervals != "none") for column in cells]
     table = plain_table(*((head, "left") for head, _ in words), palette=ink.palette)

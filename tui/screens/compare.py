@@ -81,21 +81,20 @@ class CompareScreen(RunActions):
         count = len(self._names)
         left = Text("Compare", f"bold {self.palette.accent}")
         for word in self._names:
-            title, digits = self._title(word)
+            title, digits = self._named(word)
             left.append(f"  {title}", self.palette.text)
             left.append(digits, self.palette.dim)
         return left, Text("1 run" if count == 1 else f"{count} runs", self.palette.dim)
 
-    def _title(self, word: str) -> tuple[str, str]:
-        """The title of a named run, and what tells it from others: ``robust`` and `` aa03``."""
+    def _named(self, word: str) -> tuple[str, str]:
+        """The title of a run, and what tells it from others: ``robust`` and `` aa03:last``."""
         name, checkpoint = split_checkpoint(word)
         try:
             run_id = name if name in self.state.feed.rows else self.state.store.find(name).id
         except UserError:
             return clean(word, 80), ""
-        return _title(self.state.run(run_id)), f" {run_id[-4:]}" + (
-            f":{checkpoint}" if checkpoint else ""
-        )
+        of = f":{checkpoint}" if checkpoint else ""
+        return _title(self.state.run(run_id)), f" {run_id[-4:]}{of}"
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The poster's figures stand in the table alone."""
