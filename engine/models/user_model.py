@@ -6,9 +6,7 @@ about data sets, attacks and results.
 
 import copy
 import hashlib
-import importlib
 import pickle
-import sys
 from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from engine.models.resnet import PictureClassifier
+from engine.models.user_code import import_user_module
 from runs.errors import NotFoundError, UserError
 from runs.spec import ModelRef
 
@@ -80,10 +79,8 @@ def user_model_source(reference: ModelRef) -> dict[str, Any]:
 def _build_network(reference: ModelRef) -> nn.Module:
     """Import the factory, and call it unless it is a network itself."""
     module_name, _, name = reference.factory.partition(":")
-    if reference.folder is not None and reference.folder not in sys.path:
-        sys.path.append(reference.folder)  # last, so that it hides no other module
     try:
-        module = importlib.import_module(module_name)
+        module = import_user_module(module_name, reference.folder)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             folder = f" (searched in {reference.folder} too)" if reference.folder else ""
