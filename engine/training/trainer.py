@@ -11,6 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import WeightAveraging
 
 from engine.data.datamodule import PicturesOnDevice
@@ -118,7 +119,9 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
             StopAtEpoch(stop),
             *([Profiler(run.path, stopwatch)] if spec.profile else []),
         ],
-        plugins=[checkpoint_io(device, events)],
+        # One process, whatever a scheduler's variables say: Lightning would take SLURM_NTASKS=4 of
+        # an interactive job for a wrong start of this one.
+        plugins=[checkpoint_io(device, events), LightningEnvironment()],
         default_root_dir=run.path,
         benchmark=True,
         inference_mode=False,  # attacks in the validation need gradients
@@ -166,6 +169,10 @@ def _averaging(spec: TrainSpec, steps_per_epoch: int) -> list[WeightAveraging]:
 def _silence_lightning() -> None:
     """Keep Lightning's advice out of the log: it is for people who write training scripts."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for pattern in (".*does not have many workers.*", ".*Checkpoint directory.*exists.*"):
+    for pattern in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory.*exists.*",
+        ".*`srun` command is available.*",  # it looks for Slurm in spite of its environment plugin
+    ):
         warnings.filterwarnings("ignore", pattern)
     warnings.filterwarnings("ignore", ".*lr_scheduler.step.*before.*optimizer.step.*")
