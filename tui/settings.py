@@ -40,7 +40,7 @@ def read_settings(path: Path | None = None) -> Settings:
     import tomllib
 
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+        entries = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         return Settings(problem=f"{path}: {error}")
     wrong: list[str] = []

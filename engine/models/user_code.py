@@ -26,9 +26,11 @@ from types import ModuleType
 from typing import Any
 
 OUR_NAMES = ("engine", "runs", "tui")
+_OURS = tuple(Path(__file__).resolve().parents[2] / name for name in OUR_NAMES)
 _NUMBERS = itertools.count(1)
 _INSTALLED = ("site-packages", "dist-packages")
-"""Folders of installed packages: a virtual environment may lie in the user's folder."""
+"""Folders of installed packages: a virtual environment may lie in the user's folder, and our own
+source as well."""
 
 
 def import_user_module(name: str, folder: str | None) -> ModuleType:
@@ -88,6 +90,7 @@ class _UserFolder:
             not path.is_dir()
             or not path.is_relative_to(self._folder)
             or set(path.parts) & set(_INSTALLED)
+            or any(map(path.is_relative_to, _OURS))
         ):
             raise ImportError(f"{entry} is not in {self._folder}")
         return FileFinder(
