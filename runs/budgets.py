@@ -31,6 +31,14 @@ def parse_budget(text: str | int | float) -> float:
     return value
 
 
+def norm_name(text: object) -> object:
+    """``linf`` for ``Linf``, ``L∞`` and ``l-inf``, ``l2`` for ``L2``; any other value as it is."""
+    if not isinstance(text, str):
+        return text
+    plain = text.lower().replace("-", "").replace("_", "").replace("∞", "inf")
+    return {"inf": "linf", "l₂": "l2"}.get(plain, plain if plain in NORM_SIGNS else text)
+
+
 def format_budget(value: float) -> str:
     """A budget as text that :func:`parse_budget` reads: in 255ths, or as a short decimal."""
     of_255 = round(value * 255, 1)

@@ -27,6 +27,9 @@ class Dataset:
     std: tuple[float, float, float] | None = None
     folder: str | None = None
     """Its folder below the data folder; None: it comes with a package."""
+    archive: str | None = None
+    """The file in which it is published."""
+    archive_md5: str = ""
     md5: tuple[tuple[str, str], ...] = ()
     """File name and MD5 sum of each file."""
 
@@ -43,6 +46,8 @@ DATASETS = {
             mean=(0.5071, 0.4865, 0.4409),
             std=(0.2673, 0.2564, 0.2762),
             folder="cifar-100-python",
+            archive="cifar-100-python.tar.gz",
+            archive_md5="eb9058c3a382ffc7106e4002c42a8d85",
             md5=(
                 ("train", "16019d7e3df5f24257cddd939b257f8d"),
                 ("test", "f0ef6b0ae62326f3e7ffdfab6717acfc"),
@@ -58,6 +63,8 @@ DATASETS = {
             mean=(0.4914, 0.4822, 0.4465),
             std=(0.2470, 0.2435, 0.2616),
             folder="cifar-10-batches-py",
+            archive="cifar-10-python.tar.gz",
+            archive_md5="c58f30108f718f92721af3b95e74349a",
             md5=(
                 ("data_batch_1", "c99cafc152244af753f735de768cd75f"),
                 ("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
@@ -79,6 +86,15 @@ DATASETS = {
         ),
     )
 }
+
+
+def dataset_name(text: object) -> object:
+    """``cifar100`` for ``CIFAR100``, ``cifar-100`` and the like; any other value as it is."""
+    if not isinstance(text, str):
+        return text
+    plain = text.lower().replace("-", "").replace("_", "").replace(" ", "")
+    return plain if plain in DATASETS else text
+
 
 ALTERNATIVES = "name a folder that holds it with --data-dir, or try --preset demo"
 
@@ -120,8 +136,15 @@ def _is_number(name: str) -> bool:
 
 
 def data_folder(home: Path, data_dir: str | None) -> Path:
-    """The folder of the data sets: ``--data-dir``, else ``data`` in the home."""
-    return Path(data_dir).expanduser() if data_dir else home / "data"
+    """The folder of the data sets: ``--data-dir``, else ``data`` in the home.
+
+    ``--data-dir`` may also name the folder of a data set itself.
+    """
+    folder = Path(data_dir).expanduser() if data_dir else home / "data"
+    own_folders = {dataset.folder for dataset in DATASETS.values()} - {None}
+    if folder.name in own_folders and not (folder / folder.name).is_dir():
+        return folder.parent
+    return folder
 
 
 def missing_files(name: str, folder: Path) -> list[str]:
@@ -130,8 +153,38 @@ def missing_files(name: str, folder: Path) -> list[str]:
     return [file for file, _ in dataset.md5 if not (folder / str(dataset.folder) / file).is_file()]
 
 
+def has_archive(name: str, folder: Path) -> bool:
+    """Whether ``folder`` holds the official archive of the data set.
+
+    Raises:
+        NotFoundError: it is damaged, or can't be read.
+    """
+    dataset = DATASETS[name]
+    path = folder / str(dataset.archive)
+    if not path.is_file():
+        return False
+    _check_md5(path, dataset.archive_md5, dataset.title)
+    return True
+
+
+def _check_md5(path: Path, expected: str, title: str) -> None:
+    try:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "md5").hexdigest()
+    except OSError as error:
+        raise NotFoundError(f"{path} can't be read: {error.strerror}") from None
+    if found != expected:
+        raise NotFoundError(
+            f"{path} is damaged or not the official file: its MD5 is {found}, expected "
+            f"{expected}. Remove it and fetch {title} again, or {ALTERNATIVES}"
+        )
+
+
 def check_data(name: str, home: Path, data_dir: str | None) -> bool:
-    """Whether the data set is complete; without ``--data-dir`` it may be absent (False).
+    """Whether the data set is complete.
+
+    Without ``--data-dir`` it may be absent, and with it be packed in its archive (False): the
+    worker fetches or unpacks it.
 
     Raises:
         NotFoundError: a folder that the user named lacks the data set, or a file is damaged.
@@ -143,23 +196,15 @@ def check_data(name: str, home: Path, data_dir: str | None) -> bool:
     if data_dir is not None and not folder.is_dir():
         raise NotFoundError(f"data folder {data_dir} does not exist: {ALTERNATIVES}")
     missing = missing_files(name, folder)
+    if missing and data_dir is not None and has_archive(name, folder):
+        return False
     if missing and data_dir is not None:
         raise NotFoundError(
             f"{folder} does not hold {dataset.title}: {dataset.folder}/{missing[0]} is missing. "
-            f"--data-dir names the folder above {dataset.folder}"
+            f"--data-dir names the folder above {dataset.folder}, or that of {dataset.archive}"
         )
     if missing:
         return False
     for file, expected in dataset.md5:
-        path = folder / dataset.folder / file
-        try:
-            with path.open("rb") as stream:
-                found = hashlib.file_digest(stream, "md5").hexdigest()
-        except OSError as error:
-            raise NotFoundError(f"{path} can't be read: {error.strerror}") from None
-        if found != expected:
-            raise NotFoundError(
-                f"{path} is damaged or not the official file: its MD5 is {found}, expected "
-                f"{expected}. Remove it and fetch {dataset.title} again, or {ALTERNATIVES}"
-            )
+        _check_md5(folder / dataset.folder / file, expected, dataset.title)
     return True

@@ -35,11 +35,12 @@ def begin(
     """Check what needs no torch, create the run, and start its worker.
 
     Raises:
-        UserError: the data is missing or damaged, or the home can't be written; no run remains.
+        UserError: see :func:`runs.checks.check_request`; or the home can't be written; no run
+            remains.
     """
-    from runs.datasets import check_data
+    from runs.checks import check_request
 
-    check_data(spec.data, store.home, spec.data_dir)
+    check_request(spec, store.home)
     return create_and_start(store, spec, tags)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, overload
 
-from runs.budgets import parse_budget
+from runs.budgets import norm_name, parse_budget
 from runs.errors import UserError
 from runs.spec import AttackSpec, StudySpec, TrainSpec, parse_spec
 from runs.threat_model import Attack
@@ -59,6 +59,8 @@ def override(
             the message has a sentence for each.
     """
     fields = spec.model_dump(mode="json")
+    if "norm" in changes:
+        changes = {**changes, "norm": norm_name(changes["norm"])}
     threat = {key: changes[key] for key in THREAT if key in changes}
     own = {key: changes[key] for key in (*THREAT, *OWN) if key in changes}
     of_the_run = [id(pgd) for pgd in _own_pgds(fields)]

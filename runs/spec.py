@@ -8,9 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from runs.budgets import at_budget
+from runs.datasets import dataset_name
 from runs.errors import UserError
 from runs.field_help import FIELD_HELP
 from runs.jsonfiles import RUN_HEADER
@@ -65,6 +73,8 @@ class Job(Spec):
     seed: int = Field(0, ge=0, lt=2**31, description=FIELD_HELP["seed"])
     data: Data = Field("cifar100", description=FIELD_HELP["attack.data"])
     data_dir: str | None = Field(None, description=FIELD_HELP["data_dir"])
+
+    _data_name = field_validator("data", mode="before")(dataset_name)
 
 
 class TrainSpec(Job):

@@ -6,9 +6,9 @@ budget is in these units.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from runs.budgets import NORM_SIGNS, format_budget, parse_budget
+from runs.budgets import NORM_SIGNS, format_budget, norm_name, parse_budget
 from runs.field_help import FIELD_HELP
 
 Budget = Annotated[float, BeforeValidator(parse_budget), Field(ge=0)]
@@ -50,6 +50,8 @@ class PGD(Spec):
     momentum: float = Field(0.0, ge=0, le=10, description=FIELD_HELP["pgd.momentum"])
     craft_mode: Literal["eval", "train"] = Field("eval", description=FIELD_HELP["craft_mode"])
     active_set: bool = Field(True, description=FIELD_HELP["active_set"])
+
+    _norm = field_validator("norm", mode="before")(norm_name)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

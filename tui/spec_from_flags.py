@@ -220,9 +220,13 @@ def _distinct(references: Sequence[CheckpointRef]) -> tuple[CheckpointRef, ...]:
 def _from_config(path: Path | None, kind: str) -> TrainSpec | AttackSpec | StudySpec | None:
     if path is None:
         return None
+    if path.suffix.lower() in (".yaml", ".yml"):
+        raise UserError(
+            f"config {path} is YAML: write it as TOML or JSON, e.g. a run's own spec.json"
+        )
     try:
-        text = path.read_text(encoding="utf-8")
-        fields = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        text = path.read_text(encoding="utf-8-sig")
+        fields = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except OSError as error:
         raise NotFoundError(f"config {path} can't be read: {error.strerror}") from None
     except ValueError as error:

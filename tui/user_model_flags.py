@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from runs.datasets import DATASETS, class_folders
+from runs.datasets import DATASETS, class_folders, dataset_name
 from runs.errors import NotFoundError, UserError
 from runs.spec import Channels, ModelRef
 
@@ -22,10 +22,11 @@ def own_model(factory: str, weights: Path | None, normalised: str | None, data: 
         raise NotFoundError(f"weights {weights}: there is no such file")
     mean, std = (None, None) if normalised is None else scale(normalised, data)
     name = factory.rpartition(":")[2]
+    module, folder = code_file(factory) or (factory, Path.cwd())
     try:
         return ModelRef(
-            factory=factory,
-            folder=str(Path.cwd()),
+            factory=module,
+            folder=str(folder),
             weights=None if weights is None else str(weights.expanduser().absolute()),
             mean=mean,
             std=std,
@@ -34,33 +35,63 @@ def own_model(factory: str, weights: Path | None, normalised: str | None, data: 
     except ValidationError as error:
         if any("factory" in item["loc"] for item in error.errors()):
             raise UserError(
-                f"--model {factory!r}: write package.module:factory, e.g. nets.wide:make"
+                f"--model {factory!r}: write package.module:factory or a file, e.g. "
+                "nets.wide:make or ./nets/wide.py:make"
             ) from None
         raise UserError(f"--normalised: {error.errors()[0]['msg']}") from None
+
+
+def code_file(factory: str) -> tuple[str, Path] | None:
+    """``./nets/wide.py:make`` as ``nets.wide:make`` and the folder of it; None for no file.
+
+    The folder is the current one for a file below it, else the one above the file's packages.
+
+    Raises:
+        NotFoundError: there is no such file.
+    """
+    file, _, name = factory.rpartition(":")
+    if not file.endswith(".py"):
+        return None
+    path = Path(file).expanduser().absolute().resolve()
+    if not path.is_file():
+        raise NotFoundError(f"--model {factory}: there is no file {file}")
+    folder = path.parent
+    if path.is_relative_to(Path.cwd()):
+        folder = Path.cwd()
+    else:
+        while (folder / "__init__.py").is_file():
+            folder = folder.parent
+    parts = path.relative_to(folder).with_suffix("").parts
+    if not all(part.isidentifier() for part in parts):
+        folder, parts = path.parent, (path.stem,)
+    return f"{'.'.join(parts)}:{name}", folder
 
 
 def scale(text: str, data: str) -> tuple[Channels, Channels]:
     """Mean and std of a data set's name, ``imagenet``, ``data``, or ``MEAN,MEAN,MEAN:STD,STD,STD``.
 
+    One mean, or one std, is that of all channels.
+
     Raises:
         UserError: it is none of these, or ``data`` and the data set has no usual mean and std.
     """
     usual = {name: (dataset.mean, dataset.std) for name, dataset in DATASETS.items()}
-    mean, std = usual.get(data if text == "data" else text, (None, None))
+    mean, std = usual.get(data if text == "data" else str(dataset_name(text)), (None, None))
     if mean is not None and std is not None:
         return mean, std
-    if text == "imagenet":
+    if text.lower() == "imagenet":
         return IMAGENET
     if text == "data":
         raise UserError(f"--normalised data: {data} has no usual mean and std: give them")
     parts = [part.split(",") for part in text.split(":")]
+    parts = [3 * part if len(part) == 1 else part for part in parts]  # one for all channels
     try:
         (r, g, b), (sr, sg, sb) = ([float(value) for value in part] for part in parts)
     except ValueError:
         names = ", ".join((*DATASETS, "imagenet", "data"))
         raise UserError(
             f"--normalised {text!r}: write mean and std of the three channels, in pixels of "
-            f"[0, 1], e.g. 0.5,0.5,0.5:0.25,0.25,0.25, or a name: {names}"
+            f"[0, 1], e.g. 0.5,0.5,0.5:0.25,0.25,0.25 or 0.5:0.25, or a name: {names}"
         ) from None
     return (r, g, b), (sr, sg, sb)
 
@@ -75,6 +106,8 @@ def data_set(text: str) -> str:
     if text in DATASETS:
         return text
     folder = Path(text).expanduser().absolute()
+    if not folder.is_dir() and dataset_name(text) in DATASETS:
+        return str(dataset_name(text))
     if not folder.is_dir():
         known = ", ".join(DATASETS)
         raise UserError(f"--data {text!r} is neither {known} nor a folder of class folders")

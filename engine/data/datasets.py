@@ -3,6 +3,7 @@
 Knows nothing about models and folders of a user's own images.
 """
 
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from torch import Tensor
 from engine.data.pictures import Pictures
 from engine.data.splits import stratified
 from engine.seeding import generator
-from runs.datasets import ALTERNATIVES, DATASETS, check_data, data_folder
+from runs.datasets import ALTERNATIVES, DATASETS, check_data, data_folder, has_archive
 from runs.errors import NotFoundError
 from runs.locks import FileLock
 
@@ -41,7 +42,7 @@ Progress = Callable[[int, int], None]
 
 
 def ensure_data(name: str, home: Path, data_dir: str | None, progress: Progress) -> None:
-    """Check the data set's files, and download them if they are absent.
+    """Check the data set's files; unpack them from their archive, or download them, if absent.
 
     Runs that start at the same time download once: a lock in ``home`` makes the others wait.
 
@@ -52,7 +53,11 @@ def ensure_data(name: str, home: Path, data_dir: str | None, progress: Progress)
         return
     with FileLock(home / "locks" / f"download-{name}.lock"):
         if not check_data(name, home, data_dir):
-            _download(name, data_folder(home, data_dir), progress)
+            folder = data_folder(home, data_dir)
+            if has_archive(name, folder):
+                _unpack(name, folder)
+            else:
+                _download(name, folder, progress)
 
 
 def load(name: str, home: Path, data_dir: str | None) -> DataSplits:
@@ -104,6 +109,16 @@ def _digits() -> DataSplits:
         *_normalisation("digits"),
         flips=False,
     )
+
+
+def _unpack(name: str, folder: Path) -> None:
+    """Unpack the official archive beside itself; it stays."""
+    dataset = DATASETS[name]
+    try:
+        with tarfile.open(folder / str(dataset.archive)) as archive:
+            archive.extractall(folder, filter="data")
+    except (OSError, tarfile.TarError) as error:
+        raise NotFoundError(f"{dataset.title} can't be unpacked in {folder}: {error}") from None
 
 
 def _download(name: str, folder: Path, progress: Progress) -> None:

@@ -107,10 +107,11 @@ def compare(
     from tui.commands.output import open_store, print_comparison, stdout_console
     from tui.render.seed_table import mean_comparison
 
-    wanted = "json" if as_json else format_
+    spellings = {"md": "markdown", "tex": "latex"}
+    wanted = "json" if as_json else spellings.get(format_.lower(), format_.lower())
     names = ("table", *(seed_formats.FORMATS if mean else formats.FORMATS))
     if wanted not in names:
-        raise UserError(f"unknown format {wanted!r}: {', '.join(names)}")
+        raise UserError(f"unknown format {format_!r}: there are {', '.join(names)}")
     store = open_store(home)
     if mean:
         means = seeds.mean_over_seeds(store, words)

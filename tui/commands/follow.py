@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from runs.datasets import check_data
+from runs.checks import check_request
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from runs.events import EventReader
 from runs.launch import (
@@ -73,7 +73,7 @@ def resume_and_follow(word: str, home: Path | None, *, detach: bool, as_json: bo
     if state == "lost" and other_host(run):
         heard = silence_of(run, state, time.time())
         say(f"{run.id} was {heard}: make sure that no worker of it is left there")
-    check_data(run.spec.data, run.home, run.spec.data_dir)
+    check_request(run.spec, run.home)
     worker = start_worker(run)
     if detach:
         print(run.id)

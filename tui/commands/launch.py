@@ -88,7 +88,7 @@ def attack(
         typer.Option(
             metavar="PACKAGE.MODULE:FACTORY",
             help="Your own network: a function without arguments that returns it. Python also "
-            "looks for the package in the current folder.",
+            "looks for the package in the current folder. FILE.py:FACTORY names a file.",
         ),
     ] = None,
     weights: Annotated[
@@ -98,6 +98,8 @@ def attack(
     normalised: Annotated[
         str | None,
         typer.Option(
+            "--normalised",
+            "--normalized",
             metavar="MEAN,…:STD,…",
             help="Input of --model: (pixel − mean) / std, pixels in [0, 1]; or the name cifar10, "
             "cifar100, digits, imagenet or data (that of the data set).",

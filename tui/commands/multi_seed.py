@@ -16,7 +16,7 @@ from pathlib import Path
 import typer
 from rich.console import RenderableType
 
-from runs.datasets import check_data
+from runs.checks import check_request
 from runs.errors import UserError
 from runs.launch import create_and_start, request_stop
 from runs.overrides import override
@@ -97,7 +97,7 @@ def _with_seed(spec: TrainSpec | StudySpec, seed: int) -> TrainSpec | StudySpec:
 
 def _begin(store: Store, specs: Sequence[TrainSpec | StudySpec], tags: Sequence[str]) -> Begun:
     """Start all runs; if one cannot start, stop and delete the others."""
-    check_data(specs[0].data, store.home, specs[0].data_dir)
+    check_request(specs[0], store.home)
     begun: Begun = []
     try:
         for spec in specs:

@@ -62,11 +62,12 @@ def event_line(run: Run, event: Event, width: int = ANY_WIDTH) -> str | None:
         case "started" if "device" in event:
             resumed = event.get("resumed_from")
             on_cpu = event["device"] == "cpu"
-            threads = f"{event['threads']} thread{'' if event['threads'] == 1 else 's'}"
-            how = threads if on_cpu else event["device_name"]
-            return f"{label(run)}: {run.id} on {event['device']}, {event['precision']}, {how}" + (
-                f", from epoch {resumed['epoch'] + 1}" if resumed else ""
-            )
+            count = event.get("threads", "?")
+            threads = f"{count} thread{'' if count == 1 else 's'}"
+            how = threads if on_cpu else event.get("device_name")
+            facts = (event["device"], event.get("precision"), how)
+            start = f", from epoch {resumed['epoch'] + 1}" if resumed else ""
+            return f"{label(run)}: {run.id} on {', '.join(filter(None, facts))}{start}"
         case "metric" if event.get("every") == "epoch":
             line = epoch_line(run, event)
             return line if cell_len(line) <= width else epoch_line(run, event, loss=False)

@@ -1,0 +1,53 @@
+"""What can be checked of a request without torch, before a run is made.
+
+The rest, such as a GPU and weights, the worker checks first of all.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runs.datasets import check_data, dataset_of
+from runs.errors import UserError
+
+if TYPE_CHECKING:
+    from runs.spec import AnySpec
+    from runs.threat_model import Attack
+
+_LEAST_CLASSES = {"the DLR loss": 3, "the targeted DLR loss": 4, "AutoAttack": 4}
+
+
+def check_request(spec: "AnySpec", home: Path) -> None:
+    """Refuse a run that its worker would refuse.
+
+    Raises:
+        NotFoundError: the data are absent or damaged.
+        UserError: an attack needs a package that is not installed, or more classes.
+    """
+    check_data(spec.data, home, spec.data_dir)
+    attacks = spec.attacks if spec.kind == "attack" else ()
+    if spec.kind == "study":
+        attacks = spec.attack.attacks
+    for attack in attacks:
+        _check_attack(attack, dataset_of(spec.data).classes)
+
+
+def _check_attack(attack: "Attack", classes: int) -> None:
+    what = _with_few_classes(attack)
+    least = _LEAST_CLASSES.get(what, 0)
+    if classes < least:
+        raise UserError(
+            f"{attack.name}: {what} needs at least {least} classes, the data have {classes}: "
+            "use pgd-untargeted, pgd-targeted or pgd-margin"
+        )
+    if attack.method == "autoattack" and importlib.util.find_spec("pyautoattack") is None:
+        raise UserError("AutoAttack is not installed: pip install 'advtui[autoattack]'")
+
+
+def _with_few_classes(attack: "Attack") -> str:
+    """What of an attack does not work with few classes; "" where all of it does."""
+    if attack.method == "autoattack":
+        return "AutoAttack"
+    if attack.pgd.loss == "dlr":
+        return "the DLR loss" if attack.targets is None else "the targeted DLR loss"
+    return ""
