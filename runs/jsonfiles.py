@@ -14,14 +14,28 @@ RUN_HEADER = "run"
 
 
 def plain(value: Any) -> Any:
-    """``value`` with None in place of NaN and infinities, which JSON can't hold."""
+    """``value`` as JSON in UTF-8 can hold it.
+
+    NaN and infinities become None. Bytes of an argument that the locale could not decode are read
+    as UTF-8; halves of surrogate pairs become question marks.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else _in_utf8(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {plain(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def _in_utf8(text: str) -> str:
+    try:
+        content = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        content = text.encode("utf-8", "replace")
+    return content.decode("utf-8", "replace")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -27,6 +27,12 @@ if TYPE_CHECKING:  # following and stopping a run needs no validation, and so no
 
 
 STOP_FILE = "stop"
+_WORKER_ENVIRONMENT = {
+    "PYTHONSAFEPATH": "1",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONUTF8": "1",  # its log is UTF-8, whatever the locale
+    "PYTHONIOENCODING": "utf-8",
+}
 
 
 def begin(
@@ -82,7 +88,7 @@ def start_worker(run: Run) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **_WORKER_ENVIRONMENT},
         )
 
 

@@ -10,6 +10,7 @@ def main() -> int:
     if "--debug" in sys.argv:  # in any position, also after the command
         sys.argv = [word for word in sys.argv if word != "--debug"]
         os.environ["ADVTUI_DEBUG"] = "1"
+    _adapt_streams()
     try:
         code = _run()
         sys.stdout.flush()
@@ -26,6 +27,14 @@ def main() -> int:
         if os.environ.get("ADVTUI_DEBUG"):
             raise
         return _explain(error)
+
+
+def _adapt_streams() -> None:
+    """Let a terminal without UTF-8 show plain words for the signs that it lacks."""
+    if not all((stream.encoding or "").lower() == "utf-8" for stream in (sys.stdout, sys.stderr)):
+        from tui.render.plain_ascii import adapt
+
+        adapt(sys.stdout, sys.stderr)
 
 
 def _run() -> object:

@@ -23,6 +23,7 @@ from runs.errors import UserError
 from runs.store import Store
 from tui.messages import OpenComparison, OpenNewRun, OpenRun, Severity, show_notice
 from tui.render.key_help import MOUSE, SIGNS, KeyLine
+from tui.render.plain_ascii import is_utf8
 from tui.render.text import clean
 from tui.render.themes import THEMES
 from tui.run_list.row import Row
@@ -263,11 +264,16 @@ def open_app(home: Path | None) -> None:
     """Open the screen over a home; returns when the user leaves it.
 
     Raises:
-        UserError: stdin or stdout is not a terminal.
+        UserError: stdin or stdout is not a terminal, or a terminal without UTF-8.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError(
             "the screen needs a terminal; in a pipe use a command: advtui --help lists them"
+        )
+    if not is_utf8(sys.stdout.encoding):
+        raise UserError(
+            "the screen needs a terminal with UTF-8, and this locale has another encoding: set "
+            "LC_ALL=C.UTF-8, or use a command, which shows plain ASCII: advtui --help lists them"
         )
     app = AdvtuiApp(Store(home.expanduser() if home else None))
     # A process that nohup starts ignores SIGHUP, but the screen can't go on without its terminal.

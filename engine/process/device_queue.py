@@ -196,8 +196,8 @@ class DeviceQueue:
         for path in self._folder.glob(f"*~{self.turn.study}~*~{self.turn.study}~*{SUFFIX}"):
             if path != self._path:
                 try:
-                    fd = open_regular(path, os.O_WRONLY)
-                except (FileNotFoundError, ForeignFileError):
+                    fd = os.open(path, os.O_WRONLY)
+                except FileNotFoundError:
                     continue
                 os.pwrite(fd, _content(self._entry), 0)
                 os.close(fd)

@@ -11,10 +11,10 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from command_in_process import advtui
+from whole_home import copy_home
 
 from class_folders import write_class_folders
-from command_in_process import advtui
-from damaged_home import copy_home
 from engine.data.datasets import ensure_data
 from engine.models.user_model import load_user_model
 from own_network import CODE

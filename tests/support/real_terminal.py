@@ -10,7 +10,9 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pyte
 
@@ -24,7 +26,12 @@ class Terminal:
     """``advtui`` in a pseudo-terminal of its own session."""
 
     def __init__(
-        self, home: Path, *words: str, size: tuple[int, int] = (120, 40), cwd: Path | None = None
+        self,
+        home: Path,
+        *words: str,
+        size: tuple[int, int] = (120, 40),
+        cwd: Path | None = None,
+        more_environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         width, height = size
         self.screen = pyte.Screen(width, height)
@@ -38,6 +45,7 @@ class Terminal:
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
             "ADVTUI_CONFIG": str(home / "no-config.toml"),
+            **more_environment,
         }
         for size_of_another in ("COLUMNS", "LINES"):  # they would count for more than the pty's
             environment.pop(size_of_another, None)

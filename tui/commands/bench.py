@@ -15,7 +15,7 @@ from rich.text import Text
 
 from runs.errors import EXIT_FAILED
 from runs.presets import describe
-from tui.commands.output import say, stdout_console
+from tui.commands.output import print_json, say, stdout_console
 from tui.render.text import clean, duration
 
 PASSES = {
@@ -31,14 +31,14 @@ def measure(device: str | None, threads: int | None, *, as_json: bool) -> None:
     say("measuring for half a minute; other programs on this machine distort the figures …")
     words = [sys.executable, "-P", "-m", "engine.bench", "--device", device or "auto"]
     words += [] if threads is None else ["--threads", str(threads)]
-    measured = subprocess.run(words, capture_output=True, text=True, check=False)
+    measured = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
     if measured.returncode:
         last = (measured.stderr.strip().splitlines() or ["no reason given"])[-1]
         say(clean(last, 500))
         raise typer.Exit(measured.returncode if measured.returncode > 0 else EXIT_FAILED)
     report = json.loads(measured.stdout.splitlines()[-1])
     if as_json:
-        print(json.dumps(report, indent=2, ensure_ascii=False))
+        print_json(report)
         return
     console = stdout_console()
     on_threads = "" if report["device"] != "cpu" else f", {report['threads']} threads"

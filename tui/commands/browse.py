@@ -17,16 +17,14 @@ def runs(
     home: o.Home = None,
 ) -> None:
     """List the runs, newest first."""
-    import json
-
-    from tui.commands.output import open_store, say, stdout_console
+    from tui.commands.output import open_store, print_json, say, stdout_console
     from tui.commands.show_run import newest_with_children, summary
     from tui.render.run_table import RunList
 
     store = open_store(home)
     rows = [summary(run) for run in newest_with_children(store, limit)]
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json(rows)
     elif rows:
         stdout_console().print(RunList(rows))
     else:
@@ -35,15 +33,13 @@ def runs(
 
 def show(run: o.RunWord, as_json: o.Json = False, home: o.Home = None) -> None:
     """Show a run's spec, state and result."""
-    import json
-
-    from tui.commands.output import open_store
+    from tui.commands.output import open_store, print_json
     from tui.commands.show_run import as_data, print_run
 
     store = open_store(home)
     shown = store.find(run)
     if as_json:
-        print(json.dumps(as_data(store, shown), indent=2, ensure_ascii=False))
+        print_json(as_data(store, shown))
     else:
         print_run(store, shown)
 
@@ -104,7 +100,7 @@ def compare(
     """Print the comparison table of studies, attack runs or models."""
     from runs import formats, results, seed_formats, seeds
     from runs.errors import UserError
-    from tui.commands.output import open_store, print_comparison, stdout_console
+    from tui.commands.output import open_store, print_comparison, print_formatted, stdout_console
     from tui.render.seed_table import mean_comparison
 
     spellings = {"md": "markdown", "tex": "latex"}
@@ -118,13 +114,13 @@ def compare(
         if wanted == "table":
             stdout_console().print(mean_comparison(means))
         else:
-            print(seed_formats.FORMATS[wanted](means), end="")
+            print_formatted(seed_formats.FORMATS[wanted](means), wanted)
     else:
         table = results.compare(store, words)
         if wanted == "table":
             print_comparison(stdout_console(), table)
         else:
-            print(formats.FORMATS[wanted](table), end="")
+            print_formatted(formats.FORMATS[wanted](table), wanted)
 
 
 def classes(

@@ -21,7 +21,8 @@ import tui
 from runs.datasets import DATASETS, check_data, data_folder
 from runs.errors import EXIT_FAILED, UserError
 from runs.store import Store
-from tui.commands.output import open_store, stdout_console
+from tui.commands.output import open_store, print_json, stdout_console
+from tui.render.plain_ascii import is_utf8, own_encoding
 from tui.render.text import clean
 
 Finding = dict[str, Any]
@@ -51,7 +52,7 @@ def examine(home: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
         _terminal(),
     ]
     if as_json:
-        print(json.dumps(findings, indent=2, ensure_ascii=False))
+        print_json(findings)
     else:
         console = stdout_console()
         marks = {"ok": ("✓", "green"), "note": ("·", "yellow"), "bad": ("✗", "red")}
@@ -94,7 +95,11 @@ def _packages() -> Finding:
 
 def _torch() -> list[Finding]:
     asked = subprocess.run(
-        [sys.executable, "-P", "-c", _ASK_TORCH], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", _ASK_TORCH],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     if asked.returncode:
         last = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -162,8 +167,8 @@ def _terminal() -> Finding:
     if not sys.stdout.isatty():
         return _finding("terminal", "note", "stdout is not a terminal: output is plain text")
     size = shutil.get_terminal_size()
-    encoding = (sys.stdout.encoding or "").lower()
+    encoding = own_encoding(sys.stdout)
     fact = f"{os.environ.get('TERM', 'TERM not set')}, {size.columns}×{size.lines}, {encoding}"
-    if "utf" not in encoding:
+    if not is_utf8(encoding):
         return _finding("terminal", "note", fact, "set a UTF-8 locale: bars need it")
     return _finding("terminal", "ok", fact)

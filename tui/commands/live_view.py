@@ -3,7 +3,6 @@
 A view receives events and prints them on stderr (JSON: on stdout). It knows no process.
 """
 
-import json
 import sys
 import time
 from abc import abstractmethod
@@ -20,6 +19,7 @@ from runs.result_types import Table
 from runs.snapshot import Snapshot
 from runs.store import Run
 from tui.commands.live_region import LiveRegion
+from tui.commands.output import print_json
 from tui.render.lines import Line, Lines, wrapped
 from tui.render.live_lines import live_lines, without_time
 from tui.render.palette import TERMINAL
@@ -64,7 +64,7 @@ class JsonView(View):
     """Each event as a line on stdout, with the run that it belongs to."""
 
     def event(self, run: Run, event: Event) -> None:
-        print(json.dumps({**event, "run_id": run.id}, ensure_ascii=False), flush=True)
+        print_json({**event, "run_id": run.id}, indent=None)
 
 
 class PlainView(View):

@@ -6,7 +6,6 @@ waits.
 """
 
 import contextlib
-import json
 import os
 import re
 import subprocess
@@ -26,7 +25,7 @@ from runs.spec import StudySpec, TrainSpec
 from runs.store import Run, Store
 from tui.commands.follow import failure, report_end, show, start_and_follow, stopping
 from tui.commands.live_view import make_view
-from tui.commands.output import open_store, print_result, say, stdout_console
+from tui.commands.output import open_store, print_json, print_result, say, stdout_console
 from tui.render.seed_table import mean_comparison, trainings
 
 Begun = list[tuple[Run, subprocess.Popen[bytes]]]
@@ -159,7 +158,7 @@ def _conclude(store: Store, runs: Sequence[Run], group: str, *, as_json: bool) -
     if as_json:
         members = [{"run": r.id, "seed": r.raw_spec["seed"], "state": r.state()} for r in runs]
         whole = {"tag": group, "members": members, **data}
-        print(json.dumps(whole, ensure_ascii=False), flush=True)
+        print_json(whole, indent=None)
         return
     if shown is None:
         return

@@ -7,12 +7,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.segment import Segment, Segments
 
+from runs.jsonfiles import plain
 from runs.result_types import Table
 from runs.results import own_table
 from runs.store import Run, Store
 from tui.charts.eps_curve import chart_lines, eps_charts
 from tui.render.comparison_table import comparison, eps_overview
 from tui.render.palette import TERMINAL
+from tui.render.plain_ascii import is_utf8
 from tui.render.run_table import kept_checkpoints
 from tui.render.sanity_table import SanityPanel
 from tui.render.text import clean
@@ -21,6 +23,22 @@ from tui.render.text import clean
 def say(text: str) -> None:
     """Print a line for a person, on stderr."""
     print(clean(text, 2000), file=sys.stderr, flush=True)
+
+
+def print_json(value: object, *, indent: int | None = 2) -> None:
+    """Print a value as JSON, the same in every encoding: ``indent`` None in one line.
+
+    Infinities, which JSON lacks, are null.
+    """
+    in_ascii = not is_utf8(sys.stdout.encoding)
+    print(json.dumps(plain(value), indent=indent, ensure_ascii=in_ascii), flush=True)
+
+
+def print_formatted(text: str, format_: str) -> None:
+    """Print a table in one of its formats; JSON says the same in every encoding."""
+    if format_ == "json" and not is_utf8(sys.stdout.encoding):
+        text = json.dumps(json.loads(text), indent=2) + "\n"
+    print(text, end="")
 
 
 def open_store(home: Path | None) -> Store:
@@ -39,7 +57,7 @@ def print_result(run: Run, *, as_json: bool) -> None:
     """
     if as_json:
         result_json = {"run": run.id, **(run.raw_result or {})}
-        print(json.dumps(result_json, ensure_ascii=False), flush=True)
+        print_json(result_json, indent=None)
         return
     console, table = stdout_console(), own_table(run)
     result = run.result

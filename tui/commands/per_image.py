@@ -1,6 +1,5 @@
 """What an attack run saved of single images: outcomes by class, and example images."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from runs.errors import NotFoundError, UserError
 from runs.examples import Example, Examples
 from runs.outcomes import FILE, ClassOutcome, Outcomes, per_class
 from runs.store import Run, Store
-from tui.commands.output import open_store, say, stdout_console
+from tui.commands.output import open_store, print_json, say, stdout_console
 from tui.render.captions import captions, heading
 from tui.render.half_blocks import GAP, WIDTH, Panel, beside, half_blocks
 from tui.render.plain_table import plain_table
@@ -76,7 +75,7 @@ def show_classes(
         raise UserError(f"no such model and attack in {run.id}: there are {available}")
     if as_json:
         whole = [{"model": m, "attack": a, "classes": per_class(outcomes, m, a)} for m, a in pairs]
-        print(json.dumps({"run": run.id, "per_class": whole}, indent=2, ensure_ascii=False))
+        print_json({"run": run.id, "per_class": whole})
         return
     # The strongest attack is the one that leaves the fewest images correct.
     of_last_row = [pair for pair in pairs if pair[0] == pairs[-1][0]]

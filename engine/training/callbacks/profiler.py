@@ -72,7 +72,8 @@ class Profiler(pl.Callback):
         seconds = time.monotonic() - self._began
         recorded.stop()
         self._folder.mkdir(exist_ok=True)
-        (self._folder / "time.txt").write_text(_report(recorded, steps, seconds, device))
+        report = _report(recorded, steps, seconds, device)
+        (self._folder / "time.txt").write_text(report, encoding="utf-8")
         recorded.export_chrome_trace(str(self._folder / "trace.json"))
 
 
