@@ -166,7 +166,7 @@ def test_from_the_form_to_the_exported_table(opened: Open, home: Path, tmp_path:
 
     # The curves move.
     terminal.wait_for("baseline epoch", seconds=120)
-    terminal.wait_for("▸ loss", "● ", seconds=60)
+    terminal.wait_for("▸ accuracy", "● ", seconds=60)
     drawn = _curves(terminal.text)
     wait_for(lambda: (terminal.read(), _curves(terminal.text) != drawn)[1], seconds=60)
 
@@ -191,7 +191,7 @@ def test_from_the_form_to_the_exported_table(opened: Open, home: Path, tmp_path:
     terminal = opened()
     terminal.wait_for("✓ study")
     terminal.press("enter")
-    terminal.wait_for("Best robust", "Wilson", "sanity", seconds=30)
+    terminal.wait_for("Best robust", "more notes", "sanity", seconds=30)
     terminal.press("x")
     terminal.wait_for("Markdown")
     terminal.press("m")
