@@ -21,7 +21,7 @@ TITLE = 24
 """Cells of an attack's title in a column's head; a longer one is wrapped by words."""
 MODEL = 40
 """Cells of a model's name."""
-_GAPS = {"apart": " " * 3, "beside": " " * 2}
+_GAPS = {"apart": " " * 4, "beside": " " * 2}
 """Intervals beside the values: what stands between an interval and the next value."""
 BAD, FAIR = 0.10, 0.30
 """A robust accuracy below the first is tinted as bad, below the second as a warning."""
@@ -181,7 +181,8 @@ class _Ink:
             found.append([old + value for old, value in zip(before, values, strict=True)])
             width = max(least_interval, *(figure.interval.cell_len for figure in figures))
             before = [
-                _ending(interval, width) + gap if interval else Text() for _, interval in figures
+                interval + " " * (width - interval.cell_len) + gap if interval else Text()
+                for _, interval in figures
             ]
         return [*found, [text[: -len(gap)] if text else text for text in before]]
 
@@ -300,8 +301,7 @@ def _long(
         if row.begins_section:
             sections.append(len(lines))
         accuracy = ink.rate(row, row.accuracy)
-        clean_row = "clean acc." if intervals == "none" else "clean accuracy"
-        lines.append((ink.model(row), Text(clean_row, ink.palette.dim), _NOTHING, accuracy))
+        lines.append((ink.model(row), Text("clean", ink.palette.dim), _NOTHING, accuracy))
         for name, title, level in _titled_levels(row, heads):
             # Rather than lose its end, which is the ε, a title goes on beside the interval.
             told = title.replace(", ", ",\n", 1) if intervals == "below" else title
@@ -310,7 +310,7 @@ def _long(
     models, attacks, successes, robusts = zip(*lines, strict=True) if lines else ((),) * 4
     return _table(
         [("model", models), ("attack", attacks)],
-        [("success %", successes), ("robust %", robusts)],
+        [("success %", successes), ("accuracy %", robusts)],
         ink,
         intervals,
         sections,

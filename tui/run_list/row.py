@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple, TypeGuard
 
 from runs.durations import durations_of
-from runs.event_types import Event, MetricEvent
+from runs.event_types import Event, MetricEvent, attack_is_over
 from runs.events import last_events, warning_texts
 from runs.headline import Budget, headline, validation_budget
 from runs.result_types import Result
@@ -71,6 +71,11 @@ class Row:
     def has_models(self) -> bool:
         """Whether it is of a kind that leaves models, which an attack run takes."""
         return self.kind in ("study", "train")
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether it has an accuracy, and so a checkpoint."""
+        return self.clean is not None
 
     @property
     def title(self) -> str:
@@ -235,6 +240,16 @@ def attack_share(run: Run, snapshot: Snapshot) -> float:
         _pair_share(snapshot, label, attack, levels) for label in labels for attack in attacks
     ]
     return min(1.0, sum(shares) / max(len(shares), 1))
+
+
+def attack_number(run: Run, snapshot: Snapshot) -> tuple[int, int]:
+    """Which of the models × attacks × ε of an attack run is at work, and how many there are."""
+    spec = run.raw_spec
+    epsilons = spec.get("epsilons")
+    levels = len(epsilons) if isinstance(epsilons, list) and epsilons else 1
+    count = len(row_labels(spec)) * len(dicts(spec.get("attacks"))) * levels
+    over = sum(attack_is_over(event) for event in snapshot.attacks.values())
+    return min(over + 1, max(count, 1)), count
 
 
 def row_labels(spec: Mapping[str, Any]) -> list[str]:

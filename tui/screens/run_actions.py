@@ -31,7 +31,7 @@ class RunActions(RunTargets):
         rows = self.target_rows
         match action:
             case "attack":
-                return [row for row in rows if row.has_models and not row.is_live]
+                return [row for row in rows if row.has_models and not row.is_live and row.is_scored]
             case "stop":
                 return [row for row in rows if row.is_live]
             case "resume":

@@ -112,8 +112,9 @@ class RunListScreen(RunActions):
 
     def head(self) -> tuple[Text, Text]:
         palette = self.palette
-        rows = self.state.feed.rows.values()
-        states = [row.state for row in rows if row.kind != "study"]
+        every = self.state.feed.rows
+        rows = [row for row in every.values() if row.parent not in every]  # what a person started
+        states = [row.state for row in rows]
         right = Text(f"{len(rows)} runs" if len(rows) != 1 else "1 run", palette.dim)
         if running := states.count("running"):
             right.append(f"  ● {running} at work", palette.accent)

@@ -111,7 +111,7 @@ def test_a_recorded_attack_run_fits_at_every_moment(
         ((120, 40), ["Best clean 62.78 57.7–67.6 … 34 % done · ·", "Best robust · · · · ·"]),
         ((80, 24), ["Best clean 62.78 … 34 % done · ·", "Best robust · · · · ·"]),
         ((80, 12), ["Best clean 62.78 … 34 % done · ·", "Best robust · · · · ·"]),
-        ((60, 24), ["Best clean clean acc. 62.78", "Targeted … 34 % done", "Untargeted · ·"]),
+        ((60, 24), ["Best clean clean 62.78", "Targeted … 34 % done", "Untargeted · ·"]),
         ((80, 8), []),
     ],
 )

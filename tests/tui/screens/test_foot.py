@@ -84,7 +84,7 @@ async def test_with_marks_it_says_on_how_many_runs_a_key_acts(fixed: Home) -> No
             await at(screen, fixed, what)
             await screen.press("space")
         assert screen.foot.startswith(
-            " space mark  u unmark 3  c compare 3  x export 3  a attack 1  S stop 2  R resume 1  t"
+            " space mark  u unmark 3  c compare 3  x export 3  S stop 2  R resume 1  t"
         )
         assert "delete" not in screen.foot  # it refuses where one is live
         await screen.press("u")

@@ -68,7 +68,7 @@ def attack_bars(
     """
     bars = list(bars_alone(feed, width, palette, outcome))
     if not bars:
-        yield Text("no attack in this run; a starts one", palette.dim)
+        yield Text("no attack in this run", palette.dim)
         return
     yield from bars
     yield Text()

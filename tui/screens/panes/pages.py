@@ -21,7 +21,7 @@ from tui.render.progress import (
 from tui.render.queue_text import place_text
 from tui.render.text import clean, keeping_eps, short_ago, speed
 from tui.run_list.feed import Member, RunFeed
-from tui.run_list.row import attack_share, dicts, training_share
+from tui.run_list.row import attack_number, attack_share, dicts, training_share
 
 
 def now_line(feed: RunFeed, state: str, trouble: str, width: int, palette: Palette) -> Text:
@@ -73,6 +73,7 @@ def _work_line(work: Work, reason: str | None, feed: RunFeed, width: int, palett
     is short, the pace goes first, then the bar, then the title's end.
     """
     share = _share_of_run(feed.at_work, work)
+    work = work._replace(title=_numbered(feed.at_work, work.title))
     percentage = f" {100 * share:.0f} %  "
     words = eta_text(feed.run, feed.left_s)
     if reason:
@@ -88,6 +89,14 @@ def _work_line(work: Work, reason: str | None, feed: RunFeed, width: int, palett
     line.append(percentage, palette.text)
     line.append(words, palette.warn if reason else palette.dim)
     return line
+
+
+def _numbered(member: Member, title: str) -> str:
+    """``3/6 Best clean pgd-targeted``: of an attack run the number of the attack at work."""
+    if member.run.kind != "attack" or member.snapshot.progress is not None:
+        return title
+    number, count = attack_number(member.run, member.snapshot)
+    return f"{number}/{count} {title}" if count > 1 else title
 
 
 def _share_of_run(member: Member, work: Work) -> float:
