@@ -3,6 +3,7 @@
 Its first lines see to the signals, because the imports behind :mod:`engine.attempt` take a while.
 """
 
+import os
 import sys
 
 from engine.process.signals import hold_signals
@@ -17,4 +18,11 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # Python would exit with 120 in place of our code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+    sys.exit(code)

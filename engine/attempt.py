@@ -11,28 +11,32 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.process.device_queue import DeviceQueue, Place
 from engine.process.heartbeat import Heartbeat
+from engine.process.out_of_memory import is_out_of_memory
 from engine.process.run_context import ReportStarted, RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
 from engine.training.divergence import DivergedError
 from runs.durations import read_timeline
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from runs.event_types import LogFields, StartedFields
-from runs.events import EventReader, EventWriter, warnings_of
+from runs.events import EventWriter, last_event_like, warnings_of
 from runs.gpus import visible_gpus
-from runs.jsonfiles import write_json
+from runs.jsonfiles import remove_unfinished, write_json
 from runs.launch import STOP_FILE, record_worker, worker_words
 from runs.locks import FileLock
+from runs.space import shortage
 from runs.spec import AnySpec, StudySpec
+from runs.storage import Reserve, StorageError, storage_error, writing
 from runs.store import Run
 
 LOCK_TRIES = 20
 """Attempts to take the run's lock, 0.1 s apart."""
+MEMORY_ADVICE = "choose a smaller --batch-size, or a machine with more free memory"
 USAGE = "usage: python -P -m engine RUN_DIR (a folder that holds spec.json)"
 
 
@@ -42,13 +46,36 @@ def carry_out_attempt(arguments: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return EXIT_USAGE
     run = Run(Path(arguments[0]).absolute())
-    lock = FileLock(run.lock_path)
+    try:
+        with writing(run.lock_path):
+            lock = FileLock(run.lock_path)
+        try:
+            return _one_attempt(run, lock)
+        except StorageError as error:
+            with suppress(StorageError):
+                outcome, _ = _failed(error)
+                write_json(run.path / "result.json", {"v": 1, "kind": run.kind, **outcome})
+            raise
+        finally:
+            lock.release()
+    except StorageError as error:
+        _print(str(error))
+        return error.exit_code
+
+
+def _one_attempt(run: Run, lock: FileLock) -> int:
+    """Carry out ``run``, unless another worker does; return the exit code.
+
+    Raises:
+        StorageError: the beginning or the end of the attempt can't be recorded.
+    """
     if not _acquire(lock):
-        print(f"{run.id} is being carried out by {worker_words(run)}", file=sys.stderr)
+        _print(f"{run.id} is being carried out by {worker_words(run)}")
         return EXIT_FAILED
     if run.state() == "completed":
-        print(f"{run.id} is already completed: there is nothing to do", file=sys.stderr)
+        _print(f"{run.id} is already completed: there is nothing to do")
         return 0
+    remove_unfinished(run.path, but_of="meta.json")  # people write it, without the run's lock
     record_worker(run)
     attempt = 1 + _last_attempt(run)
     events = EventWriter(run.events_path)
@@ -84,32 +111,45 @@ def carry_out_attempt(arguments: list[str]) -> int:
     heartbeat.stop()
     if not events.is_in_place():
         _end_without_folder(run)
-    events.write("ended", state=outcome["state"], seconds=seconds)
-    events.close()
+    try:
+        _record_end(run, events, attempt, seconds, outcome)
+    except StorageError as error:
+        # The work is lost with its result. A smaller result may have space, and says why.
+        _report(error, events)
+        outcome, code = _failed(error)
+        _record_end(run, events, attempt, seconds, outcome)
+    with suppress(StorageError):  # the result is on the disk
+        events.close()
+    return code
+
+
+def _record_end(
+    run: Run, events: EventWriter, attempt: int, seconds: float, outcome: dict[str, Any]
+) -> None:
+    """Write ``ended`` and the result of an attempt that took so many seconds.
+
+    Raises:
+        StorageError: the result can't be written.
+    """
+    with suppress(StorageError):  # the result says the same
+        events.write("ended", state=outcome["state"], seconds=seconds)
     worked, waited = read_timeline(run.events_path).durations()
-    warnings = [*outcome.pop("warnings", []), *warnings_of(run.events_path)]
-    durations = {
+    result = {
+        "v": 1,
+        "kind": run.kind,
+        "attempt": attempt,
         "seconds": seconds,
         "working_seconds": round(worked, 3),
         "waiting_seconds": round(waited, 3),
+        **outcome,
+        "warnings": [*outcome.get("warnings", []), *warnings_of(run.events_path)],
     }
-    write_json(
-        run.path / "result.json",
-        {
-            "v": 1,
-            "kind": run.kind,
-            "attempt": attempt,
-            **durations,
-            "warnings": warnings,
-            **outcome,
-        },
-    )
-    return code
+    write_json(run.path / "result.json", result)
 
 
 def _end_without_folder(run: Run) -> NoReturn:
     """End the process at once, from any thread: there is nowhere to save anything."""
-    print(f"{run.path} was taken away: the worker ends", file=sys.stderr, flush=True)
+    _print(f"{run.path} was taken away: the worker ends")
     os._exit(EXIT_FAILED)
 
 
@@ -124,12 +164,12 @@ def _acquire(lock: FileLock) -> bool:
 
 def _last_attempt(run: Run) -> int:
     """The number of the last attempt in the run's events; 0 where there is none."""
-    attempts = [
-        event.get("attempt", 0)
-        for event in EventReader(run.events_path).new()
-        if event["kind"] == "started" or event["kind"] == "heartbeat"
-    ]
-    return max(attempts, default=0)
+    attempts = [0]
+    for mark in (b'"kind": "started"', b'"kind": "heartbeat"'):
+        event = last_event_like(run.events_path, mark)
+        if event is not None and event["kind"] in ("started", "heartbeat"):
+            attempts.append(event.get("attempt", 0))
+    return max(attempts)
 
 
 def _carry_out(
@@ -141,33 +181,46 @@ def _carry_out(
 ) -> tuple[dict[str, Any], int]:
     """The fields of the result with its state, and the exit code."""
     try:
-        spec = run.spec
-        with _queue(run, spec, stop, report_place) as queue:
-            context = RunContext(run, events, stop, queue)
-            if isinstance(spec, StudySpec):
-                from engine.process.study import carry_out_study
-
-                fields = carry_out_study(context, spec, report_started)
-            else:
-                from engine.worker import carry_out
-
-                with stop.at_once():
-                    fields = carry_out(context, spec, report_started)
+        with Reserve(run.path / "reserve"):
+            return _completed(run, events, stop, report_place, report_started), 0
     except StopRequested:
         return {"state": "interrupted"}, EXIT_INTERRUPTED
-    except UserError as error:
-        print(error, file=sys.stderr)
-        notice: LogFields = {"level": "error", "message": str(error)}
-        if isinstance(error, DivergedError):
-            notice = {**notice, **error.place}
-        events.write("log", **notice)
-        return _failed(str(error), error.exit_code), error.exit_code
     except BaseException as error:  # every failure must leave a result
-        traceback.print_exc()
-        message = f"{type(error).__name__}: {error}".rstrip(": ")
-        events.write("log", level="error", message=message)
-        return _failed(message, EXIT_FAILED), EXIT_FAILED
-    return {"state": "completed", **fields}, 0
+        explained = error if isinstance(error, UserError) else storage_error(error, run.path)
+        if explained is None:
+            _print(traceback.format_exc())
+            message = f"{type(error).__name__}: {error}".rstrip(": ")
+            if is_out_of_memory(error):
+                message = f"out of memory: {MEMORY_ADVICE} ({message.splitlines()[0]})"
+            explained = UserError(message, exit_code=EXIT_FAILED)
+        _report(explained, events)
+        return _failed(explained)
+
+
+def _completed(
+    run: Run,
+    events: EventWriter,
+    stop: StopSignal,
+    report_place: Callable[[Place | None], None],
+    report_started: ReportStarted,
+) -> dict[str, Any]:
+    """The fields of the result of a run that is carried out to its end."""
+    spec = run.spec
+    if (warning := shortage(run, spec)) is not None:
+        _print(warning)
+        events.write("log", level="warning", message=warning)
+    with _queue(run, spec, stop, report_place) as queue:
+        context = RunContext(run, events, stop, queue)
+        if isinstance(spec, StudySpec):
+            from engine.process.study import carry_out_study
+
+            fields = carry_out_study(context, spec, report_started)
+        else:
+            from engine.worker import carry_out
+
+            with stop.at_once():
+                fields = carry_out(context, spec, report_started)
+    return {"state": "completed", **fields}
 
 
 @contextmanager
@@ -193,5 +246,23 @@ def _queue(
         queue.release()
 
 
-def _failed(message: str, code: int) -> dict[str, Any]:
-    return {"state": "failed", "error": {"message": message, "exit_code": code}}
+def _report(error: UserError, events: EventWriter) -> None:
+    """Say why the run failed, in the worker's log and as an event."""
+    _print(str(error))
+    notice: LogFields = {"level": "error", "message": str(error)}
+    if isinstance(error, DivergedError):
+        notice = {**notice, **error.place}
+    with suppress(StorageError):  # the result says the same
+        events.write("log", **notice)
+
+
+def _failed(error: UserError) -> tuple[dict[str, Any], int]:
+    """The fields of a failed run's result, and the exit code."""
+    message, code = str(error), error.exit_code
+    return {"state": "failed", "error": {"message": message, "exit_code": code}}, code
+
+
+def _print(text: str) -> None:
+    """Print to the worker's log, which a full disk may refuse."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

@@ -20,6 +20,7 @@ from engine.attacks.pgd import pgd
 from engine.devices import autocast_dtype, describe, matmul_rate, resolve, synchronize
 from engine.models.batchnorm_folding import Folded
 from engine.models.resnet import resnet18
+from engine.process.out_of_memory import is_out_of_memory
 from engine.training.compiled_passes import TrainingPasses, is_wanted
 from engine.training.flops import Costs, costs
 from runs.datasets import DATASETS
@@ -152,16 +153,16 @@ def measure(
             # No cache, as in a training: cached weights are outdated after a step.
             with torch.autocast(device.type, dtype, enabled=dtype is not None, cache_enabled=False):
                 seconds[name] = _median_s(work, device)
-    except torch.OutOfMemoryError:
+    except Exception as error:
+        if not is_out_of_memory(error):
+            if not compiling:
+                raise
+            return measure(shape, device, rate, compiling=False)
         if count <= 2:
             raise UserError(
                 "out of memory, even with 2 images at a time: choose a device with more free memory"
             ) from None
         smaller = count // 2
-    except Exception:
-        if not compiling:
-            raise
-        return measure(shape, device, rate, compiling=False)
     else:
         return _measurement(shape, count, seconds, cost, compiled=compiling, bf16=dtype is not None)
     return measure(shape, device, rate, compiling=compiling, at_most=smaller)

@@ -1,15 +1,18 @@
 """``events.jsonl``: what happens in a run, one JSON object per line.
 
 One writer appends each line with one ``os.write`` under ``O_APPEND``, so that readers see whole
-lines even if the writer is killed. Readers keep a byte offset and hold back an unfinished last
+lines even if the writer is killed. A line that a full disk cuts short is ended before the next, so
+that it spoils no other event. Readers keep a byte offset and hold back an unfinished last
 line. Life-cycle events are flushed to the disk; the system writes the others when it likes.
 """
 
+import contextlib
 import json
 import os
+import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
@@ -39,27 +42,43 @@ from runs.event_types import (
     parse_event,
 )
 from runs.jsonfiles import plain
+from runs.storage import write_whole, writing
 
 DURABLE = frozenset({"started", "checkpoint", "child", "ended"})
 """Kinds that are flushed to the disk."""
+SLICE_BYTES = 256 * 1024
+"""What is read at once of a long file."""
 _IDLE = frozenset({"heartbeat", "system", "log"})
 """Kinds that are no progress of the work."""
 
 
 class EventWriter:
-    """The one writer of a run's ``events.jsonl``; safe to share among threads."""
+    """The one writer of a run's ``events.jsonl``; safe to share among threads.
+
+    Raises:
+        StorageError: the file can't be written; so does :meth:`write`.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with writing(path):
+            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._lock = threading.Lock()
-        self._end_torn_line()
+        self._is_torn = self._ends_torn()
         self.last_progress = time.time()
 
-    def _end_torn_line(self) -> None:
+    def _ends_torn(self) -> bool:
+        """Whether the file ends within a line."""
         size = os.fstat(self._fd).st_size
-        if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            os.write(self._fd, b"\n")
+        return size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
+
+    def _append(self, line: bytes) -> None:
+        try:
+            write_whole(self._fd, b"\n" + line if self._is_torn else line)
+        except OSError:
+            self._is_torn = self._ends_torn()
+            raise
+        self._is_torn = False
 
     @overload
     def write(self, kind: Literal["started"], **fields: Unpack[StartedFields]) -> StartedEvent: ...
@@ -91,8 +110,8 @@ class EventWriter:
         """Append one event and return it. NaN and infinities become null."""
         event = {"v": VERSION, "t": round(time.time(), 3), "kind": kind, **plain(fields)}
         line = json.dumps(event, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        with self._lock:
-            os.write(self._fd, line)
+        with self._lock, writing(self._path, len(line)):
+            self._append(line)
             if kind in DURABLE:
                 os.fsync(self._fd)
         if kind not in _IDLE:
@@ -110,8 +129,11 @@ class EventWriter:
 
     def close(self) -> None:
         """Flush to the disk and close."""
-        os.fsync(self._fd)
-        os.close(self._fd)
+        try:
+            with writing(self._path):
+                os.fsync(self._fd)
+        finally:
+            os.close(self._fd)
 
 
 class EventReader:
@@ -122,6 +144,13 @@ class EventReader:
         self._offset = 0
         self._inode: int | None = None
         self.has_more = False
+
+    def all_new(self) -> Iterator[Event]:
+        """The same as :meth:`new`, read in slices: for files of any length."""
+        while True:
+            yield from self.new(SLICE_BYTES)
+            if not self.has_more:
+                return
 
     def new(self, max_bytes: int = -1) -> list[Event]:
         """Whole events since the last call; torn, foreign and unversioned lines are skipped.
@@ -148,38 +177,95 @@ class EventReader:
         return list(_parse(whole))
 
 
-def last_events(
-    path: Path,
-    tail_bytes: int = 16_384,
-    *,
-    holding: Callable[[Event], bool] = lambda _: True,
-) -> list[Event]:
+def last_events(path: Path, tail_bytes: int = 16_384) -> list[Event]:
     """The events in about the last ``tail_bytes`` of the file, oldest first.
 
-    It reads further back until one of them passes ``holding``.
+    It reads further back until it finds one.
     """
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             stream.seek(max(0, size - tail_bytes))
-            chunk = stream.read(size)
+            chunk = stream.read()
     except OSError:
         return []
     found = list(_parse(chunk[: chunk.rfind(b"\n") + 1]))
-    if size > tail_bytes and not any(map(holding, found)):
-        return last_events(path, 8 * tail_bytes, holding=holding)
+    if size > tail_bytes and not found:
+        return last_events(path, 8 * tail_bytes)
     return found
 
 
+def slices(path: Path, size: int = SLICE_BYTES) -> Iterator[bytes]:
+    """A file in slices of about ``size`` bytes, each of whole lines; none where it can't be read.
+
+    An unfinished last line is left out.
+    """
+    rest = b""
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        while chunk := stream.read(size):
+            whole, end, begun = chunk.rpartition(b"\n")
+            if end:
+                yield rest + whole + end
+                rest = begun
+            else:  # a line longer than a slice
+                rest += chunk
+
+
+def events_like(path: Path, pattern: re.Pattern[bytes]) -> Iterator[Event]:
+    """The events whose lines match, in order; fast also for a long file: it parses no other."""
+    for chunk in slices(path):
+        end = 0
+        for match in pattern.finditer(chunk):
+            if match.start() >= end:  # else a second match in one line
+                begin, end = (
+                    chunk.rfind(b"\n", 0, match.start()) + 1,
+                    chunk.find(b"\n", match.end()),
+                )
+                yield from _parse(chunk[begin:end])
+
+
+def last_event_like(path: Path, mark: bytes) -> Event | None:
+    """The last event whose line holds ``mark``; it reads back from the end, in slices."""
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        end = os.fstat(stream.fileno()).st_size
+        rest = b""  # of a line that begins before ``end``
+        while end > 0:
+            begin = max(0, end - SLICE_BYTES)
+            stream.seek(begin)
+            chunk = stream.read(end - begin) + rest
+            first = chunk.find(b"\n") + 1 if begin else 0
+            if first or not begin:
+                for event in _last_marked(chunk[first:], mark):
+                    return event
+                chunk = chunk[:first]
+            rest, end = chunk, begin
+    return None
+
+
+def _last_marked(lines: bytes, mark: bytes) -> Iterator[Event]:
+    """The events whose whole lines hold ``mark``, the last first."""
+    place = lines.rfind(mark)
+    while place >= 0:
+        begin, end = lines.rfind(b"\n", 0, place) + 1, lines.find(b"\n", place)
+        if end >= 0:
+            yield from _parse(lines[begin:end])
+        place = lines.rfind(mark, 0, begin)
+
+
+OF_EPOCH = b'"every": "epoch"'
+"""Marks the line of the metrics of a whole epoch."""
+_WARNING = re.compile(rb'"level": ?"warning"')
+
+
 def epoch_metrics(path: Path) -> list[MetricEvent]:
-    """The metrics of whole epochs, of all attempts; fast also for a long file."""
-    found = _parse(_lines_with(path, b'"every": "epoch"'))
+    """The metrics of whole epochs, of all attempts."""
+    found = events_like(path, re.compile(re.escape(OF_EPOCH)))
     return [event for event in found if event["kind"] == "metric"]
 
 
 def warnings_of(path: Path) -> list[str]:
-    """The warnings of all attempts, each once; fast also for a long file."""
-    found = _parse(_lines_with(path, b'"level": "warning"'))
+    """The warnings of all attempts, each once."""
+    found = events_like(path, _WARNING)
     return warning_texts(event for event in found if event["kind"] == "log")
 
 
@@ -187,14 +273,6 @@ def warning_texts(notices: Iterable[LogEvent]) -> list[str]:
     """The messages of those notices that are warnings, each once."""
     texts = (e["message"] for e in notices if e.get("level") == "warning" and "message" in e)
     return list(dict.fromkeys(texts))
-
-
-def _lines_with(path: Path, part: bytes) -> bytes:
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError:
-        return b""
-    return b"\n".join(line for line in lines if part in line)
 
 
 def _parse(lines: bytes) -> Iterator[Event]:

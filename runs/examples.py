@@ -61,13 +61,13 @@ def save_examples(path: Path, **arrays: "np.ndarray[Any, Any]") -> None:
 
     Raises:
         ValueError: an array is missing.
-        OSError: the file can't be written; what was there stays.
+        StorageError: the file can't be written; what was there stays.
     """
     import numpy as np
 
     if missing := [name for name in ARRAYS if name not in arrays]:
         raise ValueError(f"arrays are missing: {', '.join(missing)}")
-    with replacing(path) as stream:
+    with replacing(path, sum(array.nbytes for array in arrays.values())) as stream:
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
 

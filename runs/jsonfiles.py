@@ -5,9 +5,11 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from runs.storage import sync_folder, writing
 
 RUN_HEADER = "run"
 """Key of the id, creation time, parent and role in spec.json; not a field of the spec."""
@@ -40,34 +42,51 @@ def _in_utf8(text: str) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Replace a file by an object; a reader sees the old file or the new one."""
-    text = json.dumps(plain(value), indent=2, ensure_ascii=False)
-    with replacing(path) as stream:
-        stream.write(f"{text}\n".encode())
+    content = f"{json.dumps(plain(value), indent=2, ensure_ascii=False)}\n".encode()
+    with replacing(path, len(content)) as stream:
+        stream.write(content)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
     """A stream whose content replaces ``path`` atomically: the one way to replace a file.
 
     The content is written to a file beside it, flushed to the disk and renamed. After an error the
     old file stays.
+
+    Args:
+        path: the file to replace.
+        size: of the content in bytes, where that is known.
+
+    Raises:
+        StorageError: the file can't be written.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with writing(path, size):
+        try:
+            with beside.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(beside, path)
+            sync_folder(path.parent)
+        finally:
+            with suppress(OSError):  # it would hide the error
+                beside.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Remove what a killed :func:`replacing` left; only where no other process writes."""
-    for path in folder.glob(".*"):
-        if re.fullmatch(r"\..+\.\d+", path.name):
-            path.unlink(missing_ok=True)
+def remove_unfinished(folder: Path, *, but_of: str = "") -> None:
+    """Remove what a killed :func:`replacing` left in a folder and below it.
+
+    Args:
+        folder: in which no other process replaces files.
+        but_of: the name of a file that others may replace meanwhile.
+    """
+    for path in folder.rglob(".*"):
+        match = re.fullmatch(r"\.(.+)\.\d+", path.name)
+        if match and match[1] != but_of:
+            with suppress(OSError):  # it only takes space
+                path.unlink()
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

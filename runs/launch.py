@@ -7,7 +7,6 @@ on another host), so a worker records its host, boot id and process start time b
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,10 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runs.errors import UserError
 from runs.jsonfiles import read_json, write_json
 from runs.locks import is_held
-from runs.store import Run, Store
+from runs.storage import StorageError, writing
+from runs.store import Run, Store, discard
 
 if TYPE_CHECKING:  # following and stopping a run needs no validation, and so no pydantic
     from runs.spec import AnySpec
@@ -66,7 +65,7 @@ def create_and_start(
             run.set_meta(tags=list(dict.fromkeys(tags)))
         return run, start_worker(run)
     except BaseException:
-        shutil.rmtree(run.path, ignore_errors=True)
+        discard(run)
         raise
 
 
@@ -74,13 +73,11 @@ def start_worker(run: Run) -> subprocess.Popen[bytes]:
     """Start ``python -P -m engine RUN_DIR`` in a session of its own; returns at once.
 
     Raises:
-        UserError: the run's log can't be written.
+        StorageError: the run's log can't be written.
     """
-    (run.path / STOP_FILE).unlink(missing_ok=True)
-    try:
+    with writing(run.log_path):
+        (run.path / STOP_FILE).unlink(missing_ok=True)
         log = run.log_path.open("ab")
-    except OSError as error:
-        raise UserError(f"{run.log_path} can't be written: {error.strerror}") from None
     with log:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "engine", str(run.path)],
@@ -172,11 +169,19 @@ def request_stop(run: Run, *, at_once: bool = False) -> None:
 
     Writes a request file, which a worker on any host reads, and signals the worker if it is a
     process of this host. Asked again, it does nothing: a second signal means a stop without a
-    checkpoint, and is sent only with ``at_once``.
+    checkpoint, and is sent only with ``at_once``, or where the request can't be written.
+
+    Raises:
+        StorageError: the request can't be written, and no process of this host is the worker.
     """
-    request = run.path / STOP_FILE
+    request, pid = run.path / STOP_FILE, worker_pid(run)
     is_first = not request.exists()
-    request.touch()
-    if (is_first or at_once) and (pid := worker_pid(run)) is not None:
+    try:
+        with writing(request):
+            request.touch()
+    except StorageError:
+        if pid is None:
+            raise
+    if (is_first or at_once) and pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)

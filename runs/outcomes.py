@@ -51,11 +51,16 @@ class Outcomes:
         return withstood
 
     def save(self, path: Path) -> None:
-        """Replace the file atomically."""
+        """Replace the file atomically.
+
+        Raises:
+            StorageError: the file can't be written; what was there stays.
+        """
         import numpy as np
 
         pairs = list(self.attacked)
-        with replacing(path) as stream:
+        predictions = 1 + len(self.clean) + len(pairs)
+        with replacing(path, predictions * self.labels.nbytes) as stream:
             np.savez_compressed(
                 stream,
                 labels=self.labels,

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runs.errors import NotFoundError, UserError
 from runs.event_types import Event, HeartbeatEvent
-from runs.events import EventReader, last_events
+from runs.events import events_like, last_events
 from runs.jsonfiles import RUN_HEADER, read_json, write_json
 from runs.locks import is_held
 from runs.result_types import Failure, Result, parse_result
+from runs.storage import storage_error
 
 if TYPE_CHECKING:  # a list of runs needs no validation, and so no pydantic
     from runs.spec import AttackSpec, StudySpec, TrainSpec
@@ -39,6 +40,7 @@ SILENCE_S = 30.0
 """Seconds without an event after which a run without a result is unresponsive or lost."""
 
 CHECKPOINTS = ("best_clean", "best_robust", "last")
+_STARTED = re.compile(rb'"kind": ?"started"')
 _ID = re.compile(r"^\d{8}-\d{6}-[a-z]+-[0-9a-f]{4}$")
 
 
@@ -190,7 +192,8 @@ class Run:
     @property
     def was_started(self) -> bool:
         """Whether any attempt has passed its checks and its queue."""
-        return any(event["kind"] == "started" for event in EventReader(self.events_path).new())
+        found = events_like(self.events_path, _STARTED)
+        return any(event["kind"] == "started" for event in found)
 
     def checkpoint(self, name: str) -> Path:
         return self.path / "checkpoints" / f"{name}.ckpt"
@@ -232,7 +235,7 @@ class Store:
         """A new run's folder with its spec.json.
 
         Raises:
-            UserError: the home can't be written.
+            UserError: the home can't be written; no folder remains.
         """
         slug = spec.mode if spec.kind == "train" else spec.kind
         created = time.time()
@@ -246,16 +249,21 @@ class Store:
                     break
                 except FileExistsError:
                     continue
-            header = {"id": run.id, "created": created, "parent": parent, "role": role}
+        except OSError as error:
+            reason = storage_error(error, self.folder) or error.strerror
+            raise UserError(
+                f"the home {self.home} can't be written ({reason}): "
+                "choose another with --home or ADVTUI_HOME"
+            ) from None
+        header = {"id": run.id, "created": created, "parent": parent, "role": role}
+        try:
             write_json(
                 run.path / "spec.json",
                 {**spec.model_dump(mode="json"), RUN_HEADER: header},
             )
-        except OSError as error:
-            raise UserError(
-                f"the home {self.home} can't be written ({error.strerror}): "
-                "choose another with --home or ADVTUI_HOME"
-            ) from None
+        except BaseException:
+            discard(run)
+            raise
         return run
 
     def entries(self) -> dict[str, int]:
@@ -336,6 +344,11 @@ class Store:
                     shutil.rmtree(path)
             except OSError as error:
                 raise UserError(f"{path} can't be removed: {error.strerror}") from None
+
+
+def discard(run: Run) -> None:
+    """Remove the folder of a run that could not begin, as far as that is possible."""
+    shutil.rmtree(run.path, ignore_errors=True)
 
 
 def _count(runs: Iterable[Run]) -> str:

@@ -16,17 +16,21 @@ def main() -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
-        return _reader_closed()
+        _flush_or_discard()  # the reader of stdout has closed the pipe; a followed run continues
+        return 0
     except SystemExit:
         if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # Typer's answer to a closed pipe
-            return _reader_closed()
+            _flush_or_discard()
+            return 0
         raise
     except KeyboardInterrupt:
         return 130
     except Exception as error:
         if os.environ.get("ADVTUI_DEBUG"):
             raise
-        return _explain(error)
+        code = _explain(error)
+        _flush_or_discard()
+        return code
 
 
 def _adapt_streams() -> None:
@@ -52,18 +56,23 @@ def _run() -> object:
     return app(standalone_mode=False)
 
 
-def _reader_closed() -> int:
-    """The reader of stdout has closed the pipe: exit silently. A followed run continues."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return 0
+def _flush_or_discard() -> None:
+    """Write what stdout holds. Where that fails, discard it: else Python fails at its exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _explain(error: Exception) -> int:
     from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
+    from runs.storage import storage_error
     from tui.render.text import clean
 
     if isinstance(error, UserError):
         message, code = str(error), error.exit_code
+    elif (refused := storage_error(error)) is not None:
+        message, code = str(refused), refused.exit_code
     elif hasattr(error, "format_message"):  # a wrong option or argument, worded by Typer
         message, code = error.format_message(), int(getattr(error, "exit_code", 2))
     elif type(error).__name__ == "Abort":

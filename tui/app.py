@@ -20,6 +20,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from runs.errors import UserError
+from runs.storage import storage_error
 from runs.store import Store
 from tui.messages import OpenComparison, OpenNewRun, OpenRun, Severity, show_notice
 from tui.render.key_help import MOUSE, SIGNS, KeyLine
@@ -155,8 +156,9 @@ class AdvtuiApp(ErrorBoundary, App[None]):
             super()._handle_exception(error)
             return
         self.unhandled_errors.append(error)
-        if isinstance(error, UserError):
-            show_notice(self, str(error), "error")
+        explained = error if isinstance(error, UserError) else storage_error(error)
+        if explained is not None:
+            show_notice(self, str(explained), "error")
             return
         path = self.state.store.home / "ui-errors.log"
         try:

@@ -19,6 +19,7 @@ from engine.seeding import generator
 from runs.datasets import ALTERNATIVES, DATASETS, check_data, data_folder, has_archive
 from runs.errors import NotFoundError
 from runs.locks import FileLock
+from runs.storage import storage_error
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,8 @@ def _download(name: str, folder: Path, progress: Progress) -> None:
         with _reporting_size(archive, size, progress):
             source(str(folder), download=True)
     except (OSError, RuntimeError) as error:
+        if (refused := storage_error(error, folder)) is not None:
+            raise refused from error
         reason = str(error) or type(error).__name__
         raise NotFoundError(
             f"{dataset.title} is not in {folder} and could not be downloaded ({reason}): "

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.attacks.frozen_model import input_gradient
+from engine.process.out_of_memory import is_out_of_memory
 from runs.errors import UserError
 
 
@@ -42,6 +43,8 @@ def _fits(network: nn.Module, images: Tensor) -> bool:
     try:
         with torch.enable_grad():
             input_gradient(network(points).sum(dim=1), points)
-    except torch.OutOfMemoryError:
-        return False
+    except Exception as error:
+        if is_out_of_memory(error):
+            return False
+        raise
     return True

@@ -77,9 +77,7 @@ class ModelUnderAttack:
         return len(self._correct)
 
     def _fit_batch_size(self) -> None:
-        """Choose smaller batches on a GPU with little memory; results don't depend on the size."""
-        if self.test.images.device.type != "cuda":
-            return
+        """Choose smaller batches where memory is short; results don't depend on the size."""
         with self.autocast():
             largest = to_float(self.test.images[: self.spec.batch_size])
             self._batch_size, notice = room_for(self.copy, largest)

@@ -16,6 +16,7 @@ import psutil
 from engine.process.device_queue import Place
 from runs.event_types import HeartbeatFields
 from runs.events import EventWriter
+from runs.storage import StorageError
 
 HEARTBEAT_S = 5.0
 """Seconds between two heartbeats."""
@@ -49,9 +50,10 @@ class Heartbeat(threading.Thread):
         while not self._stopping.wait(HEARTBEAT_S if beats else 0):
             if not self._events.is_in_place():
                 self._on_taken_away()
-            self.beat()
-            if beats % SYSTEM_EVERY == 1 and self.phase == "running":
-                self._events.write("system", **self._machine())
+            with contextlib.suppress(StorageError):  # the work itself fails where this lasts
+                self.beat()
+                if beats % SYSTEM_EVERY == 1 and self.phase == "running":
+                    self._events.write("system", **self._machine())
             beats += 1
 
     def beat(self) -> None:

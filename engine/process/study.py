@@ -16,6 +16,7 @@ from engine.process.run_context import ReportStarted, RunContext
 from engine.process.stop_signal import AGAIN_S, StopRequested
 from runs.errors import EXIT_FAILED, UserError
 from runs.launch import is_carried_out, request_stop, start_worker
+from runs.lost_worker import why_no_result
 from runs.results import default_checkpoints, row_label
 from runs.spec import AnySpec, AttackSpec, CheckpointRef, StudySpec, TrainSpec
 from runs.store import ENDED, Run, Store
@@ -176,7 +177,8 @@ def _carry_out_child(
     if state == "interrupted":
         raise StopRequested
     failure = child.failure
-    reason = failure["message"] if failure else "the worker exited without a result"
+    exit_status = None if worker is None else worker.returncode
+    reason = failure["message"] if failure else why_no_result(child, exit_status)
     exit_code = failure.get("exit_code", EXIT_FAILED) if failure else EXIT_FAILED
     raise UserError(f"{role} {child.id}: {reason}", exit_code=exit_code)
 

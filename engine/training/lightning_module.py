@@ -18,6 +18,7 @@ from engine.attacks.batch_attack import attack_batch
 from engine.data.pictures import Batch
 from engine.models.batchnorm_folding import Folded
 from engine.models.resnet import resnet18
+from engine.process.out_of_memory import is_out_of_memory
 from engine.seeding import generator
 from engine.training.compiled_passes import TrainingPasses, forget_compiled, graphs_skipped
 from engine.training.recipes import RECIPES, Setting, strength
@@ -141,10 +142,10 @@ class Classifier(pl.LightningModule):
                 with torch.no_grad():
                     accuracy = (logits.argmax(dim=1) == part_labels).float().mean()
                     totals += weight * torch.stack([loss, accuracy, torch.ones_like(accuracy)])
-        except torch.OutOfMemoryError:
-            self._restore_buffers()
-            return self._split_further(len(images))
         except Exception as error:
+            if is_out_of_memory(error):
+                self._restore_buffers()
+                return self._split_further(len(images))
             if self._trial_steps <= 0 or not self._compiling:
                 raise
             self._restore_buffers()
@@ -270,8 +271,10 @@ class Classifier(pl.LightningModule):
             ):
                 for name, count in self._part_counts(*part).items():
                     sums[name] += count
-        except torch.OutOfMemoryError:
-            return None
+        except Exception as error:
+            if is_out_of_memory(error):
+                return None
+            raise
         return sums
 
     def _part_counts(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Any]:

@@ -34,7 +34,6 @@ from engine.training.flops import costs
 from engine.training.lightning_module import Classifier
 from runs.errors import UserError
 from runs.event_types import ResumePoint
-from runs.jsonfiles import remove_unfinished
 from runs.passes import passes, validation_passes
 from runs.spec import TrainSpec
 from runs.store import Run
@@ -132,7 +131,6 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
     )
     if not module.settled:
         events.write("log", level="info", message="compiling: the first steps take about a minute")
-    remove_unfinished(last.parent)
     settle_record(run, events)
     began = time.monotonic()
     trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)

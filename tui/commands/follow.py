@@ -12,7 +12,7 @@ import typer
 
 from runs.checks import check_request
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
-from runs.events import EventReader
+from runs.events import EventReader, last_events
 from runs.launch import (
     begin,
     carried_out_words,
@@ -21,9 +21,10 @@ from runs.launch import (
     request_stop,
     start_worker,
 )
+from runs.lost_worker import why_no_result
 from runs.result_types import Failure
 from runs.spec import AttackSpec, StudySpec, TrainSpec
-from runs.store import ENDED, LIVE, Run
+from runs.store import ENDED, LIVE, Run, discard
 from tui.commands.live_view import View, make_view
 from tui.commands.output import open_store, print_result, say
 from tui.render.log_lines import log_tail
@@ -59,7 +60,10 @@ def start_and_follow(
     if refusal and not run.was_started:
         store.delete(run)
         raise UserError(refusal["message"], exit_code=code)
-    finish(run, code, as_json=as_json)
+    if code and not refusal and not last_events(run.events_path):  # it could not even begin
+        discard(run)
+        raise UserError(why_no_result(run, worker.returncode), exit_code=code)
+    finish(run, code, worker, as_json=as_json)
 
 
 def resume_and_follow(word: str, home: Path | None, *, detach: bool, as_json: bool) -> None:
@@ -79,7 +83,7 @@ def resume_and_follow(word: str, home: Path | None, *, detach: bool, as_json: bo
         print(run.id)
         return
     code = follow(run, worker, make_view(run, as_json=as_json))
-    finish(run, code, as_json=as_json)
+    finish(run, code, worker, as_json=as_json)
 
 
 def watch_run(word: str, home: Path | None, *, as_json: bool) -> None:
@@ -90,35 +94,35 @@ def watch_run(word: str, home: Path | None, *, as_json: bool) -> None:
     except KeyboardInterrupt:
         say(f"detached; {run.id} continues")
         return
-    finish(run, code, as_json=as_json)
+    finish(run, code, None, as_json=as_json)
 
 
-def finish(run: Run, code: int, *, as_json: bool) -> None:
+def finish(run: Run, code: int, worker: subprocess.Popen[bytes] | None, *, as_json: bool) -> None:
     """Print the result of a run and exit with its exit code."""
     print_result(run, as_json=as_json)
-    report_end(run, code)
+    report_end(run, code, worker)
     raise typer.Exit(code)
 
 
-def report_end(run: Run, code: int) -> None:
+def report_end(run: Run, code: int, worker: subprocess.Popen[bytes] | None) -> None:
     """Say on stderr why a run did not complete, and what to do."""
     error = failure(run)
     if code == EXIT_INTERRUPTED:
         say(f"{run.id} was interrupted; continue it with: advtui resume {run.id}")
     elif code:
-        reason = f"failed: {error['message']}" if error else _unexplained(run)
+        reason = f"failed: {error['message']}" if error else _unexplained(run, worker)
         say(f"advtui: {run.id} {reason}")
         for line in () if error else log_tail(run, 8):
             say(f"  {line}")
         say(f"more lines: advtui logs {run.id}; try again: advtui resume {run.id}")
 
 
-def _unexplained(run: Run) -> str:
-    """What is known of a run that has no result, and no worker on this host."""
-    if other_host(run) is not None:
+def _unexplained(run: Run, worker: subprocess.Popen[bytes] | None) -> str:
+    """What is known of a run without a result, whose worker here, if it had one, has ended."""
+    if worker is None and other_host(run) is not None:
         heard = silence_of(run, "lost", time.time())
         return f"is lost: {heard}; whether its worker lives can be told only there"
-    return "failed: the worker exited without a result"
+    return f"failed: {why_no_result(run, None if worker is None else worker.returncode)}"
 
 
 def failure(run: Run) -> Failure | None:
@@ -146,7 +150,7 @@ def show(
         while True:
             ended = _ended(run, worker)  # before reading, so that no event is missed
             for member, reader in list(readers.values()):
-                for event in reader.new():
+                for event in reader.all_new():
                     view.event(member, event)
                     child = event.get("run")
                     if event["kind"] == "child" and child and child not in readers:

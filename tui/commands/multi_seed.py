@@ -138,7 +138,7 @@ def _follow(store: Store, begun: Begun, *, as_json: bool) -> list[int]:
                 raise UserError(refusal["message"], exit_code=code)
             if as_json:
                 print_result(run, as_json=True)
-            report_end(run, code)
+            report_end(run, code, worker)
             codes.append(code)
     return codes
 

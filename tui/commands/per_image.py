@@ -12,6 +12,7 @@ from rich.text import Text
 
 from runs.errors import NotFoundError, UserError
 from runs.examples import Example, Examples
+from runs.jsonfiles import replacing
 from runs.outcomes import FILE, ClassOutcome, Outcomes, per_class
 from runs.store import Run, Store
 from tui.commands.output import open_store, print_json, say, stdout_console
@@ -134,7 +135,8 @@ def show_examples(
     if not shown:
         raise NotFoundError(f"{run.id} has saved no images: attack again with --examples 12")
     if png is not None:
-        _sheet(shown).save(png)
+        with replacing(png.resolve()) as stream:
+            _sheet(shown).save(stream, "PNG")
         say(f"wrote {png}")
         return
     console = stdout_console()

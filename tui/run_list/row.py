@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 from runs.durations import durations_of
-from runs.event_types import Event, MetricEvent, attack_is_over
-from runs.events import last_events, warning_texts
+from runs.event_types import attack_is_over
+from runs.events import OF_EPOCH, last_event_like, warning_texts
 from runs.headline import Budget, headline, validation_budget
 from runs.result_types import Result
 from runs.snapshot import Snapshot
@@ -162,14 +162,10 @@ def last_metrics(run: Run) -> dict[str, Any]:
     result = run.result
     if result is not None and (last := result.get("last")):
         return dict(last)
-    for event in reversed(last_events(run.events_path, holding=_is_epoch)):
-        if _is_epoch(event):
-            return {"epoch": event["epoch"], **event["values"]}
-    return {}
-
-
-def _is_epoch(event: Event) -> TypeGuard[MetricEvent]:
-    return event["kind"] == "metric" and event.get("every") == "epoch"
+    event = last_event_like(run.events_path, OF_EPOCH)
+    if event is None or event["kind"] != "metric":
+        return {}
+    return {"epoch": event["epoch"], **event["values"]}
 
 
 class Figures(NamedTuple):

@@ -3,7 +3,7 @@
 Knows nothing about networks and recipes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from engine.training.checkpoint_record import MONITORS, kept_checkpoint
 from runs.events import EventWriter
 from runs.jsonfiles import replacing
 from runs.result_types import KeptCheckpoint
+from runs.storage import writing
 
 Report = Callable[[str, KeptCheckpoint], object]
 """Called with the name of a checkpoint, and what it now holds."""
@@ -73,11 +74,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
         target = Path(path)
-        target.parent.mkdir(exist_ok=True)  # not the run's folder, if somebody took it away
-        with replacing(target) as stream:
+        with writing(target):
+            target.parent.mkdir(exist_ok=True)  # not the run's folder, if somebody took it away
+        with replacing(target, _tensor_bytes(checkpoint)) as stream:
             torch.save(checkpoint, stream)
         if self._report is not None:
             self._report(target.stem, kept_checkpoint(target.stem, checkpoint))
+
+
+def _tensor_bytes(content: Any) -> int:
+    """The size of all tensors in ``content``, in bytes; they are nearly all of a checkpoint."""
+    if isinstance(content, torch.Tensor):
+        return content.numel() * content.element_size()
+    if isinstance(content, Mapping):
+        return sum(map(_tensor_bytes, content.values()))
+    return sum(map(_tensor_bytes, content)) if isinstance(content, list | tuple) else 0
 
 
 def checkpoint_io(device: torch.device, events: EventWriter) -> CheckpointIO:

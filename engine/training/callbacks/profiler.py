@@ -13,6 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from engine.devices import synchronize
 from engine.training.callbacks.stopwatch import Stopwatch
+from runs.storage import writing
 
 PHASES = ("augmentation", "attack", "optimiser")
 """Names under which ``torch.profiler.record_function`` records parts of a training step. The rest
@@ -71,10 +72,11 @@ class Profiler(pl.Callback):
         synchronize(device)
         seconds = time.monotonic() - self._began
         recorded.stop()
-        self._folder.mkdir(exist_ok=True)
         report = _report(recorded, steps, seconds, device)
-        (self._folder / "time.txt").write_text(report, encoding="utf-8")
-        recorded.export_chrome_trace(str(self._folder / "trace.json"))
+        with writing(self._folder):
+            self._folder.mkdir(exist_ok=True)
+            (self._folder / "time.txt").write_text(report, encoding="utf-8")
+            recorded.export_chrome_trace(str(self._folder / "trace.json"))
 
 
 def _profiler(device: torch.device) -> profile:

@@ -22,6 +22,7 @@ from runs.overrides import override
 from runs.presets import preset
 from runs.snapshot import read_snapshot
 from runs.spec import TrainSpec
+from runs.storage import StorageError
 from runs.store import Run, Store
 
 
@@ -210,7 +211,7 @@ def test_a_checkpoint_that_could_not_be_written_beside_the_training_fails_it(
     run = Store(tmp_path).create(spec)
     run.checkpoint("best_clean").mkdir(parents=True)  # no file can be moved there
     monkeypatch.setattr("engine.training.trainer.checkpoint_io", as_for_a_gpu)
-    with pytest.raises(OSError, match="best_clean"):
+    with pytest.raises(StorageError, match="best_clean"):
         carry_out(run, spec)
 
 

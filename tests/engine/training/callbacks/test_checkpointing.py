@@ -16,6 +16,7 @@ from engine.training.callbacks.stopping import Patience
 from engine.training.trainer import _averaging
 from lightning_checkpoint import content, names
 from runs.spec import TrainSpec
+from runs.storage import StorageError
 
 # --- writing ---------------------------------------------------------------------------------
 
@@ -50,7 +51,7 @@ def test_a_failed_write_leaves_the_old_checkpoint_and_no_rest(
         new["callbacks"] = Unpicklable()
     else:
         monkeypatch.setattr(os, failing, fail)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(StorageError, match="no space left"):
         AtomicCheckpointIO().save_checkpoint(new, path)
     assert names(tmp_path) == ([] if before is None else ["last.ckpt"])
     if before is not None:
