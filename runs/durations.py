@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runs.event_types import Event, parse_event
+from runs.events import slices
 from runs.result_types import Result
 from runs.store import Run
 
@@ -97,23 +98,34 @@ class Timeline:
 
 
 _HEAD = re.compile(rb'"t": ?(\d+\.?\d*), ?"kind": ?"(\w+)"(?:, ?"attempt": ?(\d+))?')
+_TURN = re.compile(rb'"kind": ?"(?:started|child|ended|heartbeat)"')
+"""In the lines that may begin or end a stretch of work or an attempt."""
 
 
 def read_timeline(path: Path) -> Timeline:
-    """The timeline of an ``events.jsonl``; fast also for a long file, which it does not parse."""
+    """The timeline of an ``events.jsonl``; fast also for a long file, most of which it skips."""
     timeline = Timeline()
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return timeline
-    for match in _HEAD.finditer(data):
-        if match[2] in (b"started", b"child", b"ended"):
-            start, end = data.rfind(b"\n", 0, match.start()) + 1, data.find(b"\n", match.end())
-            if (event := _event(data[start : end if end >= 0 else None])) is not None:
-                timeline.apply(event)
-        else:
-            timeline.reach(float(match[1]), None if match[3] is None else int(match[3]))
+    for lines in slices(path):
+        _reach(timeline, lines[: lines.find(b"\n")])
+        for match in _TURN.finditer(lines):
+            begin, end = lines.rfind(b"\n", 0, match.start()) + 1, lines.find(b"\n", match.end())
+            # The event before may be the last of its attempt.
+            _reach(timeline, lines[lines.rfind(b"\n", 0, max(begin - 1, 0)) + 1 : begin])
+            _reach(timeline, lines[begin:end])
+        _reach(timeline, lines[lines.rfind(b"\n", 0, -1) + 1 :])
     return timeline
+
+
+def _reach(timeline: Timeline, line: bytes) -> None:
+    """Go on to the time of an event, in its line; apply it where it begins or ends something."""
+    match = _HEAD.search(line)
+    if match is None:
+        return
+    if match[2] in (b"started", b"child", b"ended"):
+        if (event := _event(line)) is not None:
+            timeline.apply(event)
+    else:
+        timeline.reach(float(match[1]), None if match[3] is None else int(match[3]))
 
 
 def _event(line: bytes) -> Event | None:

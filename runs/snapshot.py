@@ -4,6 +4,7 @@ A pure fold: feed it events in order, read its fields. Of an earlier attempt it 
 came before the checkpoint that a later attempt resumed from.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from runs.durations import Timeline
@@ -21,7 +22,7 @@ from runs.event_types import (
     StartedEvent,
     SystemEvent,
 )
-from runs.events import EventReader
+from runs.events import events_like
 from runs.result_types import KeptCheckpoint
 from runs.store import Run
 
@@ -103,9 +104,16 @@ class Snapshot:
         self.attacks = {key: event for key, event in self.attacks.items() if "cell" in event}
 
 
+_LASTING = re.compile(
+    rb'"kind": ?"(?:started|checkpoint|child|log|ended)"|"every": ?"epoch"|"cell": ?\{'
+)
+
+
 def read_snapshot(run: Run) -> Snapshot:
-    """The snapshot of a run now."""
+    """The snapshot of a run now, of what lasts: without the steps within epochs, the progress, the
+    attacks that have not ended, the heartbeats and the load, which are nearly all of a long file.
+    """
     snapshot = Snapshot()
-    for event in EventReader(run.events_path).new():
+    for event in events_like(run.events_path, _LASTING):
         snapshot.apply(event)
     return snapshot
