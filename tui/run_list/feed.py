@@ -216,11 +216,15 @@ class TrainingSnapshots:
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
 
+    def forget(self) -> None:
+        """Forget all snapshots, when no screen shows them any more."""
+        self._members.clear()
+
     def snapshot(self, run: Run) -> Snapshot:
         """The snapshot of a run after all its events so far."""
         if run.id not in self._members:
             self._members[run.id] = Member(run, EventReader(run.events_path))
         member = self._members[run.id]
-        for event in member.reader.new():
+        for event in member.reader.all_new():
             member.snapshot.apply(event)
         return member.snapshot

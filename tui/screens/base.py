@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
+from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Resize
@@ -92,6 +93,11 @@ class AppScreen(ErrorBoundary, Screen[None]):
     def on_mount(self) -> None:
         # The active keys depend on the focused widget and on whether it has something to clear.
         self.bindings_updated_signal.subscribe(self, lambda _: self.redraw_frame())
+
+    def on_unmount(self) -> None:
+        # Textual caches two colours for each widget, and with them the widget's drawn lines, over
+        # a megabyte a screen, of up to 1,024 widgets that are gone.
+        StylesCache.get_inner_outer.cache_clear()
 
     def on_resize(self, event: Resize) -> None:
         self.set_class(event.size.width >= FRAMED, "-framed")

@@ -201,6 +201,7 @@ class RunListScreen(RunActions):
         self._show()
 
     def on_screen_resume(self) -> None:
+        self.state.snapshots.forget()  # the screens of curves are above this one
         if self.is_ready:
             self._show()
 
