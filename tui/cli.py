@@ -19,9 +19,17 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         *(browse.runs, browse.show, browse.watch, browse.logs, browse.compare),
         *(browse.classes, browse.examples),
     ),
-    "Manage": (manage.stop, manage.tag, manage.rm, manage.doctor),
+    "Manage": (
+        *(manage.stop, manage.tag, manage.rm, manage.trash),
+        *(manage.export, manage.import_, manage.doctor),
+    ),
 }
 """Headings of the help, and the commands below each."""
+
+
+def name_of(command: Callable[..., None]) -> str:
+    """The name of a command: that of its function, where Python allows it as one."""
+    return command.__name__.rstrip("_")
 
 
 class GroupedCommands(TyperGroup):
@@ -36,7 +44,7 @@ class GroupedCommands(TyperGroup):
                 formatter.write_dl(
                     [
                         (name.ljust(column), self.commands[name].get_short_help_str(limit))
-                        for name in (function.__name__ for function in functions)
+                        for name in map(name_of, functions)
                     ]
                 )
 
@@ -83,4 +91,4 @@ def options(
 
 for commands in GROUPS.values():
     for command in commands:
-        app.command()(command)
+        app.command(name_of(command))(command)

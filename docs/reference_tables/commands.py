@@ -12,14 +12,14 @@ from reference_tables.markdown import code, first_paragraph, part, table, text
 
 def command_parts() -> str:
     """Every command with its arguments and options, from the functions that Typer calls."""
-    from tui.cli import GROUPS, app
+    from tui.cli import GROUPS, app, name_of
 
     callback = app.registered_callback
     assert callback is not None
     assert callback.callback is not None
     overview = [
         [
-            f"[{code(function.__name__)}](#advtui-{function.__name__})",
+            f"[{code(name_of(function))}](#advtui-{name_of(function)})",
             text(first_paragraph(function)),
             text(group),
         ]
@@ -33,7 +33,7 @@ def command_parts() -> str:
     ]
     for functions in GROUPS.values():
         for function in functions:
-            words = f"advtui {function.__name__}"
+            words = f"advtui {name_of(function)}"
             blocks += [f"## {words}", *command_blocks(words, function)]
     return part(*blocks)
 

@@ -130,9 +130,9 @@ def test_show_logs_tag_and_rm(studied: Studied) -> None:
     assert "\x1b" not in shown.stdout
     assert json.loads(command("show", "@1", "--json").stdout)["spec"]["mode"] == "baseline"
     assert command("logs", "@1").returncode == 0
-    assert command("rm", "to be removed", "--checkpoints").returncode == 0
+    assert command("rm", "to be removed", "--checkpoints", "--yes").returncode == 0
     assert json.loads(command("show", "@1", "--json").stdout)["checkpoints"] == {}
-    assert command("rm", "to be removed").returncode == 0
+    assert command("rm", "to be removed", "--yes").returncode == 0
     assert command("show", "to be removed").returncode == 3
 
 
@@ -169,7 +169,7 @@ def test_two_runs_at_once_follow_one_another(advtui: Command) -> None:
     wait_for(lambda: "queued" in other.events_path.read_text() if other.events_path.exists() else 0)
     wait_for(lambda: any(e["kind"] == "log" for e in EventReader(other.events_path).new()))
     assert (one.state(), other.state()) == ("running", "queued")
-    assert advtui("rm", first).returncode == 2
+    assert advtui("rm", first, "--yes").returncode == 2
 
     assert advtui("stop", first).returncode == 0
     wait_for(lambda: other.result)

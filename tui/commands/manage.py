@@ -1,5 +1,6 @@
-"""Commands that change runs or check the machine: stop, tag, rm, doctor."""
+"""Commands that change runs or check the machine: stop, tag, rm, trash, export, import, doctor."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,20 +38,16 @@ def tag(
     home: o.Home = None,
 ) -> None:
     """Add tags or a note to a run, or print them."""
-    from runs.errors import UserError
     from tui.commands.output import open_store
     from tui.render.text import clean
 
     tagged = open_store(home).find(run)
     added, removed = tags or [], remove or []
     result = [word for word in dict.fromkeys([*tagged.meta["tags"], *added]) if word not in removed]
-    try:
-        if added or removed:
-            tagged.set_meta(tags=result)
-        if note is not None:
-            tagged.set_meta(note=note)
-    except OSError as error:
-        raise UserError(f"{tagged.path} can't be written: {error.strerror}") from None
+    if added or removed:
+        tagged.set_meta(tags=result)
+    if note is not None:
+        tagged.set_meta(note=note)
     print(clean(" ".join(result)))
     if tagged.meta.get("note"):
         print(clean(tagged.meta["note"], 1000))
@@ -58,32 +55,104 @@ def tag(
 
 def rm(
     words: o.RunWords,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: o.Yes = False,
     checkpoints: Annotated[
-        bool, typer.Option("--checkpoints", help="Delete only the checkpoints.")
+        bool, typer.Option("--checkpoints", help="Delete only the checkpoints, at once.")
+    ] = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Delete at once, not into the trash.")
     ] = False,
     home: o.Home = None,
 ) -> None:
-    """Delete runs; a study with its children.
+    """Move runs to the trash; a study with its children.
 
-    Refuses runs that are queued, running or unresponsive.
+    Refuses runs that are queued, running or unresponsive, and names the runs that refer to those
+    removed. advtui trash lists, restores and empties the trash.
     """
-    import sys
+    from tui.commands.output import open_store
+    from tui.commands.trash import remove
 
-    from runs.errors import EXIT_INTERRUPTED
+    remove(open_store(home), words, yes=yes, checkpoints_only=checkpoints, purge=purge)
+
+
+def trash(
+    action: Annotated[
+        str, typer.Argument(metavar="list|restore|empty", help="What to do.")
+    ] = "list",
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN…", help="Runs of the trash to restore.")
+    ] = None,
+    yes: o.Yes = False,
+    as_json: o.Json = False,
+    home: o.Home = None,
+) -> None:
+    """List the removed runs, restore some, or delete them all.
+
+    advtui trash lists them; advtui trash restore RUN moves a run back with its children; advtui
+    trash empty deletes them for good.
+    """
+    from runs.errors import UserError
+    from runs.trash import Trash
+    from tui.commands import trash as commands
+    from tui.commands.output import open_store
+
+    place = Trash(open_store(home))
+    if action == "list" and not words:
+        commands.print_list(place, as_json=as_json)
+    elif action == "restore" and words:
+        commands.restore(place, words)
+    elif action == "empty" and not words:
+        commands.empty(place, yes=yes)
+    else:
+        raise UserError("advtui trash [list], advtui trash restore RUN…, or advtui trash empty")
+
+
+def export(
+    words: o.RunWords,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Archive to write: .tar.gz.")
+    ],
+    checkpoints: Annotated[
+        str, typer.Option(help="Checkpoints to pack: best, all or none.")
+    ] = "best",
+    home: o.Home = None,
+) -> None:
+    """Pack runs into an archive, with all runs that they refer to.
+
+    The archive holds specs, events, results, outcomes, examples and checkpoints, and always the
+    checkpoints that a packed attack run has attacked. advtui import reads it.
+    """
+    from typing import get_args
+
+    from runs.archive import Kept, export_runs
+    from runs.errors import UserError
     from tui.commands.output import open_store, say
 
+    choices = get_args(Kept)
+    if checkpoints not in choices:
+        raise UserError(f"unknown checkpoints {checkpoints!r}: {', '.join(choices)}")
     store = open_store(home)
-    runs = list({run.id: run for run in map(store.find, words)}.values())
-    what = "the checkpoints of " if checkpoints else ""
-    if not yes and sys.stdin.isatty():
-        listed = ", ".join(run.id for run in runs)
-        if not typer.confirm(f"Delete {what}{listed}?", err=True):
-            raise typer.Exit(EXIT_INTERRUPTED)
-    for run in runs:
-        if run.path.exists():  # a child was deleted with its study
-            store.delete(run, checkpoints_only=checkpoints)
-        say(f"deleted {what}{run.id}")
+    packed = export_runs(store, [store.find(word) for word in words], output, checkpoints)  # type: ignore[arg-type]
+    for run in packed:
+        say(f"packed {run.kind} {run.id}")
+    print(output)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An archive of advtui export.")],
+    home: o.Home = None,
+) -> None:
+    """Take over the runs of an archive, after checking every file.
+
+    A run whose id exists in the home gets another id; the references between the runs follow.
+    """
+    from runs.archive import import_runs
+    from tui.commands.output import open_store, say
+
+    for old, run in import_runs(open_store(home), file).items():
+        if old != run.id:
+            say(f"{old} exists: imported as {run.id}")
+        print(run.id)
 
 
 def doctor(

@@ -76,6 +76,7 @@ RunWords = Annotated[
     ),
 ]
 Model = Annotated[str | None, row_option("all")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Print the run's id; do not follow it.")]
 

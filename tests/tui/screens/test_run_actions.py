@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from runs.jsonfiles import write_json
 from runs.store import Run
 from screen_driver import Home, Screen, at, covers, in_loop, opened
 from tui.widgets.line_view import LineView
@@ -93,8 +94,15 @@ async def test_delete_asks_and_refuses_what_runs(fixed: Home) -> Screen:
         await screen.settle()
         assert fixed.ids["failed"] not in screen.app.state.feed.rows
         await at(screen, fixed, "study")
+        await screen.press("run.delete")
+        assert "refers to" in screen.text
+        await screen.press("down", "enter")
+        assert "stop it first" in screen.notices  # an attack on its trainings is at work
+        assert fixed.run("robust").path.exists()
+        write_json(fixed.run("attacking").path / "result.json", {"v": 1, "state": "interrupted"})
         await screen.press("run.delete", "down", "enter")
         assert not fixed.run("robust").path.exists()
+        assert (fixed.path / "trash" / fixed.ids["robust"]).exists()
     return screen
 
 
@@ -113,7 +121,7 @@ async def test_delete_takes_the_marked_runs_and_names_them_before_their_ids(fixe
         assert not fixed.run("failed").path.exists()
         assert not fixed.run("interrupted").path.exists()
         assert fixed.run("study").path.exists()
-        assert "deleted 2 runs" in screen.notices
+        assert "moved 2 runs to the trash" in screen.notices
         await at(screen, fixed, "running")
         await screen.press("runs.mark")
         await at(screen, fixed, "study")

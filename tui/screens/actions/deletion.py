@@ -1,16 +1,17 @@
-"""Delete runs, or their checkpoints alone."""
+"""Move runs to the trash, or delete their checkpoints alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from runs.store import LIVE, Run
+from runs.trash import Trash, citing
 from tui.render.text import megabytes
-from tui.screens.actions.targets import RunTargets, count
+from tui.screens.actions.targets import LISTED, RunTargets, count
 from tui.screens.dialogs import Pick
 
 
 def delete(screen: RunTargets) -> None:
-    """Ask, then delete the targets with their children; refuses where one of these is live."""
+    """Ask, then remove the targets with their children; refuses where one of these is live."""
     runs = screen.targets
     store = screen.state.store
     families = {m.id: m for run in runs for m in (run, *store.children(run))}
@@ -26,7 +27,7 @@ def delete(screen: RunTargets) -> None:
     whole = f"all {count(runs)}" if several else "the whole run"
     if len(families) > len(runs):
         whole += f" with {whose} children"
-    answers = [("runs", f"delete {whole}")]
+    answers = [("runs", f"move {whole} to the trash")]
     checkpoint_bytes = sum(_size(member.path / "checkpoints") for member in families.values())
     if checkpoint_bytes:
         size = megabytes(checkpoint_bytes)
@@ -37,21 +38,29 @@ def delete(screen: RunTargets) -> None:
             _delete(screen, runs, checkpoints_only=answer == "checkpoints")
 
     question = f"Delete {len(runs)} marked runs?" if several else "Delete this run?"
-    screen.app.push_screen(Pick(question, answers, about=screen.listed(runs)), answered)
+    cited = citing(store, list(families.values()))[:LISTED]
+    refer = [f"{screen.named([run])} refers to {screen.named([to])}" for run, to in cited]
+    screen.app.push_screen(Pick(question, answers, about=screen.listed(runs) + refer), answered)
 
 
 def _delete(screen: RunTargets, runs: Sequence[Run], *, checkpoints_only: bool) -> None:
     names = {run.id: screen.named([run]) for run in runs}  # their rows are gone afterwards
 
     def act(run: Run) -> None:
-        if run.path.exists():  # a child is deleted with its study
-            screen.state.store.delete(run, checkpoints_only=checkpoints_only)
+        if not run.path.exists():  # a child is removed with its study
+            return
+        if checkpoints_only:
+            screen.state.store.delete(run, checkpoints_only=True)
+        else:
+            Trash(screen.state.store).put(run)
 
-    deleted, problems = screen.each(runs, act)
-    what = names[deleted[0].id] if len(deleted) == 1 else count(deleted)
-    part = "the checkpoints of " if checkpoints_only else ""
-    screen.tell_done(f"deleted {part}{what}" if deleted else "", problems)
-    if deleted and not checkpoints_only:
+    removed, problems = screen.each(runs, act)
+    what = names[removed[0].id] if len(removed) == 1 else count(removed)
+    told = f"moved {what} to the trash: advtui trash restores and empties it"
+    if checkpoints_only:
+        told = f"deleted the checkpoints of {what}"
+    screen.tell_done(told if removed else "", problems)
+    if removed and not checkpoints_only:
         screen.after_delete()
 
 

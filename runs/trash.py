@@ -1,0 +1,166 @@
+"""The trash of a home: runs that were removed, until they are restored or deleted for good.
+
+A run is moved there with its children, by a rename within the home: this needs no space, also on a
+full disk. Knows no terminal.
+"""
+
+import shutil
+from collections.abc import Sequence
+
+from runs.errors import NotFoundError, UserError
+from runs.launch import is_carried_out
+from runs.storage import StorageError, sync_folder, writing
+from runs.store import LIVE, Run, Store
+
+
+class Trash(Store):
+    """The removed runs of a home; found, listed and read like others."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.home)
+        self._origin = store
+        self.folder = self.home / "trash"
+
+    def put(self, run: Run) -> list[Run]:
+        """Move a run with its children here; returns them as they were.
+
+        Raises:
+            UserError: one of them is at work, or can't be moved.
+        """
+        family = family_of(self._origin, run)
+        refuse_living(family)
+        refuse_needed(self._origin, family)
+        _move(family, self)
+        return family
+
+    def restore(self, word: str) -> list[Run]:
+        """Move a run, named as :meth:`Store.find` takes it, back with its children.
+
+        Raises:
+            NotFoundError: it is not in the trash.
+            UserError: it can't be moved, or another run has its id.
+        """
+        try:
+            run = self.find(word)
+        except NotFoundError as error:
+            raise NotFoundError(f"in the trash there is {error}") from None
+        family = family_of(self, run)
+        _move(family, self._origin)
+        return [Run(self._origin.folder / member.id) for member in family]
+
+    def empty(self) -> int:
+        """Delete all runs of the trash; returns their number.
+
+        Raises:
+            UserError: one of them can't be deleted.
+        """
+        runs = self.runs()
+        for run in runs:
+            purge(run)
+        return len(runs)
+
+
+def removed_at(run: Run) -> float:
+    """Unix seconds at which a run of the trash was moved there."""
+    return run.path.stat().st_ctime
+
+
+def family_of(store: Store, run: Run) -> list[Run]:
+    """A run and its children."""
+    return [run, *store.children(run)]
+
+
+def refuse_living(runs: Sequence[Run]) -> None:
+    """Refuse runs that wait or work.
+
+    Raises:
+        UserError: names the first of them.
+    """
+    for run in runs:
+        if (how := _life(run)) is not None:
+            raise UserError(f"{run.id} is {how}: stop it first")
+
+
+def refuse_needed(store: Store, family: Sequence[Run]) -> None:
+    """Refuse runs to which a run refers that waits or works.
+
+    Raises:
+        UserError: names the first of them.
+    """
+    for run, cited in citing(store, family):
+        if (how := _life(run)) is not None:
+            raise UserError(f"{run.id} refers to {cited.id} and is {how}: stop it first")
+
+
+def _life(run: Run) -> str | None:
+    """How a run is alive, in words; None where it is not."""
+    state = run.state()
+    if state == "unresponsive":
+        return "unresponsive, and its worker lives"
+    if state in LIVE:
+        return state
+    return "still carried out by a worker" if is_carried_out(run) else None
+
+
+def purge(run: Run) -> None:
+    """Delete the folder of one run for good.
+
+    Raises:
+        UserError: it can't be deleted.
+    """
+    try:
+        shutil.rmtree(run.path)
+    except OSError as error:
+        raise UserError(f"{run.path} can't be removed: {error.strerror}") from None
+
+
+def _move(family: Sequence[Run], target: Store) -> None:
+    for run in family:
+        if (target.folder / run.id).exists():
+            raise UserError(f"{target.folder / run.id} exists already")
+    with writing(target.folder):
+        target.folder.mkdir(exist_ok=True)
+    for run in family:
+        try:
+            with writing(target.folder / run.id):
+                run.path.rename(target.folder / run.id)
+        except StorageError as error:
+            advice = "advtui rm --purge deletes it at once"
+            raise UserError(f"{run.id} can't be moved ({error}): {advice}") from None
+    sync_folder(target.folder)
+    sync_folder(family[0].path.parent)
+
+
+def citing(store: Store, family: Sequence[Run]) -> list[tuple[Run, Run]]:
+    """The runs that refer to a run of ``family`` and are not part of it, each with that run.
+
+    An attack run refers to the trainings whose checkpoints it attacks, a study to its children.
+    """
+    ids = {run.id: run for run in family}
+    return [
+        (run, ids[cited])
+        for run in store.runs()
+        if run.id not in ids
+        for cited in dict.fromkeys(references(run, family))
+        if cited in ids
+    ]
+
+
+def references(run: Run, others: Sequence[Run] = ()) -> list[str]:
+    """The ids of the runs that a run refers to.
+
+    Args:
+        run: whose spec and result are read.
+        others: runs that may be its children; those that it has reused are in its result.
+    """
+    listed = run.raw_spec.get("checkpoints") if run.kind == "attack" else None
+    cited = [
+        str(reference.get("run"))
+        for reference in (listed if isinstance(listed, list) else [])
+        if isinstance(reference, dict)
+    ]
+    cited += [other.id for other in others if other.parent == run.id]
+    children = (run.raw_result or {}).get("children") if run.kind == "study" else None
+    if isinstance(children, dict):
+        cited += map(str, children.values())
+    return cited
