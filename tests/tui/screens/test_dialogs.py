@@ -28,19 +28,19 @@ async def test_a_deletion_takes_two_clicks_on_the_answer(fixed: Home) -> None:
     async with opened(fixed.path) as screen:
         await at(screen, fixed, "failed")
         await screen.press("D")
-        await screen.click("delete the whole run")
-        assert "▌ delete the whole run" in screen.text
+        await screen.click("move the whole run to the trash")
+        assert "▌ move the whole run to the trash" in screen.text
         assert screen.name == "Pick"
         await screen.click("cancel", line="  cancel ")
         assert screen.name == "RunListScreen"
         assert fixed.run("failed").path.exists()
         await screen.press("D")
-        await screen.click("delete the whole run")
+        await screen.click("move the whole run to the trash")
         await screen.click("⏎ confirm")
         assert not fixed.run("failed").path.exists()
         await at(screen, fixed, "interrupted")
         await screen.press("D")
-        await screen.click("delete the whole run", times=2)
+        await screen.click("move the whole run to the trash", times=2)
         assert not fixed.run("interrupted").path.exists()
 
 
