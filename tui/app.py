@@ -12,7 +12,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import ActiveBinding, Binding, BindingType
@@ -23,8 +23,6 @@ from runs.errors import UserError
 from runs.storage import storage_error
 from runs.store import Store
 from tui.messages import OpenComparison, OpenNewRun, OpenRun, Severity, show_notice
-from tui.render.key_help import MOUSE, SIGNS, KeyLine
-from tui.render.plain_ascii import is_utf8
 from tui.render.text import clean
 from tui.render.themes import THEMES
 from tui.run_list.row import Row
@@ -34,6 +32,9 @@ from tui.settings import Settings, read_settings
 from tui.shared_state import SharedState
 from tui.widgets.error_boundary import ErrorBoundary
 from tui.widgets.line_view import LineView
+
+if TYPE_CHECKING:  # the help is imported when it is first opened
+    from tui.render.key_help import KeyLine
 
 TICK_S = 0.5
 PASS_EVERY_S = 1.0
@@ -211,6 +212,7 @@ class AdvtuiApp(ErrorBoundary, App[None]):
     # Keys and commands
 
     def action_help(self) -> None:
+        from tui.render.key_help import MOUSE, SIGNS, KeyLine
         from tui.screens.help import Help
 
         screen = self.screen
@@ -237,8 +239,10 @@ class AdvtuiApp(ErrorBoundary, App[None]):
             )
 
 
-def keys_of(screen: Screen[Any]) -> list[KeyLine]:
+def keys_of(screen: Screen[Any]) -> "list[KeyLine]":
     """The active keys of a screen, a line per action."""
+    from tui.render.key_help import KeyLine
+
     return [
         KeyLine(keys, active.binding.description, active.binding.id or "")
         for keys, active in _actions(screen)
@@ -272,7 +276,7 @@ def open_app(home: Path | None) -> None:
         raise UserError(
             "the screen needs a terminal; in a pipe use a command: advtui --help lists them"
         )
-    if not is_utf8(sys.stdout.encoding):
+    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
         raise UserError(
             "the screen needs a terminal with UTF-8, and this locale has another encoding: set "
             "LC_ALL=C.UTF-8, or use a command, which shows plain ASCII: advtui --help lists them"

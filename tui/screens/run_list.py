@@ -15,8 +15,6 @@ from tui.messages import OpenComparison, OpenNewRun, OpenRun
 from tui.render.text import clean, home_short
 from tui.run_list.filter import COLUMNS, arrange, matching
 from tui.run_list.row import Row
-from tui.screens.panes.greeting import greeting
-from tui.screens.panes.machine import machine_lines
 from tui.screens.panes.preview import Preview
 from tui.screens.run_actions import ON_RUNS, RunActions
 from tui.shared_state import SharedState
@@ -252,6 +250,8 @@ class RunListScreen(RunActions):
         panel.redraw()
 
     def _machine(self, width: int) -> Iterable[Text]:
+        from tui.screens.panes.machine import machine_lines
+
         machines = self.state.feed.loads.machines(self.state.clock())
         return machine_lines(machines, width, self.palette)
 
@@ -261,6 +261,8 @@ class RunListScreen(RunActions):
         if self.state.feed.problem:
             yield Text(f"  {clean(self.state.feed.problem)}", palette.bad)
             return
+        from tui.screens.panes.greeting import greeting
+
         yield from greeting(width, palette)
 
     # Keys

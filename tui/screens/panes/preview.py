@@ -14,9 +14,7 @@ from textual.timer import Timer
 
 from runs.store import Run
 from tui.render.lines import Line, wrapped
-from tui.render.log_lines import log_tail, without_deprecations
 from tui.render.palette import Palette
-from tui.render.progress import eta_text
 from tui.render.text import clean
 from tui.render.themes import palette_of
 from tui.run_list.feed import SLICE_BYTES, RunFeed
@@ -134,6 +132,8 @@ class Preview(LineView):
             from tui.screens.panes.pages import now_line, strip_line
 
             if row.kind == "study" and row.state == "running":
+                from tui.render.progress import eta_text
+
                 yield _state_line(row, eta_text(self._feed.run, self._feed.left_s), palette)
                 yield strip_line(self._feed, width, palette)
             else:
@@ -193,6 +193,8 @@ def _state_line(row: Row, words: str, palette: Palette) -> Text:
 
 def _log_lines(run: Run, width: int, palette: Palette) -> Iterator[Line]:
     """The end of the worker's log."""
+    from tui.render.log_lines import log_tail, without_deprecations
+
     kept, _ = without_deprecations(log_tail(run, 4 * LOG_LINES))
     tail = kept[-LOG_LINES:]
     if tail:
