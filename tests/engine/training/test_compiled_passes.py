@@ -148,6 +148,7 @@ def test_on_a_gpu_it_learns_the_same_compiled_with_graphs_and_fused(
 ) -> None:
     mode = "baseline" if recipe == "standard" else "robust"
     fields: dict[str, Any] = {"mode": mode, "recipe": recipe, "epochs": 1, "profile": True}
+    fields["lr"] = 0.02  # at 0.2 four steps are chaotic: bf16 changes val_loss by 10 %
     found = []
     for how, precision in (("off", "fp32"), ("auto", "fp32"), ("auto", "auto")):
         spec = tiny(compile=how, precision=precision, **fields)
@@ -158,5 +159,5 @@ def test_on_a_gpu_it_learns_the_same_compiled_with_graphs_and_fused(
     plain, compiled, bf16 = found
     assert [one["precision"] for one in found] == ["fp32", "fp32", "bf16"]
     for name in ("train_loss", "val_loss"):
-        assert compiled["last"][name] == pytest.approx(plain["last"][name], rel=0.02)
-        assert bf16["last"][name] == pytest.approx(plain["last"][name], rel=0.1)
+        assert compiled["last"][name] == pytest.approx(plain["last"][name], rel=0.005)
+        assert bf16["last"][name] == pytest.approx(plain["last"][name], rel=0.02)
