@@ -76,7 +76,8 @@ class Classifier(pl.LightningModule):
         """Loss and accuracy of the latest batch, and the number 1."""
         self._counts: dict[str, Tensor] = {}
         self._folded: list[Folded] = []  # in a list, so that it is no part of a checkpoint
-        self._saved_buffers: list[Tensor] = []
+        self._saved_buffers: list[tuple[Tensor, Tensor]] = []
+        """Each buffer of the network, with its saved copy; empty before the first step."""
         self._compiled: TrainingPasses | None = None
         self._compiling = self._has_compiled = compiling
         self._trial_steps = TRIAL_STEPS  # that are left
@@ -163,16 +164,16 @@ class Classifier(pl.LightningModule):
     @torch.no_grad()
     def _save_buffers(self) -> None:
         """Copy BatchNorm's statistics, for :meth:`_restore_buffers`."""
-        buffers = list(self.network.buffers())
         if not self._saved_buffers:
-            self._saved_buffers = [torch.empty_like(buffer) for buffer in buffers]
-        if buffers:
-            torch._foreach_copy_(self._saved_buffers, buffers)
+            self._saved_buffers = [(one, torch.empty_like(one)) for one in self.network.buffers()]
+        if self._saved_buffers:
+            buffers, copies = zip(*self._saved_buffers, strict=True)
+            torch._foreach_copy_(copies, buffers)
 
     @torch.no_grad()
     def _restore_buffers(self) -> None:
         """Undo the changes of a failed pass to BatchNorm's statistics."""
-        for buffer, value in zip(self.network.buffers(), self._saved_buffers, strict=True):
+        for buffer, value in self._saved_buffers:
             buffer.copy_(value)
 
     def _split_further(self, images: int) -> str:

@@ -24,10 +24,15 @@ class Averaging(WeightAveraging):
         super().__init__()
         self._share = share
         self._updates = 0
+        self._pairs: list[tuple[Tensor, Tensor]] = []
+        """Each tensor of the average, with that of the weights. They are listed once: a walk
+        through the modules in every step takes longer than the update itself."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert self._average_model is not None
         self._updates = int(self._average_model.n_averaged)
+        sides = (_tensors(self._average_model.module), _tensors(pl_module))
+        self._pairs = list(zip(*sides, strict=True))
 
     def on_train_batch_end(
         self,
@@ -39,15 +44,15 @@ class Averaging(WeightAveraging):
     ) -> None:
         steps = trainer.global_step
         if steps > self._latest_update_step and self.should_update(step_idx=steps - 1):
-            self._update(pl_module)
+            self._update()
             self._latest_update_step = steps
 
     @torch.no_grad()
-    def _update(self, module: pl.LightningModule) -> None:
+    def _update(self) -> None:
         assert self._average_model is not None
-        pairs = list(zip(_tensors(self._average_model.module), _tensors(module), strict=True))
-        averaged = [pair for pair in pairs if self._updates and pair[0].is_floating_point()]
-        copied = [pair for pair in pairs if not (self._updates and pair[0].is_floating_point())]
+        first = not self._updates
+        averaged = [] if first else [pair for pair in self._pairs if pair[0].is_floating_point()]
+        copied = [pair for pair in self._pairs if first or not pair[0].is_floating_point()]
         if averaged:
             averages, weights = ([pair[side] for pair in averaged] for side in (0, 1))
             change = torch._foreach_sub(weights, averages)
