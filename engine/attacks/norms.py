@@ -6,14 +6,28 @@ know nothing about models and losses.
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-Generators = torch.Generator | Sequence[torch.Generator]
-"""Source of random numbers: one generator for a batch, or one for each image. With one for each
-image, its random start does not depend on the other images of its batch."""
+
+class PartOfBatch(NamedTuple):
+    """A source of random numbers for some images of a batch, that draws for the whole batch.
+
+    So an image's numbers do not depend on which images are at hand.
+    """
+
+    generator: torch.Generator
+    whole: int
+    """Number of images of the whole batch."""
+    places: slice
+    """The places in it of the images at hand."""
+
+
+Generators = torch.Generator | PartOfBatch | Sequence[torch.Generator]
+"""Source of random numbers: one generator for a batch or a part of one, or one for each image. With
+one for each image, its random start does not depend on the other images of its batch."""
 
 
 class Geometry(Protocol):
@@ -33,7 +47,7 @@ class LInf:
     """max_i |δ_i| ≤ ε."""
 
     def random_start(self, images: Tensor, eps: float, generator: Generators) -> Tensor:
-        uniform = _draw(torch.rand, images, generator)
+        uniform = draw(torch.rand, images, generator)
         return (images + eps * (2 * uniform - 1)).clamp_(0, 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
@@ -48,9 +62,9 @@ class L2:
 
     def random_start(self, images: Tensor, eps: float, generator: Generators) -> Tensor:
         # A Gaussian gives a uniform direction, U^(1/d) the radius of a uniform point of the ball.
-        direction = self.direction(_draw(torch.randn, images, generator))
+        direction = self.direction(draw(torch.randn, images, generator))
         dimensions = math.prod(images.shape[1:])
-        radius = _draw(torch.rand, images.flatten(1)[:, :1], generator) ** (1 / dimensions)
+        radius = draw(torch.rand, images.flatten(1)[:, :1], generator) ** (1 / dimensions)
         return (images + eps * per_image(radius.flatten(), images) * direction).clamp_(0, 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
@@ -88,7 +102,7 @@ def per_image(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *[1] * (like.dim() - 1))
 
 
-def _draw(sample, like: Tensor, generator: Generators) -> Tensor:  # type: ignore[no-untyped-def]
+def draw(sample, like: Tensor, generator: Generators) -> Tensor:  # type: ignore[no-untyped-def]
     """A sample of ``torch.rand`` or ``torch.randn``, of the shape, dtype and device of ``like``.
 
     Raises:
@@ -96,6 +110,10 @@ def _draw(sample, like: Tensor, generator: Generators) -> Tensor:  # type: ignor
     """
     if isinstance(generator, torch.Generator):
         drawn = sample(like.shape, generator=generator, dtype=like.dtype, device=generator.device)
+    elif isinstance(generator, PartOfBatch):
+        source, shape = generator.generator, (generator.whole, *like.shape[1:])
+        drawn = sample(shape, generator=source, dtype=like.dtype, device=source.device)
+        drawn = drawn[generator.places]
     else:
         if len(generator) != len(like):
             raise ValueError(
