@@ -18,19 +18,20 @@ from typing import Any, NoReturn
 from engine.process.device_queue import DeviceQueue, Place
 from engine.process.heartbeat import Heartbeat
 from engine.process.out_of_memory import is_out_of_memory
+from engine.process.ranks import end_with_rank_0, given_place
 from engine.process.run_context import ReportStarted, RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
 from engine.training.divergence import DivergedError
 from runs.durations import read_timeline
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from runs.event_types import LogFields, StartedFields
-from runs.events import EventWriter, last_event_like, warnings_of
+from runs.events import EventWriter, Unwritten, last_event_like, warnings_of
 from runs.gpus import visible_gpus
 from runs.jsonfiles import remove_unfinished, write_json
 from runs.launch import STOP_FILE, record_worker, worker_words
 from runs.locks import FileLock
 from runs.space import shortage
-from runs.spec import AnySpec, StudySpec
+from runs.spec import AnySpec, StudySpec, TrainSpec
 from runs.storage import Reserve, StorageError, storage_error, writing
 from runs.store import Run
 
@@ -46,6 +47,9 @@ def carry_out_attempt(arguments: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return EXIT_USAGE
     run = Run(Path(arguments[0]).absolute())
+    given = given_place(os.environ)
+    if given is not None and given.rank > 0 and run.raw_spec.get("devices", 1) != 1:
+        return _carry_out_rank(run)
     try:
         with writing(run.lock_path):
             lock = FileLock(run.lock_path)
@@ -105,7 +109,15 @@ def _one_attempt(run: Run, lock: FileLock) -> int:
             events.write("log", level="info", message=message)
 
     began = time.time()
-    outcome, code = _carry_out(run, events, stop, report_place, report_started)
+
+    def fail(message: str) -> NoReturn:
+        outcome, code = _failed(UserError(message, exit_code=EXIT_FAILED))
+        _report(UserError(message), events)
+        with suppress(StorageError):  # without a result the run is lost, and can be resumed
+            _record_end(run, events, attempt, round(time.time() - began, 3), outcome)
+        os._exit(code)
+
+    outcome, code = _carry_out(run, events, stop, report_place, report_started, fail)
     (run.path / STOP_FILE).unlink(missing_ok=True)
     seconds = round(time.time() - began, 3)
     heartbeat.stop()
@@ -121,6 +133,28 @@ def _one_attempt(run: Run, lock: FileLock) -> int:
     with suppress(StorageError):  # the result is on the disk
         events.close()
     return code
+
+
+def _carry_out_rank(run: Run) -> int:
+    """The part of a rank other than 0, which writes no file; return the exit code."""
+    end_with_rank_0()
+    stop = StopSignal(run)
+    stop.listen()
+    try:
+        from engine.worker import carry_out_rank
+
+        spec = run.spec
+        assert isinstance(spec, TrainSpec)
+        carry_out_rank(run, spec, Unwritten(), stop)
+    except StopRequested:
+        return EXIT_INTERRUPTED
+    except UserError as error:
+        _print(f"{error}")
+        return error.exit_code
+    except Exception:
+        _print(traceback.format_exc())
+        return EXIT_FAILED
+    return 0
 
 
 def _record_end(
@@ -178,11 +212,12 @@ def _carry_out(
     stop: StopSignal,
     report_place: Callable[[Place | None], None],
     report_started: ReportStarted,
+    fail: Callable[[str], NoReturn],
 ) -> tuple[dict[str, Any], int]:
     """The fields of the result with its state, and the exit code."""
     try:
         with Reserve(run.path / "reserve"):
-            return _completed(run, events, stop, report_place, report_started), 0
+            return _completed(run, events, stop, report_place, report_started, fail), 0
     except StopRequested:
         return {"state": "interrupted"}, EXIT_INTERRUPTED
     except BaseException as error:  # every failure must leave a result
@@ -203,6 +238,7 @@ def _completed(
     stop: StopSignal,
     report_place: Callable[[Place | None], None],
     report_started: ReportStarted,
+    fail: Callable[[str], NoReturn],
 ) -> dict[str, Any]:
     """The fields of the result of a run that is carried out to its end."""
     spec = run.spec
@@ -210,7 +246,7 @@ def _completed(
         _print(warning)
         events.write("log", level="warning", message=warning)
     with _queue(run, spec, stop, report_place) as queue:
-        context = RunContext(run, events, stop, queue)
+        context = RunContext(run, events, stop, queue, fail)
         if isinstance(spec, StudySpec):
             from engine.process.study import carry_out_study
 

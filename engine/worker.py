@@ -6,7 +6,9 @@ heartbeats, results files and exit codes.
 
 import os
 import platform
-from contextlib import nullcontext
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,20 @@ from engine.data.datasets import ensure_data
 from engine.data.image_folder import picture_size
 from engine.devices import autocast_dtype, describe, lock_name, resolve
 from engine.evaluation.evaluate import evaluate, load_reference
+from engine.process.ranks import Place, other_ranks, place_of, watched
 from engine.process.run_context import ReportStarted, RunContext
+from engine.process.stop_signal import StopSignal
 from engine.training.trainer import resume_point, train
+from engine.world import World, joined, rank_devices
 from runs.datasets import DATASETS, dataset_of
+from runs.errors import EXIT_FAILED, UserError
 from runs.event_types import ResumePoint
+from runs.events import EventWriter
 from runs.spec import AttackSpec, TrainSpec
+from runs.store import Run
+
+LAST_WORDS_S = 3.0
+"""Seconds in which a failed exchange may be explained by a rank that has ended."""
 
 
 def carry_out(
@@ -40,7 +51,14 @@ def carry_out(
         StopRequested: a stop was requested.
     """
     run, events, stop = context.run, context.events, context.stop
-    device = resolve(spec.device)
+    place = None
+    if isinstance(spec, TrainSpec) and spec.devices > 1:
+        place = place_of(spec.devices, os.environ)
+        devices = rank_devices(spec.device, place)
+        device = devices[place.local_rank]
+    else:
+        device = resolve(spec.device)
+        devices = [device]
 
     def report_download(done: int, total: int) -> None:
         events.write("progress", task="download", done=done, total=total, unit="bytes", rate=None)
@@ -56,7 +74,10 @@ def carry_out(
         torch.set_num_threads(spec.threads)
 
     queue = context.queue
-    with nullcontext() if queue is None else queue.device(lock_name(device)):
+    with ExitStack() as held:
+        if queue is not None:
+            for name in sorted(set(map(lock_name, devices))):
+                held.enter_context(queue.device(name))
         report_started(
             {
                 "resumed_from": resumed_from,
@@ -74,9 +95,63 @@ def carry_out(
                 },
             }
         )
-        if isinstance(spec, TrainSpec):
+        if not isinstance(spec, TrainSpec):
+            return evaluate(context, spec, device)
+        if place is None:
             return train(context, spec, device)
-        return evaluate(context, spec, device)
+        return _train_together(context, spec, device, place)
+
+
+def carry_out_rank(run: Run, spec: TrainSpec, events: EventWriter, stop: StopSignal) -> None:
+    """Do the part of a rank other than 0; see :mod:`engine.process.ranks`.
+
+    Raises:
+        UserError: its device is missing.
+        StopRequested: the ranks have agreed on a stop.
+    """
+    place = place_of(spec.devices, os.environ)
+    device = rank_devices(spec.device, place)[place.local_rank]
+    if spec.threads is not None:
+        torch.set_num_threads(spec.threads)
+    _train_together(RunContext(run, events, stop), spec, device, place)
+
+
+def _train_together(
+    context: RunContext, spec: TrainSpec, device: torch.device, place: Place
+) -> dict[str, Any]:
+    """Train with the other ranks.
+
+    Raises:
+        UserError: another rank has failed; the message is its own.
+    """
+    met: list[World] = []
+    with other_ranks(context.run.path, place) as others:
+
+        def problem() -> str | None:
+            return (met[0].heard_error() if met else None) or others.dead()
+
+        over = watched(problem, context.fail) if context.fail is not None else None
+        try:
+            with joined(place, device) as world:
+                met.append(world)
+                return train(context, spec, device, world)
+        except Exception as error:
+            if place.rank == 0 and (found := _first(problem)) is not None:
+                raise UserError(found, exit_code=EXIT_FAILED) from error
+            if met:
+                met[0].tell_error(str(error) or type(error).__name__)
+            raise
+        finally:
+            if over is not None:
+                over.set()
+
+
+def _first(problem: Callable[[], str | None]) -> str | None:
+    """What is wrong with another rank: an exchange fails a moment before its process has ended."""
+    deadline = time.monotonic() + LAST_WORDS_S
+    while (found := problem()) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
 
 
 def _check_references(context: RunContext, spec: AttackSpec) -> None:

@@ -136,6 +136,24 @@ class EventWriter:
             os.close(self._fd)
 
 
+class Unwritten(EventWriter):
+    """Events that nobody writes: those of a process that is not the run's writer."""
+
+    def __init__(self) -> None:
+        self.last_progress = time.time()
+
+    def write(self, kind: str, **fields: Any) -> Any:
+        """The event."""
+        return {"v": VERSION, "t": time.time(), "kind": kind, **fields}
+
+    def is_in_place(self) -> bool:
+        """True: there is no file that could be taken away."""
+        return True
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class EventReader:
     """Reads a growing ``events.jsonl``: :meth:`new` returns the events since its last call."""
 

@@ -9,6 +9,7 @@ FIELD_HELP = {
     # Every run
     "name": "Free text for lists and tables.",
     "device": "auto, cpu, cuda or cuda:N.",
+    "devices": "Devices of one training; each takes its share of the batch.",
     "threads": "CPU threads; none: all cores.",
     "precision": "auto, bf16 or fp32; auto: bf16 autocast where the hardware supports it.",
     "share": "Do not wait for other runs on the device.",

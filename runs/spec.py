@@ -98,6 +98,7 @@ class TrainSpec(Job):
     activation: Activation = Field("relu", description=FIELD_HELP["activation"])
     epochs: int = Field(30, ge=1, le=100_000, description=FIELD_HELP["epochs"])
     batch_size: int = Field(128, ge=2, le=65_536, description=FIELD_HELP["batch_size"])
+    devices: int = Field(1, ge=1, le=1024, description=FIELD_HELP["devices"])
     lr: float = Field(0.2, gt=0, le=100, description=FIELD_HELP["lr"])
     momentum: float = Field(0.9, ge=0, lt=1, description=FIELD_HELP["momentum"])
     weight_decay: float = Field(5e-4, ge=0, le=1, description=FIELD_HELP["weight_decay"])
@@ -167,8 +168,20 @@ class TrainSpec(Job):
                 f"batch_size {self.batch_size} exceeds train_limit {self.train_limit}: lower the "
                 "one or raise the other"
             )
+        self._check_devices()
         self._check_recipe()
         return self
+
+    def _check_devices(self) -> None:
+        left = self.batch_size % self.devices
+        if left:
+            lower, higher = self.batch_size - left, self.batch_size - left + self.devices
+            use = f"{lower} or {higher}" if lower else f"{higher}"
+            raise ValueError(
+                f"batch_size {self.batch_size} can't be shared by {self.devices} devices: use {use}"
+            )
+        if self.devices > 1 and ":" in self.device:
+            raise ValueError(f"device {self.device} is one device: with devices use cuda or cpu")
 
     def _check_recipe(self) -> None:
         recipe, attack = self.recipe, self.attack

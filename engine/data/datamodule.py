@@ -15,6 +15,7 @@ from engine.data.augmentation import augment, cutout, trivial_augment
 from engine.data.pictures import Batch, Pictures, to_float
 from engine.data.splits import epoch_order
 from engine.seeding import derive, generator
+from engine.world import ALONE, World
 from runs.spec import TrainSpec
 
 
@@ -49,6 +50,7 @@ class PicturesOnDevice(pl.LightningDataModule):
         validation: the validation split.
         spec: seed, batch size and augmentation.
         flips: whether a mirrored image keeps its label.
+        world: the processes that share each batch.
         mean: the data set's mean colour, in pixels of [0, 1]; cutout fills its squares with it.
     """
 
@@ -59,6 +61,7 @@ class PicturesOnDevice(pl.LightningDataModule):
         spec: TrainSpec,
         *,
         flips: bool,
+        world: World = ALONE,
         mean: Sequence[float] = (0.5, 0.5, 0.5),
     ) -> None:
         super().__init__()
@@ -66,6 +69,7 @@ class PicturesOnDevice(pl.LightningDataModule):
         self._validation = validation
         self._spec = spec
         self._flips = flips
+        self._world = world
         self._mean = mean
         self._order: tuple[int, Tensor] | None = None
 
@@ -90,8 +94,9 @@ class PicturesOnDevice(pl.LightningDataModule):
         start = batch * self._validation_batch
         size = self._validation_batch
         places = slice(start, start + size)
-        split = self._validation
-        return to_float(split.images[places]), split.labels[places], split.indices[places]
+        split, share = self._validation, self._world.share
+        images = to_float(share(split.images[places]))
+        return images, share(split.labels[places]), share(split.indices[places])
 
     @record_function("augmentation")
     def _train_batch(self, epoch: int, number: int) -> Batch:
@@ -100,8 +105,10 @@ class PicturesOnDevice(pl.LightningDataModule):
             order = epoch_order(len(self._train), seed, epoch)
             self._order = (epoch, order.to(self._train.labels.device))
         batch = self._train.subset(self._order[1][number * size : (number + 1) * size])
-        images = self._augmented(batch.images, epoch, number)
-        return to_float(images), batch.labels, batch.indices
+        # The whole batch is augmented on every rank: what an image becomes must not depend on the
+        # number of ranks, and it takes little time beside a step.
+        images, share = self._augmented(batch.images, epoch, number), self._world.share
+        return to_float(share(images)), share(batch.labels), share(batch.indices)
 
     def _augmented(self, images: Tensor, epoch: int, number: int) -> Tensor:
         spec = self._spec

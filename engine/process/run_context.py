@@ -5,6 +5,7 @@ Knows nothing about the kinds of runs.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from engine.process.device_queue import DeviceQueue
 from engine.process.stop_signal import StopSignal
@@ -26,4 +27,6 @@ class RunContext:
     stop: StopSignal
     queue: DeviceQueue | None = None
     """Its ticket for a device; None where it does not wait for other runs."""
-    """Whether a stop was requested."""
+    fail: Callable[[str], NoReturn] | None = None
+    """Records that the run has failed and ends the process, from any thread; None on ranks other
+    than 0, which write no files."""

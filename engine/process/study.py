@@ -25,10 +25,10 @@ Role = Literal["baseline", "robust", "attack"]
 ROLES: tuple[Role, ...] = get_args(Role)
 POLL_S = 0.2
 """Seconds between two checks of the child at work."""
-MAY_DIFFER = ("name", "device", "threads", "share", "data_dir", "compile", "profile")
+MAY_DIFFER = ("name", "device", "devices", "threads", "share", "data_dir", "compile", "profile")
 """Fields of the spec in which two runs may differ and still count as equal: their name, and where
-and how they compute. ``device``, ``threads`` and ``compile`` change rounding, so the figures may
-differ slightly."""
+and how they compute. ``device``, ``devices``, ``threads`` and ``compile`` change rounding, so the
+figures may differ slightly."""
 TABLE_FIELDS = ("threat_model", "rows", "paired", "sanity")
 """Fields that the result of a study takes from the result of its attack run."""
 

@@ -3,7 +3,7 @@
 Knows nothing about recipes: a loss is a function of a network, a network a function of images.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -17,6 +17,8 @@ ForwardWith = Callable[[nn.Module, dict[str, Tensor], Tensor], Tensor]
 buffers of the same names."""
 Loss = tuple[Tensor, Tensor]
 """A scalar loss, and the logits (N, classes) that its cross-entropy was computed from."""
+Average = Callable[[Sequence[Tensor]], None]
+"""Replaces gradients of a part of a batch by those of the whole batch, in place."""
 _TINY = 1e-12
 """Added to the norm of a gradient, which may be 0, before the division by it."""
 
@@ -26,6 +28,7 @@ def at_worst_weights(
     loss: Callable[[Network], Loss],
     gamma: float,
     forward_with: ForwardWith = functional_call,
+    average: Average | None = None,
 ) -> Loss:
     """``loss`` at the weights w + v, where v raises it within ‖v_l‖ = γ·‖w_l‖ in each layer l.
 
@@ -39,6 +42,8 @@ def at_worst_weights(
     buffer_copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
     value, _ = loss(partial(forward_with, model, buffer_copies))
     gradients = torch.autograd.grad(value, list(weights.values()))
+    if average is not None:
+        average(gradients)
     worst = {
         name: weight + gamma * weight.detach().norm() / (gradient.norm() + _TINY) * gradient
         for (name, weight), gradient in zip(weights.items(), gradients, strict=True)

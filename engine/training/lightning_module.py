@@ -5,6 +5,7 @@ set, so that weight averaging can copy the module, and nothing about runs and th
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -18,10 +19,12 @@ from engine.attacks.batch_attack import attack_batch
 from engine.data.pictures import Batch
 from engine.models.batchnorm_folding import Folded
 from engine.models.resnet import resnet18
+from engine.models.sync_batchnorm import synchronise
 from engine.process.out_of_memory import is_out_of_memory
 from engine.seeding import generator
 from engine.training.compiled_passes import TrainingPasses, forget_compiled, graphs_skipped
 from engine.training.recipes import RECIPES, Setting, strength
+from engine.world import ALONE, World
 from runs.attacks import named_attack
 from runs.errors import UserError
 from runs.spec import TrainSpec
@@ -45,6 +48,8 @@ class Classifier(pl.LightningModule):
         std: standard deviation of each channel, in pixels of [0, 1].
         steps: number of optimiser steps of the whole training.
         compiling: compile the passes of a training step, where that is possible.
+        world: the processes that share each batch; BatchNorm sees the batches of all.
+        device: that of this process.
     """
 
     def __init__(
@@ -56,14 +61,19 @@ class Classifier(pl.LightningModule):
         *,
         steps: int,
         compiling: bool = False,
+        world: World = ALONE,
+        device: torch.device | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec
+        self._world = world
         # Not trainer.estimated_stepping_batches: reading it sets up the loader before the loader's
         # saved position is restored, and a resumed epoch would begin with its first batch again.
         self._steps = steps
         self.classes = classes
         self.network = resnet18(classes, spec.width, mean, std, spec.activation)
+        if world.size > 1:
+            synchronise(self.network, device or torch.device("cpu"))
         self.save_hyperparameters(
             {"classes": classes, "mean": mean, "std": std, "spec": spec.model_dump(mode="json")}
         )
@@ -121,6 +131,7 @@ class Classifier(pl.LightningModule):
         totals = torch.zeros(3, device=self.device)
         self._save_buffers()
         optimiser.zero_grad()
+        failure: Exception | None = None
         try:
             passes = self._passes()
             setting = Setting(
@@ -131,6 +142,7 @@ class Classifier(pl.LightningModule):
                 share,
                 passes.gradient_step,
                 passes.forward_with,
+                self._world,
             )
             # AWP needs the parameters by name, and forward passes with other weights.
             network = self.network if self.spec.awp_gamma else passes.trained
@@ -144,13 +156,20 @@ class Classifier(pl.LightningModule):
                     accuracy = (logits.argmax(dim=1) == part_labels).float().mean()
                     totals += weight * torch.stack([loss, accuracy, torch.ones_like(accuracy)])
         except Exception as error:
-            if is_out_of_memory(error):
+            can_try_again = self._compiling and self._trial_steps > 0
+            if not is_out_of_memory(error) and not can_try_again:
+                raise
+            failure = error
+        # All ranks try again where one has failed, and in the same way.
+        match self._world.highest(_severity(failure)):
+            case 2:
                 self._restore_buffers()
                 return self._split_further(len(images))
-            if self._trial_steps <= 0 or not self._compiling:
-                raise
-            self._restore_buffers()
-            return self._give_up_compiling(error)
+            case 1:
+                self._restore_buffers()
+                return self._give_up_compiling(failure)
+        self._world.average(parameter.grad for parameter in self.network.parameters())
+        totals = self._world.add_up(totals) / self._world.size
         if self.spec.clip_norm is not None:
             # Not Lightning's clipping: it refuses a fused optimiser, because of float16.
             nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip_norm)
@@ -189,9 +208,11 @@ class Classifier(pl.LightningModule):
             f"gradients are accumulated; {sees} each part alone"
         )
 
-    def _give_up_compiling(self, error: Exception) -> str:
+    def _give_up_compiling(self, error: Exception | None) -> str:
         self._compiling = False
         self._compiled = None
+        if error is None:
+            return "not compiled, so steps are slower: it failed on another rank"
         reason = (str(error).strip().splitlines() or [""])[0]
         return f"not compiled, so steps are slower: {type(error).__name__}: {reason}"[:300]
 
@@ -233,6 +254,10 @@ class Classifier(pl.LightningModule):
             return passes
         if self._compiled is None:
             self._compiled = passes.compiled(self.device)
+            if self._world.size > 1:  # BatchNorm's exchanges can't be compiled; attacks have none
+                self._compiled = replace(
+                    self._compiled, trained=passes.trained, forward_with=passes.forward_with
+                )
         return self._compiled
 
     def _frozen(self) -> nn.Module:
@@ -280,6 +305,8 @@ class Classifier(pl.LightningModule):
 
     def _part_counts(self, images: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Any]:
         """Summed loss, and numbers of images: all, correct, and correct under each attack."""
+        if len(images) == 0:  # this rank has none of the last batch
+            return {}
         logits = self.network(images)
         correct = logits.argmax(dim=1) == labels
         counts = {
@@ -307,6 +334,8 @@ class Classifier(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         torch.backends.cudnn.benchmark = self._cudnn_benchmark
+        together = self._world.add_up(torch.stack([c.double() for c in self._counts.values()]))
+        self._counts = dict(zip(self._counts, together.float(), strict=True))
         images = self._counts["images"]
         self.log("val_loss", self._counts["loss"] / images)
         self.log("val_accuracy", self._counts["correct"] / images)
@@ -344,3 +373,10 @@ class Classifier(pl.LightningModule):
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def _severity(failure: Exception | None) -> int:
+    """2: out of memory; 1: compiling has failed; 0: the step is done."""
+    if failure is None:
+        return 0
+    return 2 if is_out_of_memory(failure) else 1

@@ -17,10 +17,11 @@ from torch.profiler import record_function
 from engine.attacks.active_set import ActiveBatch
 from engine.attacks.frozen_model import frozen
 from engine.attacks.losses import at_least_float32
-from engine.attacks.norms import GEOMETRIES
+from engine.attacks.norms import GEOMETRIES, Generators, PartOfBatch, draw
 from engine.attacks.pgd import GradientStep, pgd
 from engine.training.awp import ForwardWith, Loss, Network, at_worst_weights
 from engine.training.losses import boosted_cross_entropy, kl_divergence
+from engine.world import ALONE, World
 from runs.attacks import named_attack
 from runs.spec import TrainSpec
 from runs.threat_model import PGD
@@ -42,6 +43,19 @@ class Setting:
     """Computes a step of an attack on ``attacked``; None: autograd."""
     forward_with: ForwardWith = functional_call
     """A forward pass of the model with other weights or buffers."""
+    world: World = ALONE
+    """The processes that share the batch: each has every ``world.size``-th image of it."""
+
+    def local_places(self, first: int, end: int) -> slice:
+        """The places of this process's images among ``first`` … ``end``, counted from ``first``."""
+        rank, size = self.world.rank, self.world.size
+        return slice((rank - first) % size, end - first, size)
+
+    def source(self, first: int, end: int) -> Generators:
+        """Source of random numbers for this process's images among ``first`` … ``end``."""
+        if self.world.size == 1:
+            return self.generator
+        return PartOfBatch(self.generator, end - first, self.local_places(first, end))
 
     @property
     def attack(self) -> PGD:
@@ -74,18 +88,20 @@ def mixed(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) ->
     The shares are ``mixed_clean``, ``mixed_targeted`` and the remainder. The parts are cut in
     order, because batches are shuffled. Targets are uniform over the wrong classes.
     """
-    clean = round(setting.spec.mixed_clean * len(images))
-    targeted = min(round(setting.spec.mixed_targeted * len(images)), len(images) - clean)
-    sizes = [clean, targeted, len(images) - clean - targeted]
+    whole = len(images) * setting.world.size
+    clean = round(setting.spec.mixed_clean * whole)
+    last = min(clean + round(setting.spec.mixed_targeted * whole), whole)  # of the targeted ones
+    spans = [(0, clean), (clean, last), (last, whole)]
+    sizes = [len(range(end - first)[setting.local_places(first, end)]) for first, end in spans]
     clean_images, targeted_images, untargeted_images = torch.split(images, sizes)
     _, targeted_labels, untargeted_labels = torch.split(labels, sizes)
     generator = setting.generator
     offset = torch.randint(
-        1, setting.classes, (targeted,), generator=generator, device=generator.device
-    )
+        1, setting.classes, (last - clean,), generator=generator, device=generator.device
+    )[setting.local_places(clean, last)]
     targets = (targeted_labels + offset.to(labels.device)) % setting.classes
-    towards_targets = _craft(targeted_images, targeted_labels, setting, targets)
-    untargeted = _craft(untargeted_images, untargeted_labels, setting)
+    towards_targets = _craft(targeted_images, targeted_labels, setting, targets, spans[1])
+    untargeted = _craft(untargeted_images, untargeted_labels, setting, span=spans[2])
     batch = torch.cat([clean_images, towards_targets, untargeted])
     return standard(model, batch, labels, setting)
 
@@ -110,23 +126,21 @@ def trades(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -
 @record_function("attack")
 def _largest_divergence(images: Tensor, labels: Tensor, setting: Setting) -> Tensor:
     """Points of the ε-ball that maximise KL(f(x)‖f(x′)), found by PGD."""
-    attacked, generator, attack = setting.attacked, setting.generator, setting.attack
+    attacked, attack = setting.attacked, setting.attack
+    source = setting.source(0, len(images) * setting.world.size)
     with torch.no_grad(), frozen(attacked, attack.craft_mode):
         clean = attacked(images)
 
     def divergence(logits: Tensor, batch: ActiveBatch) -> Tensor:
         return kl_divergence(clean[batch.indices], logits)
 
-    gaussian = torch.randn(
-        images.shape, generator=generator, device=generator.device, dtype=images.dtype
-    )
-    start = images + TRADES_START * gaussian.to(images.device)
+    start = images + TRADES_START * draw(torch.randn, images, source)
     return pgd(
         attacked,
         images,
         labels,
         attack,
-        generator=generator,
+        generator=source,
         start=start,
         keep="last",
         objective=divergence,
@@ -164,7 +178,8 @@ def fast(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> 
     """
     attack = setting.attack
     radius = setting.spec.fast_noise * attack.eps
-    noised = GEOMETRIES[attack.norm].random_start(images, radius, setting.generator)
+    source = setting.source(0, len(images) * setting.world.size)
+    noised = GEOMETRIES[attack.norm].random_start(images, radius, source)
     fgsm = named_attack("fgsm", attack).pgd
     with record_function("attack"):
         adversarial = pgd(
@@ -184,7 +199,10 @@ def strength(step: int, steps: int, warmup: float) -> float:
 def _with_awp(model: nn.Module, setting: Setting, loss: Callable[[Network], Loss]) -> Loss:
     """``loss`` of the model; with ``awp_gamma`` at its worst weights nearby."""
     gamma = setting.spec.awp_gamma
-    return at_worst_weights(model, loss, gamma, setting.forward_with) if gamma else loss(model)
+    if not gamma:
+        return loss(model)
+    average = setting.world.average
+    return at_worst_weights(model, loss, gamma, setting.forward_with, average)
 
 
 def _cross_entropy(f: Network, images: Tensor, labels: Tensor, setting: Setting) -> Loss:
@@ -199,15 +217,22 @@ def _beta(setting: Setting, default: float) -> float:
 
 @record_function("attack")
 def _craft(
-    images: Tensor, labels: Tensor, setting: Setting, targets: Tensor | None = None
+    images: Tensor,
+    labels: Tensor,
+    setting: Setting,
+    targets: Tensor | None = None,
+    span: tuple[int, int] | None = None,
 ) -> Tensor:
+    """Adversarial images by PGD; ``span``: the first place in the whole batch and that after the
+    last, None for the whole batch."""
+    first, end = span or (0, len(images) * setting.world.size)
     return pgd(
         setting.attacked,
         images,
         labels,
         setting.attack,
         targets=targets,
-        generator=setting.generator,
+        generator=setting.source(first, end),
         keep="last",
         gradient_step=setting.gradient_step,
     )

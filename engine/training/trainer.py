@@ -5,21 +5,27 @@ Knows nothing about recipes and attacks.
 
 import logging
 import math
+import os
 import time
 import warnings
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.strategies import DDPStrategy
 
 from engine.data.datamodule import PicturesOnDevice
 from engine.data.datasets import load
 from engine.data.splits import split_validation
 from engine.devices import autocast_dtype
 from engine.models.checkpoint import read_checkpoint
+from engine.process.ranks import given_place
 from engine.process.run_context import RunContext
+from engine.process.stop_signal import StopSignal
 from engine.training.callbacks.averaging import EqualAveraging, moving_average
 from engine.training.callbacks.checkpointing import checkpoint_io, keepers
 from engine.training.callbacks.loss_watch import LossWatch
@@ -32,6 +38,7 @@ from engine.training.checkpoint_record import settle_record
 from engine.training.compiled_passes import is_wanted
 from engine.training.flops import costs
 from engine.training.lightning_module import Classifier
+from engine.world import ALONE, World
 from runs.errors import UserError
 from runs.event_types import ResumePoint
 from runs.passes import passes, validation_passes
@@ -52,8 +59,16 @@ def resume_point(run: Run) -> ResumePoint | None:
     return {"epoch": int(content["epoch"]), "step": int(content["global_step"])}
 
 
-def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[str, Any]:
+def train(
+    context: RunContext, spec: TrainSpec, device: torch.device, world: World = ALONE
+) -> dict[str, Any]:
     """Train as ``spec`` says. A resumed run continues from its last checkpoint.
+
+    Args:
+        context: of the run.
+        spec: of the run.
+        device: of this process.
+        world: the processes of the training, of which only rank 0 writes files.
 
     Returns:
         The fields of a train run's result: epochs, steps, speed, last metrics, checkpoints.
@@ -63,7 +78,8 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
         DivergedError: the loss is not a number; ``last.ckpt`` holds the last finite epoch or stop.
         UserError: the spec does not fit the data.
     """
-    run, events, stop = context.run, context.events, context.stop
+    run, events = context.run, context.events
+    stop = AgreedStop(context.stop, world)
     splits = load(spec.data, run.home, spec.data_dir)
     training, validation = split_validation(
         splits.train, spec.val_per_class, spec.seed, spec.train_limit
@@ -79,6 +95,7 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
         validation.to(device),
         spec,
         flips=splits.flips,
+        world=world,
         mean=splits.mean,
     )
     steps_per_epoch = len(data.train_dataloader())
@@ -89,6 +106,8 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
         list(splits.std),
         steps=spec.epochs * steps_per_epoch,
         compiling=is_wanted(spec, device),
+        world=world,
+        device=device,
     )
     cost = costs(len(splits.classes), spec.width)
     validation_cost, step_cost = cost.of(validation_passes(spec)), cost.of(passes(spec))
@@ -103,7 +122,7 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
     _silence_lightning()
     trainer = pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=[device.index or 0] if device.type == "cuda" else 1,
+        **_processes(device, world),
         precision="bf16-mixed" if bf16 else "32-true",
         max_epochs=spec.epochs,
         callbacks=[
@@ -116,11 +135,10 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
             StopAtBatch(stop, last),
             *keepers(last.parent),
             StopAtEpoch(stop),
-            *([Profiler(run.path, stopwatch)] if spec.profile else []),
+            *([Profiler(run.path, stopwatch)] if spec.profile and world.rank == 0 else []),
         ],
-        # One process, whatever a scheduler's variables say: Lightning would take SLURM_NTASKS=4 of
-        # an interactive job for a wrong start of this one.
-        plugins=[checkpoint_io(device, events), LightningEnvironment()],
+        plugins=[checkpoint_io(device, events), _environment(world)],
+        use_distributed_sampler=False,
         default_root_dir=run.path,
         benchmark=True,
         inference_mode=False,  # attacks in the validation need gradients
@@ -131,7 +149,8 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
     )
     if not module.settled:
         events.write("log", level="info", message="compiling: the first steps take about a minute")
-    settle_record(run, events)
+    if world.rank == 0:
+        settle_record(run, events)
     began = time.monotonic()
     trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
     epochs = int(reporter.last["epoch"]) + 1
@@ -152,8 +171,59 @@ def train(context: RunContext, spec: TrainSpec, device: torch.device) -> dict[st
         "fit_seconds": time.monotonic() - began,
         **stopwatch.summary(spec, trainer.global_step, cost, device, dtype),
         "last": reporter.last,
-        "checkpoints": settle_record(run, events),
+        "checkpoints": settle_record(run, events) if world.rank == 0 else {},
     }
+
+
+def _environment(world: World) -> ClusterEnvironment:
+    """Where Lightning finds its processes, whatever a scheduler's variables say: it would take
+    SLURM_NTASKS=4 of an interactive job for a wrong start of one process."""
+    return LightningEnvironment() if world.size == 1 else TorchElasticEnvironment()
+
+
+def _processes(device: torch.device, world: World) -> dict[str, Any]:
+    """The Trainer's arguments for its devices."""
+    if world.size == 1:
+        return {"devices": [device.index or 0] if device.type == "cuda" else 1}
+    place = given_place(os.environ)
+    assert place is not None
+    return {
+        "devices": place.local_size,
+        "num_nodes": place.size // place.local_size,
+        "strategy": Ranks(),
+    }
+
+
+class Ranks(DDPStrategy):
+    """Lightning's processes without the wrapper around the module.
+
+    The wrapper exchanges gradients during the backward pass. Here a step can fail on one rank, its
+    loss can consist of parts, and AWP takes gradients twice: the module exchanges its gradients
+    itself, when all ranks have theirs.
+    """
+
+    def configure_ddp(self) -> None:
+        """No wrapper."""
+
+
+class AgreedStop:
+    """A stop signal that all ranks hear at the same step: that of rank 0.
+
+    All ranks must ask at the same places.
+    """
+
+    def __init__(self, stop: StopSignal, world: World) -> None:
+        self._stop = stop
+        self._world = world
+
+    def listen(self) -> None:
+        """As :meth:`engine.process.stop_signal.StopSignal.listen`."""
+        self._stop.listen()
+
+    @property
+    def requested(self) -> bool:
+        """Whether a stop was requested of any rank."""
+        return self._world.highest(self._stop.requested) > 0
 
 
 def _averaging(spec: TrainSpec, steps_per_epoch: int) -> list[WeightAveraging]:
@@ -171,6 +241,7 @@ def _silence_lightning() -> None:
         ".*does not have many workers.*",
         ".*Checkpoint directory.*exists.*",
         ".*`srun` command is available.*",  # it looks for Slurm in spite of its environment plugin
+        ".*sync_dist=True.*",  # what is logged is that of all ranks already
     ):
         warnings.filterwarnings("ignore", pattern)
     warnings.filterwarnings("ignore", ".*lr_scheduler.step.*before.*optimizer.step.*")

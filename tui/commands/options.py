@@ -126,6 +126,7 @@ class Training(TypedDict):
     activation: Annotated[str | None, field("activation")]
     epochs: Annotated[int | None, field("epochs")]
     batch_size: Annotated[int | None, field("batch_size")]
+    devices: Annotated[int | None, field("devices")]
     lr: Annotated[float | None, field("lr")]
     weight_decay: Annotated[float | None, field("weight_decay")]
     schedule: Annotated[str | None, field("schedule")]

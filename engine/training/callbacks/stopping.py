@@ -5,13 +5,24 @@ The module knows nothing about models and recipes.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 
-from engine.process.stop_signal import StopRequested, StopSignal
+from engine.process.stop_signal import StopRequested
 from engine.training.checkpoint_record import MONITORS
+
+
+class Stop(Protocol):
+    """Whether a stop was requested."""
+
+    def listen(self) -> None:
+        """Take the signals that request one."""
+
+    @property
+    def requested(self) -> bool:
+        """Asked by all ranks of a training at the same places."""
 
 
 class Patience(EarlyStopping):
@@ -40,7 +51,7 @@ class StopAtBatch(pl.Callback):
         last: the file of the checkpoint.
     """
 
-    def __init__(self, stop: StopSignal, last: Path) -> None:
+    def __init__(self, stop: Stop, last: Path) -> None:
         self._stop = stop
         self._last = last
 
@@ -69,7 +80,7 @@ class StopAtEpoch(Checkpoint):
     order: by then the keepers before it have saved ``last``.
     """
 
-    def __init__(self, stop: StopSignal) -> None:
+    def __init__(self, stop: Stop) -> None:
         self._stop = stop
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
