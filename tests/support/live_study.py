@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from fixed_home import NOW, ROWS, FixedHome, attack_event, training_events
-from runs.presets import preset
+from fixed_home import NOW, ROWS, FixedHome, attack_event, big_study, training_events
 from runs.spec import CheckpointRef, TrainSpec
 
 Phase = Literal["robust", "attack"]
@@ -18,7 +17,7 @@ COUNTS = {"Baseline": 6190, "Best clean": 3560}
 def add_live_study(path: Path, now: float = NOW, *, at: Phase = "robust") -> dict[str, str]:
     """Add the study to a built home; returns the ids of its runs by their roles, and ``study``."""
     home = FixedHome(path, now)
-    poster = preset("poster").model_copy(update={"name": "night"})
+    poster = big_study().model_copy(update={"name": "night"})
     base, robust = poster.child("baseline"), poster.child("robust")
     assert isinstance(base, TrainSpec)
     assert isinstance(robust, TrainSpec)
