@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from runs.event_types import Event, parse_event
 from runs.events import slices
+from runs.regular_files import open_regular
 from runs.result_types import Result
 from runs.store import Run
 
@@ -177,7 +178,7 @@ def _first_wait(path: Path) -> float | None:
     A list of many older runs reads no more of each.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             found = list(_HEAD.finditer(stream.read(_HEAD_BYTES)))
     except OSError:
         return None

@@ -42,6 +42,7 @@ from runs.event_types import (
     parse_event,
 )
 from runs.jsonfiles import plain
+from runs.regular_files import check_regular, open_regular
 from runs.storage import write_whole, writing
 
 DURABLE = frozenset({"started", "checkpoint", "child", "ended"})
@@ -62,7 +63,9 @@ class EventWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         with writing(path):
-            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+            self._fd = os.open(path, flags, 0o644)
+            check_regular(self._fd, path)
         self._lock = threading.Lock()
         self._is_torn = self._ends_torn()
         self.last_progress = time.time()
@@ -177,7 +180,7 @@ class EventReader:
         waiting.
         """
         try:
-            with self._path.open("rb") as stream:
+            with open_regular(self._path) as stream:
                 status = os.fstat(stream.fileno())
                 if status.st_size < self._offset or self._inode not in (None, status.st_ino):
                     self._offset = 0  # another file under the same name
@@ -201,7 +204,7 @@ def last_events(path: Path, tail_bytes: int = 16_384) -> list[Event]:
     It reads further back until it finds one.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             stream.seek(max(0, size - tail_bytes))
             chunk = stream.read()
@@ -219,7 +222,7 @@ def slices(path: Path, size: int = SLICE_BYTES) -> Iterator[bytes]:
     An unfinished last line is left out.
     """
     rest = b""
-    with contextlib.suppress(OSError), path.open("rb") as stream:
+    with contextlib.suppress(OSError), open_regular(path) as stream:
         while chunk := stream.read(size):
             whole, end, begun = chunk.rpartition(b"\n")
             if end:
@@ -244,7 +247,7 @@ def events_like(path: Path, pattern: re.Pattern[bytes]) -> Iterator[Event]:
 
 def last_event_like(path: Path, mark: bytes) -> Event | None:
     """The last event whose line holds ``mark``; it reads back from the end, in slices."""
-    with contextlib.suppress(OSError), path.open("rb") as stream:
+    with contextlib.suppress(OSError), open_regular(path) as stream:
         end = os.fstat(stream.fileno()).st_size
         rest = b""  # of a line that begins before ``end``
         while end > 0:

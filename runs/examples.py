@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runs.errors import NotFoundError
 from runs.jsonfiles import replacing
+from runs.regular_files import open_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +114,7 @@ class Examples:
         import numpy as np
 
         try:
-            with np.load(path, allow_pickle=False) as found:
+            with open_regular(path) as stream, np.load(stream, allow_pickle=False) as found:
                 self._of = {key: found[key] for key in found.files}
             for key in ARRAYS:
                 self._of[key]

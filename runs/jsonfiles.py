@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from runs.regular_files import open_regular
 from runs.storage import sync_folder, writing
 
 RUN_HEADER = "run"
@@ -92,7 +93,9 @@ def remove_unfinished(folder: Path, *, but_of: str = "") -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object of a JSON file; None if the file is absent, unreadable or holds something else."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path) as stream:
+            text = stream.read().decode()
+        value = json.loads(text)
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -7,6 +7,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from runs.regular_files import check_regular
+
 
 def is_held(path: Path) -> bool:
     """Whether a live process holds the lock on a file.
@@ -16,14 +18,15 @@ def is_held(path: Path) -> bool:
     once don't take each other for the holder.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:
+        check_regular(fd, path)
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # a file system without locks
+    except OSError:  # no file, or a file system without locks
         return False
     finally:
         os.close(fd)
@@ -35,7 +38,8 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        check_regular(self._fd, path)
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free; return whether this process now holds it."""

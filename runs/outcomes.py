@@ -14,6 +14,7 @@ from runs.budgets import at_budget
 from runs.errors import NotFoundError
 from runs.intervals import paired, rate, wilson
 from runs.jsonfiles import replacing
+from runs.regular_files import open_regular
 from runs.result_types import Interval, PairedRows, Row, Table, ThreatModel, is_curve
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Outcomes:
         import numpy as np
 
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            with open_regular(path) as stream, np.load(stream, allow_pickle=False) as kept:
                 return cls(
                     labels=kept["labels"],
                     indices=kept["indices"],

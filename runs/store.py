@@ -117,12 +117,13 @@ class Run:
 
     @property
     def parent(self) -> str | None:
-        return self._header.get("parent")
+        parent = _text(self._header.get("parent"))
+        return parent if parent and _ID.match(parent) else None  # never a path out of the home
 
     @property
     def role(self) -> str | None:
         """The role of a child in its study: baseline, robust or attack."""
-        return self._header.get("role")
+        return _text(self._header.get("role"))
 
     @property
     def kind(self) -> str:
@@ -130,11 +131,22 @@ class Run:
 
     @property
     def mode(self) -> str | None:
-        return self.raw_spec.get("mode")
+        return _text(self.raw_spec.get("mode"))
 
     @property
     def name(self) -> str | None:
-        return self.raw_spec.get("name")
+        return _text(self.raw_spec.get("name"))
+
+    @property
+    def data(self) -> str | None:
+        """Name of the data set, or the path of its folder."""
+        return _text(self.raw_spec.get("data"))
+
+    @property
+    def epochs(self) -> int | None:
+        """Of a training: how many epochs were asked for."""
+        epochs = self.raw_spec.get("epochs")
+        return epochs if isinstance(epochs, int) and 0 < epochs < 10**9 else None
 
     @property
     def raw_result(self) -> dict[str, Any] | None:
@@ -157,8 +169,11 @@ class Run:
     def meta(self) -> dict[str, Any]:
         """``{"tags": […], "note": …}``"""
         found = read_json(self.path / "meta.json") or {}
+        if not isinstance(found.get("note"), str):
+            found.pop("note", None)
         tags = found.get("tags")
-        return {**found, "tags": tags if isinstance(tags, list) else []}
+        tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+        return {**found, "tags": tags}
 
     def set_meta(self, **fields: Any) -> None:
         """Replace ``tags`` or ``note``."""
@@ -201,6 +216,11 @@ class Run:
     def checkpoints(self) -> list[str]:
         """Names of the checkpoints that exist."""
         return [name for name in CHECKPOINTS if self.checkpoint(name).is_file()]
+
+
+def _text(value: object) -> str | None:
+    """A text of a file; None where the file holds something else."""
+    return value if isinstance(value, str) else None
 
 
 def _phase(events: list[Event]) -> str:

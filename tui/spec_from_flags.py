@@ -182,7 +182,7 @@ def _references(store: Store, words: Sequence[str]) -> tuple[tuple[CheckpointRef
                 label = row_label(training, name)
                 references.append(CheckpointRef(run=training.id, checkpoint=name, label=label))
             runs.append(training)
-    data = {run.raw_spec.get("data") for run in runs}
+    data = {run.data for run in runs}
     if len(data) > 1:
         raise UserError(
             f"the runs were trained on different data: {', '.join(sorted(map(str, data)))}"

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from runs.damage import unreadable, unreadable_at_once, words
 from runs.durations import Durations, durations_of
 from runs.events import warnings_of
 from runs.jsonfiles import read_json
@@ -51,8 +52,8 @@ def summary(run: Run) -> dict[str, Any]:
         "created": run.created,
         "parent": run.parent,
         "role": run.role,
-        "data": run.raw_spec.get("data"),
-        "epochs": run.raw_spec.get("epochs"),
+        "data": run.data,
+        "epochs": run.epochs,
         "tags": run.meta["tags"],
         "note": run.meta.get("note"),
         "working_seconds": round(worked, 3),
@@ -64,7 +65,8 @@ def summary(run: Run) -> dict[str, Any]:
 
 def _warnings(run: Run, result: Result | None) -> list[str]:
     """What casts doubt on the outcome of a run; without a result on what it has done so far."""
-    return warnings_of(run.events_path) if result is None else result.get("warnings", [])
+    found = warnings_of(run.events_path) if result is None else result.get("warnings", [])
+    return [*words(unreadable_at_once(run, has_result=result is not None)), *found]
 
 
 def _figures(run: Run, result: Result | None) -> dict[str, Any]:
@@ -87,6 +89,7 @@ def as_data(store: Store, run: Run) -> dict[str, Any]:
     snapshot = read_snapshot(run)
     return {
         **summary(run),
+        "unreadable": unreadable(run),
         "path": str(run.path),
         "spec": run.raw_spec,
         "checkpoints": {name: str(run.checkpoint(name)) for name in run.checkpoints()},
@@ -137,6 +140,7 @@ def _print_facts(console: Console, run: Run) -> None:
         "waited": duration(waited) if waited >= 1 else None,
         "speed": speed(result) if result else None,
         "error": error["message"] if error else None,
+        "damage": "; ".join(words(unreadable(run))),
         "study": run.parent,
         "again": f"advtui {run.kind} --config {run.path / 'spec.json'}",
     }

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from runs.event_types import LogEvent
+from runs.regular_files import open_regular
 from runs.store import Run
 from tui.render.text import clean
 
@@ -28,7 +29,7 @@ def _clock(t: float) -> str:
 def log_tail(run: Run, lines: int) -> list[str]:
     """The last lines of the worker's log, harmless for a terminal."""
     try:
-        with run.log_path.open("rb") as stream:
+        with open_regular(run.log_path) as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(max(0, size - 500 * lines))
             text = stream.read().decode("utf-8", "replace")

@@ -89,7 +89,7 @@ def event_line(run: Run, event: Event, width: int = ANY_WIDTH) -> str | None:
 def epoch_line(run: Run, event: MetricEvent, *, loss: bool = True) -> str:
     """``robust  epoch 3/9  loss 3.4124  clean  31.2 %  robust  17.0 %  3 m 45 s``: 80 columns."""
     values = event["values"]
-    epochs = run.raw_spec.get("epochs", "?")
+    epochs = run.epochs or "?"
     with_loss = f"  loss {_number(values.get('train_loss'))}" if loss else ""
     return (
         f"{label(run)}  epoch {event['epoch'] + 1:>{len(str(epochs))}}/{epochs}{with_loss}"

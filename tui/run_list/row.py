@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+from runs.damage import unreadable_at_once, words
 from runs.durations import durations_of
 from runs.event_types import attack_is_over
 from runs.events import OF_EPOCH, last_event_like, warning_texts
@@ -112,6 +113,7 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
     found = figures(run, result, snapshot)
     progress, done = _progress(run, result, snapshot)
     worked, waited = _durations(run, result, snapshot, now if state in LIVE else None)
+    damage = words(unreadable_at_once(run, has_result=result is not None))
     place = queue_place(run, state)
     if place:
         progress = f"{place.partition(',')[0]} in queue"
@@ -137,7 +139,7 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
         tags=tuple(clean(tag, 60) for tag in meta["tags"]),
         note=clean(meta.get("note") or "", 500),
         error=_error(result),
-        warnings=_warnings(result, snapshot),
+        warnings=(*damage, *_warnings(result, snapshot)),
         last_sign=run.last_sign if state in ("unresponsive", "lost") else 0.0,
         worker=silent_worker(run, state),
     )
@@ -183,7 +185,7 @@ class Figures(NamedTuple):
 
 def figures(run: Run, result: Result | None, snapshot: Snapshot | None = None) -> Figures:
     """The figures of the table's last row, else of the last validation."""
-    data = str(run.raw_spec.get("data") or "")
+    data = run.data or ""
     if result is not None and (rows := result.get("rows")):
         robust, budget = headline(rows[-1], result.get("threat_model"), data)
         return Figures(rows[-1]["accuracy"], robust, True, budget, budget.unusual(data))
@@ -201,10 +203,10 @@ def _progress(
     run: Run, result: Result | None, snapshot: Snapshot | None
 ) -> tuple[str, float | None]:
     if result is not None and result["state"] == "completed":
-        epochs = run.raw_spec.get("epochs")
+        epochs = run.epochs
         return (f"{epochs}/{epochs}" if run.kind == "train" else "done"), 1.0
     if run.kind == "train":
-        epochs = int(run.raw_spec.get("epochs") or 0)
+        epochs = run.epochs or 0
         whole = snapshot.epochs[-1]["epoch"] + 1 if snapshot and snapshot.epochs else None
         if snapshot is None:
             whole = last_metrics(run).get("epoch", -1) + 1
