@@ -23,7 +23,8 @@ from engine.evaluation.evaluate import evaluate, load_reference
 from engine.process.ranks import Place, other_ranks, place_of, watched
 from engine.process.run_context import ReportStarted, RunContext
 from engine.process.stop_signal import StopSignal
-from engine.training.trainer import resume_point, train
+from engine.training.resumption import resumption
+from engine.training.trainer import train
 from engine.world import World, joined, rank_devices
 from runs.datasets import DATASETS, dataset_of
 from runs.errors import EXIT_FAILED, UserError
@@ -67,7 +68,8 @@ def carry_out(
     ensure_data(spec.data, run.home, spec.data_dir, report_download)
     resumed_from: ResumePoint | None = None
     if isinstance(spec, TrainSpec):
-        resumed_from = resume_point(run)
+        resumed = resumption(run, spec)
+        resumed_from = resumed.point if resumed else None
     else:
         _check_references(context, spec)
     if spec.threads is not None:

@@ -345,3 +345,14 @@ def parse_spec(fields: Mapping[str, Any]) -> TrainSpec | AttackSpec | StudySpec:
 def _field_names() -> set[str]:
     kinds = (PGD, Attack, CheckpointRef, ModelRef, TrainSpec, AttackSpec, StudySpec)
     return {name for kind in kinds for name in kind.model_fields}
+
+
+MAY_DIFFER = ("name", "device", "devices", "threads", "share", "data_dir", "compile", "profile")
+"""Fields of the spec in which two runs may differ and still count as equal: their name, and where
+and how they compute. ``device``, ``devices``, ``threads`` and ``compile`` change rounding, so the
+figures may differ slightly."""
+
+
+def outcome_fields(spec: AnySpec) -> dict[str, Any]:
+    """The fields of a spec that decide what comes of the run, as JSON."""
+    return spec.model_dump(mode="json", exclude=set(MAY_DIFFER))

@@ -18,17 +18,13 @@ from runs.errors import EXIT_FAILED, UserError
 from runs.launch import is_carried_out, request_stop, start_worker
 from runs.lost_worker import why_no_result
 from runs.results import default_checkpoints, row_label
-from runs.spec import AnySpec, AttackSpec, CheckpointRef, StudySpec, TrainSpec
+from runs.spec import AttackSpec, CheckpointRef, StudySpec, TrainSpec, outcome_fields
 from runs.store import ENDED, Run, Store
 
 Role = Literal["baseline", "robust", "attack"]
 ROLES: tuple[Role, ...] = get_args(Role)
 POLL_S = 0.2
 """Seconds between two checks of the child at work."""
-MAY_DIFFER = ("name", "device", "devices", "threads", "share", "data_dir", "compile", "profile")
-"""Fields of the spec in which two runs may differ and still count as equal: their name, and where
-and how they compute. ``device``, ``devices``, ``threads`` and ``compile`` change rounding, so the
-figures may differ slightly."""
 TABLE_FIELDS = ("threat_model", "rows", "paired", "sanity")
 """Fields that the result of a study takes from the result of its attack run."""
 
@@ -116,19 +112,15 @@ def _is_reusable(run: Run) -> bool:
 
 
 def _is_same(other: Run, spec: TrainSpec | AttackSpec) -> bool:
-    """Whether a run's spec is equal, apart from :data:`MAY_DIFFER`.
+    """Whether a run's spec is equal, apart from :data:`runs.spec.MAY_DIFFER`.
 
     A field that did not exist when the run was made has its default. A spec that this version can't
     read equals no other.
     """
     try:
-        return _outcome_fields(other.spec) == _outcome_fields(spec)
+        return outcome_fields(other.spec) == outcome_fields(spec)
     except UserError:
         return False
-
-
-def _outcome_fields(spec: AnySpec) -> dict[str, Any]:
-    return spec.model_dump(mode="json", exclude=set(MAY_DIFFER))
 
 
 def _carry_out_child(

@@ -22,7 +22,6 @@ from engine.data.datamodule import PicturesOnDevice
 from engine.data.datasets import load
 from engine.data.splits import split_validation
 from engine.devices import autocast_dtype
-from engine.models.checkpoint import read_checkpoint
 from engine.process.ranks import given_place
 from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopSignal
@@ -38,25 +37,11 @@ from engine.training.checkpoint_record import settle_record
 from engine.training.compiled_passes import is_wanted
 from engine.training.flops import costs
 from engine.training.lightning_module import Classifier
+from engine.training.resumption import resumption
 from engine.world import ALONE, World
 from runs.errors import UserError
-from runs.event_types import ResumePoint
 from runs.passes import passes, validation_passes
 from runs.spec import TrainSpec
-from runs.store import Run
-
-
-def resume_point(run: Run) -> ResumePoint | None:
-    """Epoch and step of the run's last checkpoint; None where there is none.
-
-    Raises:
-        UserError: the checkpoint is damaged.
-    """
-    path = run.checkpoint("last")
-    if not path.is_file():
-        return None
-    content = read_checkpoint(path)
-    return {"epoch": int(content["epoch"]), "step": int(content["global_step"])}
 
 
 def train(
@@ -115,7 +100,9 @@ def train(
     bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16
     loss_watch = LossWatch(events, spec, bf16=bf16)
     reporter = Reporter(events, stopwatch, loss_watch)
-    last = run.checkpoint("last")
+    last, resumed = run.checkpoint("last"), resumption(run, spec)
+    if resumed is not None and resumed.warning is not None:
+        events.write("log", level="warning", message=resumed.warning)
 
     watches = [OverfittingWatch(events)] if spec.mode == "robust" else []
     patience = [] if spec.patience is None else [Patience(spec.patience)]
@@ -152,7 +139,7 @@ def train(
     if world.rank == 0:
         settle_record(run, events)
     began = time.monotonic()
-    trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
+    trainer.fit(module, datamodule=data, ckpt_path=resumed.path if resumed else None)
     epochs = int(reporter.last["epoch"]) + 1
     if epochs < spec.epochs:
         duration = "1 epoch" if spec.patience == 1 else f"{spec.patience} epochs"

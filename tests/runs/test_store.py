@@ -78,14 +78,14 @@ def test_a_new_run_has_an_id_of_utc_time_slug_and_four_digits(
 
 
 def test_a_new_run_holds_its_spec_and_nothing_else(store: Store) -> None:
-    run = store.create(TrainSpec(name="mine"), parent="P", role="robust")
+    run = store.create(TrainSpec(name="mine"), parent="20261122-184005-study-3f9a", role="robust")
 
     assert [entry.name for entry in run.path.iterdir()] == ["spec.json"]
     assert (run.kind, run.mode, run.name, run.parent, run.role) == (
         "train",
         "robust",
         "mine",
-        "P",
+        "20261122-184005-study-3f9a",
         "robust",
     )
     assert abs(run.created - time.time()) < 60

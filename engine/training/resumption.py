@@ -1,0 +1,98 @@
+"""Where a training goes on: at its last checkpoint, or at an older one where that is damaged."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.models.checkpoint import read_checkpoint
+from runs.errors import UserError
+from runs.event_types import ResumePoint
+from runs.spec import TrainSpec, outcome_fields
+from runs.store import Run
+
+OLDER = ("best_robust", "best_clean")
+"""Checkpoints that take the place of a damaged one; the first was saved after the second."""
+
+
+class Resumption(NamedTuple):
+    """A checkpoint to go on from."""
+
+    path: Path
+    point: ResumePoint
+    warning: str | None
+    """What a damaged checkpoint costs, as a sentence."""
+
+
+def resumption(run: Run, spec: TrainSpec) -> Resumption | None:
+    """The newest whole checkpoint of a training; None where it has not saved one yet.
+
+    Raises:
+        UserError: all checkpoints are damaged, or spec.json was changed since they were saved.
+    """
+    last = run.checkpoint("last")
+    if not last.is_file():
+        return None
+    try:
+        content = read_checkpoint(last)
+    except UserError as error:
+        found = _older(run)
+        if found is None:
+            raise
+        path, content = found
+        warning = (
+            f"{error}: the training goes on from {path.name}, after epoch {content['epoch'] + 1}, "
+            "and trains again what came later"
+        )
+        return _checked(content, spec, Resumption(path, _point(content), warning))
+    return _checked(content, spec, Resumption(last, _point(content), None))
+
+
+def _older(run: Run) -> tuple[Path, dict[str, Any]] | None:
+    """The newest whole one of the other checkpoints, with its content."""
+    whole = []
+    for name in OLDER:
+        try:
+            whole.append((run.checkpoint(name), read_checkpoint(run.checkpoint(name))))
+        except UserError:
+            continue
+    return max(whole, key=lambda found: int(found[1]["global_step"]), default=None)
+
+
+def _point(content: Mapping[str, Any]) -> ResumePoint:
+    return {"epoch": int(content["epoch"]), "step": int(content["global_step"])}
+
+
+def _checked(content: Mapping[str, Any], spec: TrainSpec, found: Resumption) -> Resumption:
+    """The same, if the training is that which saved the checkpoint.
+
+    A field that did not exist then has its default.
+
+    Raises:
+        UserError: fields differ that decide what comes of a training; the message names them.
+    """
+    try:
+        saved = _flat(outcome_fields(TrainSpec.model_validate(content["hyper_parameters"]["spec"])))
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{found.path} holds no spec of this advtui: start a new run") from None
+    asked = _flat(outcome_fields(spec))
+    changes = [f"{key} {saved[key]} → {asked[key]}" for key in asked if saved[key] != asked[key]]
+    if not changes:
+        return found
+    is_longer = saved["epochs"] != asked["epochs"]
+    reason = "; the learning rate follows the planned length" if is_longer else ""
+    spec_file = found.path.parent.parent / "spec.json"
+    raise UserError(
+        f"spec.json was changed since {found.path.name} was saved: {', '.join(changes)}{reason}: "
+        f"undo it, or start a new run with advtui train --config {spec_file}"
+    )
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Fields by dotted paths: ``attack.steps``."""
+    flat: dict[str, Any] = {}
+    for key, value in fields.items():
+        inner = (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+        flat |= inner
+    return flat
