@@ -50,6 +50,7 @@ FIELD_HELP = {
     "validation": "PGD of the validation after each epoch.",
     "val_per_class": "Validation images per class.",
     "compile": "auto, on or off: compile the training step; auto: on a GPU.",
+    "checkpoint_minutes": "Longest time between two checkpoints, in minutes.",
     "profile": "Write where the time of a step goes into the run's folder.",
     "patience": "Stop after this many epochs without a rise in robust accuracy.",
     "train_limit": "Train on only this many images, equally many per class.",

@@ -16,7 +16,10 @@ from runs.results import first_difference, model_label, tables
 from runs.spec import TrainSpec
 from runs.store import Run, Store
 
-MAY_DIFFER_IN_A_MEAN = ("name", "device", "devices", "threads", "share", "data_dir", "seed")
+MAY_DIFFER_IN_A_MEAN = (
+    *("name", "device", "devices", "threads", "share", "data_dir"),
+    *("checkpoint_minutes", "seed"),
+)
 """Fields that the trainings of one recipe may differ in."""
 MAY_DIFFER_IN_AN_EVALUATION = ("precision", "seed")
 """Fields that the threat models of one mean may differ in."""

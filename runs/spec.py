@@ -123,6 +123,9 @@ class TrainSpec(Job):
     val_per_class: int = Field(20, ge=1, le=2500, description=FIELD_HELP["val_per_class"])
     compile: Literal["auto", "on", "off"] = Field("auto", description=FIELD_HELP["compile"])
     profile: bool = Field(False, description=FIELD_HELP["profile"])
+    checkpoint_minutes: float = Field(
+        10.0, gt=0, allow_inf_nan=False, description=FIELD_HELP["checkpoint_minutes"]
+    )
     patience: int | None = Field(None, ge=1, description=FIELD_HELP["patience"])
     train_limit: int | None = Field(None, ge=2, description=FIELD_HELP["train_limit"])
 
@@ -347,7 +350,10 @@ def _field_names() -> set[str]:
     return {name for kind in kinds for name in kind.model_fields}
 
 
-MAY_DIFFER = ("name", "device", "devices", "threads", "share", "data_dir", "compile", "profile")
+MAY_DIFFER = (
+    *("name", "device", "devices", "threads", "share", "data_dir"),
+    *("compile", "profile", "checkpoint_minutes"),
+)
 """Fields of the spec in which two runs may differ and still count as equal: their name, and where
 and how they compute. ``device``, ``devices``, ``threads`` and ``compile`` change rounding, so the
 figures may differ slightly."""

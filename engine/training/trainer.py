@@ -31,7 +31,7 @@ from engine.training.callbacks.loss_watch import LossWatch
 from engine.training.callbacks.overfitting_watch import OverfittingWatch
 from engine.training.callbacks.profiler import Profiler
 from engine.training.callbacks.progress import Reporter
-from engine.training.callbacks.stopping import Patience, StopAtBatch, StopAtEpoch
+from engine.training.callbacks.stopping import Patience, SaveAtBatch, StopAtBatch, StopAtEpoch
 from engine.training.callbacks.stopwatch import Stopwatch
 from engine.training.checkpoint_record import settle_record
 from engine.training.compiled_passes import is_wanted
@@ -120,6 +120,7 @@ def train(
             *watches,
             *patience,
             StopAtBatch(stop, last),
+            SaveAtBatch(spec.checkpoint_minutes, last, lambda due: world.highest(due) > 0),
             *keepers(last.parent),
             StopAtEpoch(stop),
             *([Profiler(run.path, stopwatch)] if spec.profile and world.rank == 0 else []),

@@ -1,9 +1,11 @@
-"""Lightning callbacks that end a training early: at a stop request, or when patience runs out.
+"""Lightning callbacks that end a training early, or save it within an epoch.
 
 A training ends between two batches or after the validation of an epoch, never during a validation.
 The module knows nothing about models and recipes.
 """
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,6 +73,42 @@ class StopAtBatch(pl.Callback):
         if batch_idx + 1 < trainer.num_training_batches and self._stop.requested:
             trainer.save_checkpoint(self._last)
             raise StopRequested
+
+
+class SaveAtBatch(pl.Callback):
+    """Saves the checkpoint ``last`` between two batches when the latest is some minutes old.
+
+    A worker that is killed then loses minutes, and not an epoch of hours. It must come after all
+    callbacks that change the training at the end of a batch.
+
+    Args:
+        minutes: longest time between two checkpoints.
+        last: the file of the checkpoint.
+        agreed: makes a decision of one process that of all ranks of the training.
+    """
+
+    def __init__(self, minutes: float, last: Path, agreed: Callable[[bool], bool]) -> None:
+        self._seconds = 60 * minutes
+        self._last = last
+        self._agreed = agreed
+        self._saved_at = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._saved_at = time.monotonic()  # the epoch before has just been saved
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        if batch_idx + 1 == trainer.num_training_batches:
+            return  # the epoch is saved after its validation
+        if self._agreed(time.monotonic() - self._saved_at >= self._seconds):
+            trainer.save_checkpoint(self._last)
+            self._saved_at = time.monotonic()
 
 
 class StopAtEpoch(Checkpoint):

@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from engine.models.checkpoint import read_checkpoint
+from engine.process.run_context import RunContext
 from engine.training.resumption import resumption
+from engine.training.trainer import train
 from one_process import carry_out
 from runs.errors import UserError
+from runs.events import EventReader, EventWriter
 from runs.spec import TrainSpec
 from runs.store import Run, Store
 from tiny_training import tiny
@@ -127,3 +130,53 @@ def test_where_and_how_it_computes_may_change(run: Run, fields: dict[str, Any]) 
     found = resumption(run, spec_of(run))
     assert found is not None
     assert found.point["epoch"] == EPOCHS - 1
+
+
+class Killed(BaseException):
+    """The end of a worker that nothing can see to."""
+
+
+class KilledAfter:
+    """A stop signal in which a worker is killed after so many batches."""
+
+    def __init__(self, batches: float) -> None:
+        self._left = batches
+
+    def listen(self) -> None:
+        """Called by a training that has begun."""
+
+    @property
+    def requested(self) -> bool:
+        self._left -= 1
+        if self._left < 0:
+            raise Killed
+        return False
+
+
+def train_on(run: Run, batches: float = float("inf")) -> None:
+    events = EventWriter(run.events_path)
+    context = RunContext(run, events, KilledAfter(batches))  # type: ignore[arg-type]
+    with torch.random.fork_rng(devices=[]):
+        train(context, spec_of(run), torch.device("cpu"))
+    events.close()
+
+
+def test_a_kill_costs_minutes_and_not_an_epoch(tmp_path: Path) -> None:
+    fields = {"epochs": 2, "threads": 1, "checkpoint_minutes": 1e-6}  # after every batch
+    whole, cut = (Store(tmp_path / name).create(tiny(**fields)) for name in ("whole", "cut"))
+    train_on(whole)
+    with pytest.raises(Killed):
+        train_on(cut, batches=2)
+    found = resumption(cut, spec_of(cut))
+    assert found is not None
+    assert found.point == {"epoch": 0, "step": 2}
+    train_on(cut)
+    assert all(torch.equal(value, weights(whole)[name]) for name, value in weights(cut).items())
+    steps = [e["step"] for e in EventReader(whole.events_path).new() if e["kind"] == "checkpoint"]
+    assert steps[:3] == [1, 2, 3]
+
+
+def test_within_ten_minutes_an_epoch_is_saved_at_its_end_alone(trained: Run) -> None:
+    events = EventReader(trained.events_path).new()
+    steps = {event["step"] for event in events if event["kind"] == "checkpoint"}
+    assert steps == {4, 8, 12}
