@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runs.jsonfiles import read_json, write_json
-from runs.locks import is_held
+from runs.locks import FileLock, is_held
 from runs.storage import StorageError, writing
 from runs.store import Run, Store, discard
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # following and stopping a run needs no validation, and so no
 
 
 STOP_FILE = "stop"
+FORCE_S = 10.0
+"""Seconds that a worker has to end by itself before it is killed."""
 _WORKER_ENVIRONMENT = {
     "PYTHONSAFEPATH": "1",
     "PYTHONUNBUFFERED": "1",
@@ -94,7 +96,12 @@ def record_worker(run: Run) -> None:
     scheduler = os.environ.get("SLURM_JOB_ID")
     write_json(
         run.path / "launch.json",
-        {**_identity(os.getpid()), "scheduler_id": scheduler, "folder": str(Path.cwd())},
+        {
+            **_identity(os.getpid()),
+            "run": str(run.path.resolve()),  # a copy of the folder has another worker, or none
+            "scheduler_id": scheduler,
+            "folder": str(Path.cwd()),
+        },
     )
 
 
@@ -125,6 +132,8 @@ def worker_pid(run: Run) -> int | None:
     launch = read_json(run.path / "launch.json") or {}
     pid, began = launch.get("pid"), launch.get("process_start")
     if not isinstance(pid, int) or pid <= 0 or not isinstance(began, int | float):
+        return None
+    if launch.get("run") not in (None, str(run.path.resolve())):  # None: of an older version
         return None
     try:
         here = _identity(pid)
@@ -185,3 +194,39 @@ def request_stop(run: Run, *, at_once: bool = False) -> None:
     if (is_first or at_once) and pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
+
+
+def end_by_force(run: Run) -> bool:
+    """End the run's worker, also one that hangs or is suspended; the run is then interrupted.
+
+    The worker has :data:`FORCE_S` to end by itself, as after :func:`request_stop`. A training goes
+    on from its last checkpoint when it is resumed.
+
+    Returns:
+        False where no process of this host is the worker.
+
+    Raises:
+        StorageError: the result can't be written.
+    """
+    import psutil
+
+    pid = worker_pid(run)
+    if pid is None:
+        return False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        others = process.children(recursive=True)  # the other ranks of a training
+        process.terminate()
+        _, alive = psutil.wait_procs([process], timeout=FORCE_S)
+        for one in [*alive, *others]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs([*alive, *others], timeout=FORCE_S)
+    with writing(run.lock_path):
+        lock = FileLock(run.lock_path)
+    try:
+        if lock.try_acquire() and run.raw_result is None:
+            write_json(run.path / "result.json", {"v": 1, "kind": run.kind, "state": "interrupted"})
+    finally:
+        lock.release()
+    return True

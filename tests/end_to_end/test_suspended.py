@@ -15,7 +15,7 @@ from advtui_process import wait_for
 from runs.errors import UserError
 from runs.event_types import Event
 from runs.jsonfiles import read_json, write_json
-from runs.launch import start_worker
+from runs.launch import end_by_force, request_stop, start_worker, worker_pid
 from runs.spec import TrainSpec
 from runs.store import Run, Store
 from tui.cli import app
@@ -141,3 +141,26 @@ def test_a_worker_whose_folder_was_taken_away_ends_and_says_so(home: Path) -> No
         sentence = f"{waiting.run.path} was taken away: the worker ends"
         wait_for(lambda: sentence in (elsewhere / "worker.log").read_text(), 10)
         assert not waiting.run.path.exists()
+
+
+def test_force_ends_it_and_leaves_a_run_that_can_be_resumed(
+    suspended: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runs.launch.FORCE_S", 1.0)
+    done = advtui("stop", "--force", suspended.run.id)
+    assert done.exit_code == 0, done.output
+    assert f"{suspended.run.id} is interrupted: advtui resume continues it" in done.stderr
+    assert suspended.process.poll() is not None
+    assert suspended.run.state() == "interrupted"
+
+
+def test_a_copied_folder_ends_nobodys_worker(suspended: Waiting) -> None:
+    copy = Run(suspended.run.path.with_name(suspended.run.id[:-4] + "0000"))
+    shutil.copytree(suspended.run.path, copy.path)
+    assert worker_pid(suspended.run) == suspended.process.pid
+    assert worker_pid(copy) is None
+    assert not end_by_force(copy)
+    request_stop(copy)
+    suspended.wake()
+    time.sleep(1.0)
+    assert suspended.process.poll() is None

@@ -198,7 +198,9 @@ def test_a_worker_that_lives_here_is_known_by_what_it_recorded(run: Run) -> None
     record_worker(run)
 
     recorded = read_json(run.path / "launch.json") or {}
-    assert recorded.keys() == {"host", "boot", "pid", "process_start", "scheduler_id", "folder"}
+    identity = {"host", "boot", "pid", "process_start"}
+    assert recorded.keys() == {*identity, "run", "scheduler_id", "folder"}
+    assert recorded["run"] == str(run.path.resolve())
     assert recorded["folder"] == str(Path.cwd())
     assert worker_pid(run) == os.getpid()
 

@@ -8,13 +8,20 @@ import typer
 from tui.commands import options as o
 
 
-def stop(words: o.RunWords, home: o.Home = None) -> None:
+def stop(
+    words: o.RunWords,
+    force: Annotated[
+        bool, typer.Option("--force", help="End a worker that hangs: kill it after ten seconds.")
+    ] = False,
+    home: o.Home = None,
+) -> None:
     """Ask runs to stop at their next step.
 
-    A training saves a checkpoint first. advtui resume continues the runs.
+    A training saves a checkpoint first. advtui resume continues the runs, also after --force, which
+    loses what came after the last checkpoint.
     """
     from runs.errors import UserError
-    from runs.launch import request_stop
+    from runs.launch import end_by_force, other_host, request_stop
     from runs.store import LIVE
     from tui.commands.output import open_store, say
     from tui.render.silence_text import asked_words
@@ -26,8 +33,20 @@ def stop(words: o.RunWords, home: o.Home = None) -> None:
         if state not in LIVE:
             raise UserError(f"{run.id} is {state}: there is nothing to stop")
     for run, state in zip(runs, states, strict=True):
-        request_stop(run)
-        say(asked_words(run, state))
+        if not force:
+            request_stop(run)
+            say(asked_words(run, state))
+            continue
+        # A study first: it would start the next child.
+        for member in (run, *store.children(run)):
+            if member is not run and member.state() not in LIVE:
+                continue
+            if end_by_force(member):
+                say(f"{member.id} is {member.state()}: advtui resume continues it")
+            else:
+                host = other_host(member)
+                where = f"it was last heard of on {host}" if host else "no process is its worker"
+                say(f"{member.id} was not ended: {where}")
 
 
 def tag(
@@ -40,11 +59,12 @@ def tag(
     """Add tags or a note to a run, or print them."""
     from tui.commands.output import open_store
     from tui.render.text import clean
+    from tui.run_list.tag_edit import TagEdit
 
     tagged = open_store(home).find(run)
-    added, removed = tags or [], remove or []
-    result = [word for word in dict.fromkeys([*tagged.meta["tags"], *added]) if word not in removed]
-    if added or removed:
+    edit = TagEdit(tuple(tags or ()), tuple(remove or ()))
+    result = edit.applied(tagged.meta["tags"])
+    if edit:
         tagged.set_meta(tags=result)
     if note is not None:
         tagged.set_meta(note=note)
