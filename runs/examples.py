@@ -122,12 +122,30 @@ class Examples:
             self.attacks = [str(name) for name in self._of["attacks"]]
             self.count = len(self._of["images"])
             shape = (len(self.models), len(self.attacks), self.count)
-            if self._of["adversarial"].shape[:3] != shape or self._of["images"].ndim != 4:
-                raise ValueError("its arrays do not fit together")
+            self._check(shape)
         except FileNotFoundError:
             raise NotFoundError("no pictures were kept") from None
         except Exception as error:  # zipfile, zlib and NumPy each have their own
             raise NotFoundError(f"{path} can't be read: {error}") from None
+
+    def _check(self, shape: tuple[int, int, int]) -> None:
+        """Raise ValueError unless the arrays are of the types and shapes that are written."""
+        models, _, count = shape
+        pictures = self._of["images"].shape
+        expected = {
+            "images": ("u", (count, 3, *pictures[2:])),
+            "adversarial": ("f", (*shape, 3, *pictures[2:])),
+            **dict.fromkeys(("labels", "indices"), ("iu", (count,))),
+            **dict.fromkeys(("predictions", "targets"), ("iu", shape)),
+            "confidences": ("f", shape),
+            "clean_predictions": ("iu", (models, count)),
+            "clean_confidences": ("f", (models, count)),
+        }
+        if len(pictures) != 4 or self._of["images"].itemsize != 1 or self._of["classes"].ndim != 1:
+            raise ValueError("its arrays do not fit together")
+        for key, (kinds, size) in expected.items():
+            if self._of[key].dtype.kind not in kinds or self._of[key].shape != size:
+                raise ValueError(f"{key} is of another type or size")
 
     def example(self, model: int, number: int) -> Example:
         """The picture ``number`` as ``model`` sees it."""

@@ -4,7 +4,6 @@ An attack run keeps it in ``outcomes.npz``. Two figures need it that rates alone
 classes in which a model breaks, and whether one model is more robust than another.
 """
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +83,7 @@ class Outcomes:
 
         try:
             with open_regular(path) as stream, np.load(stream, allow_pickle=False) as kept:
-                return cls(
+                found = cls(
                     labels=kept["labels"],
                     indices=kept["indices"],
                     classes=[str(name) for name in kept["classes"]],
@@ -96,11 +95,32 @@ class Outcomes:
                         )
                     },
                 )
-        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise NotFoundError(
-                f"{path.parent.name} has no outcomes of single images ({type(error).__name__}): "
-                f"attack again to have them"
-            ) from None
+            found._check()
+            return found
+        except FileNotFoundError:
+            reason = "no file"
+        except Exception as error:  # zipfile, zlib and NumPy each have their own
+            reason = str(error) or type(error).__name__
+        raise NotFoundError(
+            f"{path.parent.name} has no outcomes of single images ({reason}): "
+            f"attack again to have them"
+        )
+
+    def _check(self) -> None:
+        """Raise ValueError unless every image has a label, an index and each model's classes."""
+        predictions: list[np.ndarray[Any, Any]] = [*self.clean.values(), *self.attacked.values()]
+        everything: list[np.ndarray[Any, Any]] = [self.labels, self.indices, *predictions]
+        shape = (len(self.labels),)
+        for array in everything:
+            if array.dtype.kind not in "iu" or array.shape != shape:
+                raise ValueError("its arrays do not fit together")
+        for classes in (self.labels, *predictions):
+            if classes.size and classes.min() < 0:
+                raise ValueError("it holds a negative class")
+        if len(self.labels) and self.labels.max() >= len(self.classes):
+            raise ValueError("it holds a label without a name")
+        if any(model not in self.clean for model, _ in self.attacked):
+            raise ValueError("it holds an attack on a model without clean predictions")
 
 
 Confusion = TypedDict("Confusion", {"class": str, "k": int})
@@ -154,11 +174,17 @@ def per_class(outcomes: Outcomes, model: str, attack: str) -> list[ClassOutcome]
                 "robust_k": correct - wrong,
                 "robust_accuracy": rate(correct - wrong, n),
                 "becomes": [
-                    {"class": outcomes.classes[int(c)], "k": int(counts[c])} for c in order
+                    {"class": _class_name(outcomes, int(c)), "k": int(counts[c])} for c in order
                 ],
             }
         )
     return rows
+
+
+def _class_name(outcomes: Outcomes, number: int) -> str:
+    """The name of a class; a network may have more of them than its data set has names."""
+    names = outcomes.classes
+    return names[number] if number < len(names) else f"class {number}"
 
 
 def compare_pairs(folder: Path, table: Table) -> list[PairedRows]:

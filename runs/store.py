@@ -359,11 +359,27 @@ class Store:
                 raise UserError(f"{member.id} is {state}{silent}: stop it first")
         for member in family:
             path = member.path / "checkpoints" if checkpoints_only else member.path
-            try:
-                if path.exists():
-                    shutil.rmtree(path)
-            except OSError as error:
-                raise UserError(f"{path} can't be removed: {error.strerror}") from None
+            if checkpoints_only and member.path.is_symlink():
+                raise UserError(
+                    f"{member.id} is a link: its checkpoints belong to {member.path.readlink()}"
+                )
+            if os.path.lexists(path):
+                remove_folder(path)
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder with all that is in it; of a link to a folder the link alone.
+
+    Raises:
+        UserError: it can't be deleted.
+    """
+    try:
+        if path.is_symlink():
+            path.unlink()
+        else:
+            shutil.rmtree(path)
+    except OSError as error:
+        raise UserError(f"{path} can't be removed: {error.strerror or error}") from None
 
 
 def discard(run: Run) -> None:

@@ -4,13 +4,12 @@ A run is moved there with its children, by a rename within the home: this needs 
 full disk. Knows no terminal.
 """
 
-import shutil
 from collections.abc import Sequence
 
 from runs.errors import NotFoundError, UserError
 from runs.launch import is_carried_out
 from runs.storage import StorageError, sync_folder, writing
-from runs.store import LIVE, Run, Store
+from runs.store import LIVE, Run, Store, remove_folder
 
 
 class Trash(Store):
@@ -103,15 +102,12 @@ def _life(run: Run) -> str | None:
 
 
 def purge(run: Run) -> None:
-    """Delete the folder of one run for good.
+    """Delete the folder of one run for good; of a linked one the link alone.
 
     Raises:
         UserError: it can't be deleted.
     """
-    try:
-        shutil.rmtree(run.path)
-    except OSError as error:
-        raise UserError(f"{run.path} can't be removed: {error.strerror}") from None
+    remove_folder(run.path)
 
 
 def _move(family: Sequence[Run], target: Store) -> None:

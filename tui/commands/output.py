@@ -17,7 +17,7 @@ from tui.render.palette import TERMINAL
 from tui.render.plain_ascii import is_utf8
 from tui.render.run_table import kept_checkpoints
 from tui.render.sanity_table import SanityPanel
-from tui.render.text import clean
+from tui.render.text import clean, escaped
 
 
 def say(text: str) -> None:
@@ -28,17 +28,18 @@ def say(text: str) -> None:
 def print_json(value: object, *, indent: int | None = 2) -> None:
     """Print a value as JSON, the same in every encoding: ``indent`` None in one line.
 
-    Infinities, which JSON lacks, are null.
+    Infinities, which JSON lacks, are null; what a terminal may obey is escaped.
     """
     in_ascii = not is_utf8(sys.stdout.encoding)
-    print(json.dumps(plain(value), indent=indent, ensure_ascii=in_ascii), flush=True)
+    text = json.dumps(plain(value), indent=indent, ensure_ascii=in_ascii)
+    print(escaped(text), flush=True)
 
 
 def print_formatted(text: str, format_: str) -> None:
     """Print a table in one of its formats; JSON says the same in every encoding."""
     if format_ == "json" and not is_utf8(sys.stdout.encoding):
         text = json.dumps(json.loads(text), indent=2) + "\n"
-    print(text, end="")
+    print(escaped(text) if format_ == "json" else text, end="")
 
 
 def open_store(home: Path | None) -> Store:

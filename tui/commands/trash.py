@@ -1,6 +1,5 @@
 """Removing runs and bringing them back: what ``advtui rm`` and ``advtui trash`` do and print."""
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ import typer
 from runs.errors import EXIT_INTERRUPTED, UserError
 from runs.store import Run, Store
 from runs.trash import Trash, citing, family_of, refuse_living, refuse_needed, removed_at
-from tui.commands.output import say
+from tui.commands.output import print_json, say
 from tui.render.text import clean, short_ago
 
 
@@ -41,11 +40,19 @@ def remove(
         elif not run.path.exists():  # a child was removed with its study
             continue
         elif purge:
+            link = _link(run)
             store.delete(run)
-            say(f"deleted {run.id}")
+            say(f"deleted {link or run.id}")
         else:
+            link = _link(run)
             Trash(store).put(run)
-            say(f"moved {run.id} to the trash; back with: advtui trash restore {run.id}")
+            moved = link or run.id
+            say(f"moved {moved} to the trash; back with: advtui trash restore {run.id}")
+
+
+def _link(run: Run) -> str | None:
+    """A linked run in words: the folder that it leads to stays. None where it is a folder."""
+    return f"the link {run.id} (not {run.path.readlink()})" if run.path.is_symlink() else None
 
 
 def _confirm(question: str, command: str, *, yes: bool) -> None:
@@ -61,7 +68,7 @@ def print_list(trash: Trash, *, as_json: bool) -> None:
     """Print the runs of the trash, the one that was removed last first."""
     runs = sorted(trash.runs(), key=removed_at, reverse=True)
     if as_json:
-        print(json.dumps([_as_data(run) for run in runs], indent=2, ensure_ascii=False))
+        print_json([_as_data(run) for run in runs])
     elif not runs:
         say("the trash is empty")
     else:
