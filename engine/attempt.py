@@ -28,7 +28,7 @@ from runs.event_types import LogFields, StartedFields
 from runs.events import EventWriter, Unwritten, last_event_like, warnings_of
 from runs.gpus import visible_gpus
 from runs.jsonfiles import remove_unfinished, write_json
-from runs.launch import STOP_FILE, record_worker, worker_words
+from runs.launch import STOP_FILE, has_lease, record_worker, worker_words
 from runs.locks import FileLock
 from runs.space import shortage
 from runs.spec import AnySpec, StudySpec, TrainSpec
@@ -38,6 +38,10 @@ from runs.store import Run
 LOCK_TRIES = 20
 """Attempts to take the run's lock, 0.1 s apart."""
 MEMORY_ADVICE = "choose a smaller --batch-size, or a machine with more free memory"
+NO_LOCKS = (
+    "the file system of the home has no locks, so a worker is known by its process and heartbeat "
+    "alone; start no run from two hosts at once"
+)
 USAGE = "usage: python -P -m engine RUN_DIR (a folder that holds spec.json)"
 
 
@@ -79,6 +83,9 @@ def _one_attempt(run: Run, lock: FileLock) -> int:
     if run.state() == "completed":
         _print(f"{run.id} is already completed: there is nothing to do")
         return 0
+    if not lock.is_supported and has_lease(run):
+        _print(f"{run.id} is being carried out by {worker_words(run)}")
+        return EXIT_FAILED
     remove_unfinished(run.path, but_of="meta.json")  # people write it, without the run's lock
     record_worker(run)
     attempt = 1 + _last_attempt(run)
@@ -87,6 +94,9 @@ def _one_attempt(run: Run, lock: FileLock) -> int:
     stop = StopSignal(run)
     stop.listen()
     heartbeat.beat()
+    if not lock.is_supported:
+        _print(f"{NO_LOCKS}: {run.home}")
+        events.write("log", level="info", message=f"{NO_LOCKS}: {run.home}")
     (run.path / "result.json").unlink(missing_ok=True)  # only now: the new attempt has an event
     heartbeat.start()
 

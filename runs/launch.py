@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from runs.jsonfiles import read_json, write_json
 from runs.locks import FileLock, is_held
 from runs.storage import StorageError, writing
-from runs.store import Run, Store, discard
+from runs.store import SILENCE_S, Run, Store, discard
 
 if TYPE_CHECKING:  # following and stopping a run needs no validation, and so no pydantic
     from runs.spec import AnySpec
@@ -100,9 +101,15 @@ def record_worker(run: Run) -> None:
             **_identity(os.getpid()),
             "run": str(run.path.resolve()),  # a copy of the folder has another worker, or none
             "scheduler_id": scheduler,
-            "folder": str(Path.cwd()),
+            "folder": _working_folder(),
         },
     )
+
+
+def _working_folder() -> str | None:
+    with contextlib.suppress(FileNotFoundError):  # it was deleted
+        return str(Path.cwd())
+    return None
 
 
 def _identity(pid: int) -> dict[str, Any]:
@@ -145,8 +152,23 @@ def worker_pid(run: Run) -> int | None:
 
 
 def is_carried_out(run: Run) -> bool:
-    """Whether a live worker holds the run's lock; of another host only where locks reach it."""
-    return is_held(run.lock_path)
+    """Whether a live worker holds the run's lock; of another host only where locks reach it.
+
+    Where the file system of the home has no locks, :func:`has_lease` tells.
+    """
+    held = is_held(run.lock_path)
+    return has_lease(run) if held is None else held
+
+
+def has_lease(run: Run) -> bool:
+    """Whether a worker lives by launch.json and the events, for file systems without locks.
+
+    The worker is a live process of this host, or was heard of on another host within the last
+    30 s.
+    """
+    if other_host(run) is None:
+        return worker_pid(run) is not None
+    return abs(time.time() - run.last_sign) <= SILENCE_S
 
 
 def worker_words(run: Run) -> str:

@@ -9,14 +9,34 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from runs.errors import EXIT_FAILED, UserError
+
+
+def refuse_limit(error: OSError) -> None:
+    """Do nothing, unless the error is that of a process which has too many files open.
+
+    Raises:
+        UserError: it is; a reader must not take the file for a damaged or absent one.
+    """
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise UserError(
+            "too many files are open: raise the limit (ulimit -n 1024), or end other programs",
+            exit_code=EXIT_FAILED,
+        ) from None
+
 
 def open_regular(path: Path) -> BinaryIO:
     """A file for reading.
 
     Raises:
         OSError: it is absent, can't be read, or is no regular file.
+        UserError: no more files can be opened, which says nothing about this one.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as error:
+        refuse_limit(error)
+        raise
     try:
         check_regular(fd, path)
         return os.fdopen(fd, "rb")

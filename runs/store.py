@@ -21,6 +21,7 @@ from runs.event_types import Event, HeartbeatEvent
 from runs.events import events_like, last_events
 from runs.jsonfiles import RUN_HEADER, read_json, write_json
 from runs.locks import is_held
+from runs.regular_files import refuse_limit
 from runs.result_types import Failure, Result, parse_result
 from runs.storage import storage_error
 
@@ -38,6 +39,9 @@ ENDED = ("completed", "failed", "interrupted")
 """The state is in result.json. A new attempt of a run that is not completed deletes it."""
 SILENCE_S = 30.0
 """Seconds without an event after which a run without a result is unresponsive or lost."""
+
+FUTURE_S = 3600.0
+"""Clocks of two hosts differ by less: an event further ahead is of a clock that was set back."""
 
 CHECKPOINTS = ("best_clean", "best_robust", "last")
 _STARTED = re.compile(rb'"kind": ?"started"')
@@ -186,9 +190,21 @@ class Run:
             return ended  # type: ignore[no-any-return]
         events = last_events(self.events_path)
         latest = events[-1]["t"] if events else self.created
-        if (time.time() if now is None else now) - latest > SILENCE_S:
-            return "unresponsive" if is_held(self.lock_path) else "lost"
+        silence = (time.time() if now is None else now) - latest
+        if silence > SILENCE_S:
+            return "unresponsive" if self._has_worker() else "lost"
+        if silence < -FUTURE_S and not self._has_worker():  # the clock was set back
+            return "lost"
         return "queued" if _phase(events) == "queued" else "running"
+
+    def _has_worker(self) -> bool:
+        """Whether a worker holds the lock; where there are no locks, whether it lives."""
+        held = is_held(self.lock_path)
+        if held is None:
+            from runs.launch import has_lease  # it needs the store
+
+            return has_lease(self)
+        return held
 
     @property
     def last_sign(self) -> float:
@@ -304,7 +320,8 @@ class Store:
         """All runs, newest first."""
         try:
             names = self.entries()
-        except OSError:
+        except OSError as error:
+            refuse_limit(error)
             return []
         found = [self._known.get(name) or Run(self.folder / name) for name in names]
         # spec.json never changes, so Run objects with a read spec are reused.

@@ -1,5 +1,6 @@
 """Entry point of ``advtui``: runs the screen or a command, and words the errors of both."""
 
+import errno
 import gc
 import os
 import sys
@@ -64,11 +65,30 @@ def _flush_or_discard() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
+def _of_the_process(error: Exception) -> Exception | None:
+    """The sentence for an error of the system that is about this process, not about a file."""
+    from runs.errors import UserError
+    from runs.regular_files import refuse_limit
+
+    if not isinstance(error, OSError):
+        return None
+    try:
+        refuse_limit(error)
+        os.getcwd()  # noqa: PTH109 - Path.cwd does the same
+    except UserError as limit:
+        return limit
+    except FileNotFoundError:
+        if error.errno == errno.ENOENT:
+            return UserError("the working folder was deleted: change to another with cd")
+    return None
+
+
 def _explain(error: Exception) -> int:
     from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
     from runs.storage import storage_error
     from tui.render.text import clean
 
+    error = _of_the_process(error) or error
     if isinstance(error, UserError):
         message, code = str(error), error.exit_code
     elif (refused := storage_error(error)) is not None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from runs.json_types import INVALID, parser
-from runs.locks import FileLock
+from runs.locks import FileLock, flock
 from runs.store import Run
 
 POLL_S = 0.25
@@ -105,7 +105,7 @@ class DeviceQueue:
         path = self._folder / f"{'~'.join(parts)}~{os.getpid()}{SUFFIX}"
         hidden = path.with_name(f".{path.name}")
         fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        flock(fd, fcntl.LOCK_EX)
         os.pwrite(fd, _content(self._entry), 0)
         hidden.rename(path)
         return path, fd
@@ -131,7 +131,11 @@ class DeviceQueue:
         lock = FileLock(self._locks / f"{socket.gethostname()}-{name}.lock")
         try:
             self._check_stop()  # also when the run before has just stopped, by the same request
-            while (ahead := self._ahead(name)) or not lock.try_acquire():
+            while (
+                (ahead := self._ahead(name))
+                or not lock.try_acquire()
+                or (not lock.is_supported and self._holders(name))
+            ):
                 self._wait(ahead or self._holders(name))
             self._report(None)
             self._update(device=name, is_working=True)
@@ -241,13 +245,23 @@ def _read(path: Path) -> Entry | None:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_live = not flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB) and _process_lives(path)
         except BlockingIOError:
+            is_live = True
+        if is_live:
             return _parsed(turn, os.pread(fd, _CONTENT_BYTES, 0))
         path.unlink(missing_ok=True)  # its name is never used again: it holds a process id
         return None
     finally:
         os.close(fd)
+
+
+def _process_lives(path: Path) -> bool:
+    """Whether the process in a ticket's name lives, for a file system without locks."""
+    import psutil
+
+    pid = path.name.removesuffix(SUFFIX).rpartition("~")[2]
+    return pid.isdecimal() and psutil.pid_exists(int(pid))
 
 
 def _parsed(turn: Turn, content: bytes) -> Entry:
