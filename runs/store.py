@@ -342,7 +342,7 @@ class Store:
             NotFoundError: no run or several runs match; the message lists them.
         """
         runs = self.runs()
-        if match := re.fullmatch(r"@(\d+)", word):
+        if match := re.fullmatch(r"@([0-9]{1,9})", word):
             started = [run for run in runs if run.parent is None]
             number = int(match[1])
             if not 1 <= number <= len(started):

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from runs.damage import unreadable, unreadable_at_once, words
 from runs.durations import Durations, durations_of
+from runs.errors import UserError
 from runs.events import warnings_of
 from runs.jsonfiles import read_json
 from runs.result_types import Result
@@ -156,11 +157,27 @@ def _print_notices(console: Console, run: Run, snapshot: Snapshot) -> None:
 
 def _print_spec(console: Console, run: Run) -> None:
     console.print(Text("spec", style="bold"))
+    problem = _problem_of_spec(run)
+    if problem is not None:
+        console.print(Text(clean(problem, 500)), soft_wrap=True)
     for key, value in run.raw_spec.items():
-        if key in ("attack", "validation") and run.kind == "train":
+        if key in ("attack", "validation") and run.kind == "train" and problem is None:
             words = trains_on(run) if key == "attack" else getattr(run.spec, key).describe()
         elif key in ("run", "baseline", "robust", "attack", "attacks"):
             continue
         else:
             words = json.dumps(value, ensure_ascii=False)
-        console.print(Text.assemble((f"{key:>16}  ", "dim"), clean(words)), soft_wrap=True)
+        console.print(
+            Text.assemble((f"{clean(key, 16):>16}  ", "dim"), clean(words)), soft_wrap=True
+        )
+
+
+def _problem_of_spec(run: Run) -> str | None:
+    """Why a run can't be carried out again, as a sentence; None where its spec is valid."""
+    if not run.raw_spec:
+        return None  # spec.json is named as unreadable
+    try:
+        run.spec  # noqa: B018 - it validates
+    except UserError as error:
+        return f"spec.json is not valid: {error}"
+    return None
