@@ -15,7 +15,7 @@ from runs.store import Run, Store
 from tiny_training import tiny
 from tui.run_list.row import read_row
 
-HOMES, MORE_HOMES = 40, 1000
+HOMES, MORE_HOMES = 100, 1000
 LONGEST_S = 5.0
 PROBLEMS = ("Traceback", "unexpected ", "can't be read: TypeError", "can't be read: ValueError")
 
