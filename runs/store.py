@@ -342,9 +342,9 @@ class Store:
             NotFoundError: no run or several runs match; the message lists them.
         """
         runs = self.runs()
-        if match := re.fullmatch(r"@([0-9]{1,9})", word):
+        if match := re.fullmatch(r"@([0-9]+)", word):
             started = [run for run in runs if run.parent is None]
-            number = int(match[1])
+            number = int(match[1][:20])  # thousands of digits are refused by int
             if not 1 <= number <= len(started):
                 raise NotFoundError(f"no run {word}: {_count(started)} in {self.home}")
             return started[number - 1]

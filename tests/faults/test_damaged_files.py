@@ -99,3 +99,13 @@ def test_a_worker_waits_for_no_pipe(name: str, tmp_path: Path) -> None:
         code = carry_out(run)
     done = code == 0 if name.endswith(".json") else code != 0  # a result is written anew
     assert done, run.raw_result
+
+
+@pytest.mark.parametrize("attempt", [None, "1", [], 10**400])
+def test_a_worker_resumes_whatever_the_attempt_of_an_event(attempt: object, tmp_path: Path) -> None:
+    run = Store(tmp_path).create(tiny(epochs=1))
+    kinds = ("started", "heartbeat")
+    events = [{"v": 1, "t": 1.8e9, "kind": kind, "attempt": attempt} for kind in kinds]
+    run.events_path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert carry_out(run) == 0
+    assert run.state() == "completed"
