@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tui.run_list.row import Row
+from tui.run_list.spec_filter import spec_test
 
 # Folding and sorting
 
@@ -100,7 +101,8 @@ def parse_filter(text: str) -> Test:
 
     ``word`` is searched in id, name, kind, mode, data, state, tags and note; ``mode:robust``,
     ``state:``, ``kind:``, ``data:``, ``name:``, ``id:``, ``tag:`` in that field alone;
-    ``acc>50``, ``robust<=20`` compare percentages; a leading ``-`` negates a term.
+    ``acc>50``, ``robust<=20`` compare percentages; ``cfg.awp_gamma>0.001``, ``cfg.recipe=trades``
+    compare a field of the run's spec; a leading ``-`` negates a term.
     """
     tests = [_term(term) for term in text.split()]
     return lambda row: all(test(row) for test in tests)
@@ -110,6 +112,8 @@ def _term(term: str) -> Test:
     if len(term) > 1 and term.startswith("-"):
         test = _term(term[1:])
         return lambda row: not test(row)
+    if (of_spec := spec_test(term)) is not None:
+        return lambda row: of_spec(row.spec)
     for sign, compare in _COMPARE.items():  # two-character signs come first
         field, separator, bound = term.partition(sign)
         if separator and field in _FIGURES:

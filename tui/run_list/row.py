@@ -5,7 +5,7 @@ An error in reading a run becomes the row's error, so that the other runs stay v
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -59,6 +59,8 @@ class Row:
     """Of an unresponsive or lost run: unix seconds of its last event."""
     worker: str = ""
     """Of such a run; see :func:`tui.render.silence_text.silent_worker`."""
+    spec: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Its spec.json as it stands; a spec is written once, so that rows need not compare it."""
 
     @property
     def is_live(self) -> bool:
@@ -142,6 +144,7 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
         warnings=(*damage, *_warnings(result, snapshot)),
         last_sign=run.last_sign if state in ("unresponsive", "lost") else 0.0,
         worker=silent_worker(run, state),
+        spec=spec,
     )
 
 
