@@ -3,7 +3,8 @@
 The headless commands and the screen share it. Knows no terminal.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from rich.cells import cell_len
 
@@ -246,3 +247,23 @@ def stalled(run: Run, snapshot: Snapshot) -> str | None:
     if run.kind == "study" or seconds <= STALLED_S:
         return None
     return f"no progress for {duration(seconds)}"
+
+
+def attack_number(spec: Mapping[str, Any], snapshot: Snapshot, models: int) -> tuple[int, int]:
+    """Which attack on which model is at work, from 1, and how many there are; 0 of 0 for none.
+
+    An attack counts once, however many ε or stages it has.
+
+    Args:
+        spec: of an attack run, as ``spec.json`` holds it.
+        snapshot: of that run.
+        models: number of models that are attacked.
+    """
+    listed = spec.get("attacks")
+    entries = listed if isinstance(listed, list) else []
+    names = {entry.get("name") for entry in entries if isinstance(entry, dict)}
+    total = models * len(names)
+    over = sum(
+        name in names and attack_is_over(event) for (_, name), event in snapshot.attacks.items()
+    )
+    return min(over + 1, total), total

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from runs.event_types import attack_is_over
 from runs.remaining import left_s
 from runs.snapshot import Snapshot
 from tui.render.palette import Palette
+from tui.render.progress import attack_number
 from tui.render.text import duration
 
 PARTS = {"baseline": "baseline", "robust": "robust", "attack": "attacks", "panel": "panel"}
@@ -120,13 +120,9 @@ def _attacks(spec: Mapping[str, Any], snapshot: Snapshot | None) -> str:
     if snapshot is None or snapshot.started is None:
         return _STARTING
     attack = spec.get("attack")
-    listed = attack.get("attacks") if isinstance(attack, dict) else None
-    names = {item.get("name") for item in listed or () if isinstance(item, dict)}
-    total = 3 * len(names)  # baseline, best clean, best robust
-    over = sum(
-        name in names and attack_is_over(event) for (_, name), event in snapshot.attacks.items()
-    )
-    return f"{min(over + 1, total)}/{total}" if total else _STARTING
+    models = 3  # baseline, best clean, best robust
+    number, total = attack_number(attack if isinstance(attack, dict) else {}, snapshot, models)
+    return f"{number}/{total}" if total else _STARTING
 
 
 def _lines(parts: Sequence[Part], eta: str, palette: Palette) -> Iterator[Text]:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from runs.damage import unreadable_at_once, words
 from runs.durations import durations_of
-from runs.event_types import attack_is_over
 from runs.events import OF_EPOCH, last_event_like, warning_texts
 from runs.headline import Budget, headline, validation_budget
 from runs.result_types import Result
@@ -241,16 +240,6 @@ def attack_share(run: Run, snapshot: Snapshot) -> float:
         _pair_share(snapshot, label, attack, levels) for label in labels for attack in attacks
     ]
     return min(1.0, sum(shares) / max(len(shares), 1))
-
-
-def attack_number(run: Run, snapshot: Snapshot) -> tuple[int, int]:
-    """Which of the models × attacks × ε of an attack run is at work, and how many there are."""
-    spec = run.raw_spec
-    epsilons = spec.get("epsilons")
-    levels = len(epsilons) if isinstance(epsilons, list) and epsilons else 1
-    count = len(row_labels(spec)) * len(dicts(spec.get("attacks"))) * levels
-    over = sum(attack_is_over(event) for event in snapshot.attacks.values())
-    return min(over + 1, max(count, 1)), count
 
 
 def row_labels(spec: Mapping[str, Any]) -> list[str]:

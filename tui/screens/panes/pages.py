@@ -13,6 +13,7 @@ from tui.render.palette import Palette
 from tui.render.progress import (
     STARTING,
     Work,
+    attack_number,
     current_work,
     eta_text,
     fitted,
@@ -21,7 +22,7 @@ from tui.render.progress import (
 from tui.render.queue_text import place_text
 from tui.render.text import clean, keeping_eps, short_ago, speed
 from tui.run_list.feed import Member, RunFeed
-from tui.run_list.row import attack_number, attack_share, dicts, training_share
+from tui.run_list.row import attack_share, dicts, row_labels, training_share
 
 
 def now_line(feed: RunFeed, state: str, trouble: str, width: int, palette: Palette) -> Text:
@@ -95,7 +96,8 @@ def _numbered(member: Member, title: str) -> str:
     """``3/6 Best clean pgd-targeted``: of an attack run the number of the attack at work."""
     if member.run.kind != "attack" or member.snapshot.progress is not None:
         return title
-    number, count = attack_number(member.run, member.snapshot)
+    spec = member.run.raw_spec
+    number, count = attack_number(spec, member.snapshot, len(row_labels(spec)))
     return f"{number}/{count} {title}" if count > 1 else title
 
 
