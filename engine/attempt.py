@@ -28,7 +28,7 @@ from runs.event_types import LogFields, StartedFields
 from runs.events import EventWriter, Unwritten, last_event_like, warnings_of
 from runs.gpus import visible_gpus
 from runs.jsonfiles import remove_unfinished, write_json
-from runs.launch import STOP_FILE, has_lease, record_worker, worker_words
+from runs.launch import STOP_FILE, record_worker, worker_words
 from runs.locks import FileLock
 from runs.space import shortage
 from runs.spec import AnySpec, StudySpec, TrainSpec
@@ -83,7 +83,7 @@ def _one_attempt(run: Run, lock: FileLock) -> int:
     if run.state() == "completed":
         _print(f"{run.id} is already completed: there is nothing to do")
         return 0
-    if not lock.is_supported and has_lease(run):
+    if not lock.is_supported and run.has_worker:
         _print(f"{run.id} is being carried out by {worker_words(run)}")
         return EXIT_FAILED
     remove_unfinished(run.path, but_of="meta.json")  # people write it, without the run's lock

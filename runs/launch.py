@@ -8,19 +8,18 @@ on another host), so a worker records its host, boot id and process start time b
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runs.jsonfiles import read_json, write_json
-from runs.locks import FileLock, is_held
+from runs.locks import FileLock
 from runs.storage import StorageError, writing
-from runs.store import SILENCE_S, Run, Store, discard
+from runs.store import Run, Store, discard
+from runs.worker_identity import LAUNCH_FILE, identity, other_host_in, pid_in
 
 if TYPE_CHECKING:  # following and stopping a run needs no validation, and so no pydantic
     from runs.spec import AnySpec
@@ -96,9 +95,9 @@ def record_worker(run: Run) -> None:
     """Write launch.json, the identity of this process as the run's worker."""
     scheduler = os.environ.get("SLURM_JOB_ID")
     write_json(
-        run.path / "launch.json",
+        run.path / LAUNCH_FILE,
         {
-            **_identity(os.getpid()),
+            **identity(os.getpid()),
             "run": str(run.path.resolve()),  # a copy of the folder has another worker, or none
             "scheduler_id": scheduler,
             "folder": _working_folder(),
@@ -112,63 +111,14 @@ def _working_folder() -> str | None:
     return None
 
 
-def _identity(pid: int) -> dict[str, Any]:
-    import psutil
-
-    return {
-        "host": socket.gethostname(),
-        "boot": _boot_id(),
-        "pid": pid,
-        "process_start": psutil.Process(pid).create_time(),
-    }
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        import psutil
-
-        return str(int(psutil.boot_time()))
-
-
 def worker_pid(run: Run) -> int | None:
     """The worker's pid if it is a live process of this host, else None."""
-    import psutil
-
-    launch = read_json(run.path / "launch.json") or {}
-    pid, began = launch.get("pid"), launch.get("process_start")
-    if not isinstance(pid, int) or pid <= 0 or not isinstance(began, int | float):
-        return None
-    if launch.get("run") not in (None, str(run.path.resolve())):  # None: of an older version
-        return None
-    try:
-        here = _identity(pid)
-        zombie = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return None
-    same = all(here[key] == launch.get(key) for key in ("host", "boot"))
-    return pid if same and not zombie and abs(here["process_start"] - began) < 1.0 else None
+    return pid_in(run.path)
 
 
 def is_carried_out(run: Run) -> bool:
-    """Whether a live worker holds the run's lock; of another host only where locks reach it.
-
-    Where the file system of the home has no locks, :func:`has_lease` tells.
-    """
-    held = is_held(run.lock_path)
-    return has_lease(run) if held is None else held
-
-
-def has_lease(run: Run) -> bool:
-    """Whether a worker lives by launch.json and the events, for file systems without locks.
-
-    The worker is a live process of this host, or was heard of on another host within the last
-    30 s.
-    """
-    if other_host(run) is None:
-        return worker_pid(run) is not None
-    return abs(time.time() - run.last_sign) <= SILENCE_S
+    """Whether a live worker has the run; see :attr:`runs.store.Run.has_worker`."""
+    return run.has_worker
 
 
 def worker_words(run: Run) -> str:
@@ -176,7 +126,7 @@ def worker_words(run: Run) -> str:
 
     ``another worker`` where launch.json does not say.
     """
-    launch = read_json(run.path / "launch.json") or {}
+    launch = read_json(run.path / LAUNCH_FILE) or {}
     host, pid, began = (launch.get(key) for key in ("host", "pid", "process_start"))
     if not isinstance(began, int | float) or not 0 <= began < 1e12:
         return "another worker"
@@ -191,8 +141,7 @@ def carried_out_words(run: Run) -> str:
 
 def other_host(run: Run) -> str | None:
     """The host of the run's latest worker where it is not this one, whose lock can't be asked."""
-    host = (read_json(run.path / "launch.json") or {}).get("host")
-    return host if isinstance(host, str) and host != socket.gethostname() else None
+    return other_host_in(run.path)
 
 
 def request_stop(run: Run, *, at_once: bool = False) -> None:

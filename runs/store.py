@@ -24,6 +24,7 @@ from runs.locks import is_held
 from runs.regular_files import refuse_limit
 from runs.result_types import Failure, Result, parse_result
 from runs.storage import storage_error
+from runs.worker_identity import has_lease
 
 if TYPE_CHECKING:  # a list of runs needs no validation, and so no pydantic
     from runs.spec import AttackSpec, StudySpec, TrainSpec
@@ -192,18 +193,20 @@ class Run:
         latest = events[-1]["t"] if events else self.created
         silence = (time.time() if now is None else now) - latest
         if silence > SILENCE_S:
-            return "unresponsive" if self._has_worker() else "lost"
-        if silence < -FUTURE_S and not self._has_worker():  # the clock was set back
+            return "unresponsive" if self.has_worker else "lost"
+        if silence < -FUTURE_S and not self.has_worker:  # the clock was set back
             return "lost"
         return "queued" if _phase(events) == "queued" else "running"
 
-    def _has_worker(self) -> bool:
-        """Whether a worker holds the lock; where there are no locks, whether it lives."""
+    @property
+    def has_worker(self) -> bool:
+        """Whether a live worker holds the lock; of another host only where locks reach it.
+
+        On a file system without locks launch.json and the last event tell.
+        """
         held = is_held(self.lock_path)
         if held is None:
-            from runs.launch import has_lease  # it needs the store
-
-            return has_lease(self)
+            return has_lease(self.path, self.last_sign, SILENCE_S)
         return held
 
     @property

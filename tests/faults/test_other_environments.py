@@ -15,9 +15,10 @@ from whole_home import copy_home
 
 from one_process import carry_out
 from runs.events import EventWriter, last_events
-from runs.launch import has_lease, is_carried_out, record_worker
+from runs.launch import is_carried_out, record_worker
 from runs.locks import FileLock, is_held
-from runs.store import Run, Store
+from runs.store import SILENCE_S, Run, Store
+from runs.worker_identity import has_lease
 from tiny_training import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -68,12 +69,12 @@ def test_a_lease_of_another_host_lasts_as_long_as_its_heartbeat(tmp_path: Path) 
     events = EventWriter(run.events_path)
     events.write("heartbeat", phase="running")
     events.close()
-    assert has_lease(run)
+    assert has_lease(run.path, run.last_sign, SILENCE_S)
     old = run.events_path.read_text().replace(
         f'"t": {last_events(run.events_path)[0]["t"]}', '"t": 9'
     )
     run.events_path.write_text(old)
-    assert not has_lease(run)
+    assert not has_lease(run.path, run.last_sign, SILENCE_S)
 
 
 def test_after_the_clock_was_set_back_a_dead_run_is_lost(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import psutil
 import pytest
 
 import runs
-from runs import launch
 from runs.errors import UserError
 from runs.events import EventReader
 from runs.jsonfiles import read_json, write_json
@@ -31,6 +30,7 @@ from runs.launch import (
 from runs.locks import FileLock
 from runs.spec import TrainSpec
 from runs.store import Run, Store
+from runs.worker_identity import identity
 
 DEADLINE_S = 60.0
 ROOT = Path(runs.__file__).parents[1]
@@ -79,8 +79,7 @@ def until(condition: Callable[[], bool]) -> bool:
 
 
 def record(run: Run, process: subprocess.Popen[bytes], **changes: Any) -> None:
-    identity = launch._identity(process.pid)
-    write_json(run.path / "launch.json", {**identity, **changes})
+    write_json(run.path / "launch.json", {**identity(process.pid), **changes})
 
 
 # Start
@@ -198,8 +197,8 @@ def test_a_worker_that_lives_here_is_known_by_what_it_recorded(run: Run) -> None
     record_worker(run)
 
     recorded = read_json(run.path / "launch.json") or {}
-    identity = {"host", "boot", "pid", "process_start"}
-    assert recorded.keys() == {*identity, "run", "scheduler_id", "folder"}
+    expected = {"host", "boot", "pid", "process_start", "run", "scheduler_id", "folder"}
+    assert recorded.keys() == expected
     assert recorded["run"] == str(run.path.resolve())
     assert recorded["folder"] == str(Path.cwd())
     assert worker_pid(run) == os.getpid()
