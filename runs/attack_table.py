@@ -11,7 +11,7 @@ from runs.datasets import DATASETS, dataset_of
 from runs.errors import UserError
 from runs.event_types import AttackEvent, AttackOutcome
 from runs.remaining import STAGES
-from runs.result_types import Cell, Row, Table, ThreatModel
+from runs.result_types import Cell, Table, ThreatModel
 from runs.results import attack_cell, default_checkpoints, model_label, row
 from runs.snapshot import Snapshot
 from runs.store import Run
@@ -126,31 +126,20 @@ def partial_table(
             attack.name: _cells_so_far(spec, attack, events, n, goes_on=goes_on)
             for attack in spec.attacks
         }
-        rows.append(_row(label, run, checkpoint, n, correct, attacks, evaluation))
+        known = correct is not None
+        rows.append(
+            row(
+                model=label,
+                run=run,
+                checkpoint=checkpoint,
+                n=n if known else 0,
+                correct=correct or 0,
+                attacks=attacks,
+                evaluation=evaluation,
+            )
+        )
     precision = snapshot.started.get("precision") if snapshot.started else None
     return {"threat_model": threat_model(spec, n, precision), "rows": rows}
-
-
-def _row(
-    label: str,
-    run: str | None,
-    checkpoint: str | None,
-    n: int,
-    correct: int | None,
-    attacks: dict[str, list[Cell]],
-    evaluation: str | None,
-) -> Row:
-    if correct is None:
-        n, correct = 0, 0
-    return row(
-        model=label,
-        run=run,
-        checkpoint=checkpoint,
-        n=n,
-        correct=correct,
-        attacks=attacks,
-        evaluation=evaluation,
-    )
 
 
 def _models(spec: "AttackSpec") -> Iterator[tuple[str, str | None, str | None]]:

@@ -278,12 +278,6 @@ OF_EPOCH = b'"every": "epoch"'
 _WARNING = re.compile(rb'"level": ?"warning"')
 
 
-def epoch_metrics(path: Path) -> list[MetricEvent]:
-    """The metrics of whole epochs, of all attempts."""
-    found = events_like(path, re.compile(re.escape(OF_EPOCH)))
-    return [event for event in found if event["kind"] == "metric"]
-
-
 def warnings_of(path: Path) -> list[str]:
     """The warnings of all attempts, each once."""
     found = events_like(path, _WARNING)

@@ -10,7 +10,7 @@ from runs.errors import EXIT_INTERRUPTED, UserError
 from runs.store import Run, Store
 from runs.trash import Trash, citing, family_of, refuse_living, refuse_needed, removed_at
 from tui.commands.output import print_json, say
-from tui.render.text import clean, short_ago
+from tui.render.text import clean, run_count, short_ago
 
 
 def remove(
@@ -101,7 +101,7 @@ def restore(trash: Trash, words: Sequence[str]) -> None:
 def empty(trash: Trash, *, yes: bool) -> None:
     """Delete all runs of the trash for good."""
     count = len(trash.runs())
-    runs = "1 run" if count == 1 else f"{count} runs"
+    runs = run_count(count)
     if count:
         _confirm(f"Delete {runs} for good?", "trash empty", yes=yes)
     trash.empty()

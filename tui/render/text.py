@@ -129,3 +129,8 @@ def home_short(path: object) -> str:
 
     whole, own = str(path), str(Path.home())
     return "~" + whole[len(own) :] if whole == own or whole.startswith(own + "/") else whole
+
+
+def run_count(number: int) -> str:
+    """``1 run``, ``3 runs``."""
+    return f"{number} run{'' if number == 1 else 's'}"

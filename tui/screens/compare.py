@@ -20,7 +20,7 @@ from tui.render.lines import Line, wrapped
 from tui.render.rate_table import ModelRates
 from tui.render.seed_table import mean_lines
 from tui.render.table_notes import Fold
-from tui.render.text import clean
+from tui.render.text import clean, run_count
 from tui.run_list.row import dicts
 from tui.screens.panes.curves import CurvesPane, training_curves
 from tui.screens.panes.spec_page import difference_page
@@ -84,7 +84,7 @@ class CompareScreen(RunActions):
             title, digits = self._named(word)
             left.append(f"  {title}", self.palette.text)
             left.append(digits, self.palette.dim)
-        return left, Text("1 run" if count == 1 else f"{count} runs", self.palette.dim)
+        return left, Text(run_count(count), self.palette.dim)
 
     def _named(self, word: str) -> tuple[str, str]:
         """The title of a run, and what tells it from others: ``robust`` and `` aa03:last``."""

@@ -12,8 +12,9 @@ from textual.widgets import Input
 
 from runs.store import LIVE
 from tui.messages import OpenComparison, OpenNewRun, OpenRun
-from tui.render.text import clean, home_short
+from tui.render.text import clean, home_short, run_count
 from tui.run_list.filter import COLUMNS, arrange, matching
+from tui.run_list.machine_load import Machine
 from tui.run_list.row import Row
 from tui.screens.panes.preview import Preview
 from tui.screens.run_actions import ON_RUNS, RunActions
@@ -75,6 +76,8 @@ class RunListScreen(RunActions):
         self._hidden = 0
         """How many runs the filter hides."""
         self._ticks = 0
+        self._machines: Sequence[Machine] = ()
+        """The load of the machines at work, when the side was drawn last."""
         self._folded: dict[str, bool] = {}
         """Studies that the user has folded or unfolded."""
 
@@ -113,7 +116,7 @@ class RunListScreen(RunActions):
         every = self.state.feed.rows
         rows = [row for row in every.values() if row.parent not in every]  # what a person started
         states = [row.state for row in rows]
-        right = Text(f"{len(rows)} runs" if len(rows) != 1 else "1 run", palette.dim)
+        right = Text(run_count(len(rows)), palette.dim)
         if running := states.count("running"):
             right.append(f"  ● {running} at work", palette.accent)
         if queued := states.count("queued"):
@@ -133,9 +136,9 @@ class RunListScreen(RunActions):
             return left, right
         left.append(f"/ {clean(self._filter, 60)}", palette.accent)
         if self._hidden:
-            hidden = "1 run" if self._hidden == 1 else f"{self._hidden} runs"
             none = "" if self._matches else "no run matches, "
-            left.append(f"  {none}{hidden} hidden", palette.dim if self._matches else palette.warn)
+            colour = palette.dim if self._matches else palette.warn
+            left.append(f"  {none}{run_count(self._hidden)} hidden", colour)
         return left, right
 
     # The foot
@@ -243,7 +246,7 @@ class RunListScreen(RunActions):
         preview = self.query_one(Preview)
         preview.show_row(row)
         set_title(preview, row.label if row else "")
-        machines = self.state.feed.loads.machines(self.state.clock())
+        self._machines = machines = self.state.feed.loads.machines(self.state.clock())
         panel = self.query_one("#machine", LineView)
         panel.display = bool(machines)
         set_title(panel, " · ".join(machine.host for machine in machines))
@@ -252,8 +255,7 @@ class RunListScreen(RunActions):
     def _machine(self, width: int) -> Iterable[Text]:
         from tui.screens.panes.machine import machine_lines
 
-        machines = self.state.feed.loads.machines(self.state.clock())
-        return machine_lines(machines, width, self.palette)
+        return machine_lines(self._machines, width, self.palette)
 
     def _empty(self, width: int) -> Iterable[Text]:
         palette = self.palette

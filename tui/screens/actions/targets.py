@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from runs.errors import UserError
 from runs.store import Run
-from tui.render.text import clean
+from tui.render.text import clean, run_count
 from tui.run_list.row import Row
 from tui.screens.base import AppScreen
 
@@ -76,7 +76,7 @@ class RunTargets(AppScreen):
 
 def count(runs: Sequence[object]) -> str:
     """``1 run``, ``3 runs``."""
-    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+    return run_count(len(runs))
 
 
 def others(left: int, of: int, what: str) -> str:
