@@ -30,6 +30,7 @@ from runs.gpus import visible_gpus
 from runs.jsonfiles import remove_unfinished, write_json
 from runs.launch import STOP_FILE, record_worker, worker_words
 from runs.locks import FileLock
+from runs.on_end import run_on_end
 from runs.space import shortage
 from runs.spec import AnySpec, StudySpec, TrainSpec
 from runs.storage import Reserve, StorageError, storage_error, writing
@@ -142,6 +143,8 @@ def _one_attempt(run: Run, lock: FileLock) -> int:
         _record_end(run, events, attempt, seconds, outcome)
     with suppress(StorageError):  # the result is on the disk
         events.close()
+    if (problem := run_on_end(run)) is not None:
+        _print(problem)
     return code
 
 

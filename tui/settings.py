@@ -1,15 +1,19 @@
-"""The screen's settings: a small TOML file; every entry is optional.
+"""The settings: a small TOML file; every entry is optional.
 
 theme = "advtui-light"    # also advtui-dark, advtui-plain, and Textual's own
 bell = true               # ring when a run ends that is not on the screen
 osc9 = true               # a desktop notification, where the terminal supports OSC 9
+on_end = "…"              # a command that a worker runs when a run has ended (runs.on_end)
 [keys]
 "runs.new" = "ctrl+n"     # the help (?) lists the ids
 """
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from runs.on_end import settings_path
+
+_TYPES = {"theme": str, "bell": bool, "osc9": bool, "on_end": str, "keys": dict}
 
 
 @dataclass(frozen=True)
@@ -21,15 +25,8 @@ class Settings:
     osc9: bool = False
     keys: dict[str, str] = field(default_factory=dict)
     problem: str = ""
-
-
-def settings_path() -> Path:
-    """``$ADVTUI_CONFIG``, else ``advtui/config.toml`` in the user's configuration folder."""
-    if named := os.environ.get("ADVTUI_CONFIG"):
-        return Path(named).expanduser()
-    from platformdirs import user_config_path
-
-    return user_config_path("advtui", appauthor=False) / "config.toml"
+    on_end: str = ""
+    """Read by workers; see :mod:`runs.on_end`."""
 
 
 def read_settings(path: Path | None = None) -> Settings:
@@ -45,7 +42,7 @@ def read_settings(path: Path | None = None) -> Settings:
         return Settings(problem=f"{path}: {error}")
     wrong: list[str] = []
     values: dict[str, object] = {}
-    for key, type_ in (("theme", str), ("bell", bool), ("osc9", bool), ("keys", dict)):
+    for key, type_ in _TYPES.items():
         if key in entries:
             value = entries.pop(key)
             if isinstance(value, type_):

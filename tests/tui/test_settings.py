@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tui.settings import Settings, read_settings, settings_path
+from runs.on_end import settings_path
+from tui.settings import Settings, read_settings
 
 
 def test_absent_means_the_defaults(tmp_path: Path) -> None:
@@ -13,8 +14,12 @@ def test_absent_means_the_defaults(tmp_path: Path) -> None:
 
 def test_all_of_it(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_text('theme = "advtui-light"\nbell = true\nosc9 = true\n[keys]\n"runs.new" = "a"\n')
-    assert read_settings(path) == Settings("advtui-light", True, True, {"runs.new": "a"})
+    path.write_text(
+        'theme = "advtui-light"\nbell = true\nosc9 = true\non_end = "x"\n[keys]\n"runs.new" = "a"\n'
+    )
+    assert read_settings(path) == Settings(
+        "advtui-light", True, True, {"runs.new": "a"}, on_end="x"
+    )
 
 
 @pytest.mark.parametrize(
