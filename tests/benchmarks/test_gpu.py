@@ -7,6 +7,7 @@ import pytest
 
 import gpu
 from advtui_process import Studied
+from runs.result_types import parse_result
 from runs.results import attack_cell, row
 from runs.store import Store
 
@@ -25,6 +26,10 @@ def study() -> tuple[Store, list[Any]]:
             row(model=model, run="r", checkpoint="last", n=10_000, correct=correct, attacks=attacks)
         )
     rows.append({**rows[1], "model": "Best robust"})
+    # As a reader of result.json gets it.
+    result = parse_result({"v": 1, "kind": "attack", "state": "completed", "rows": rows})
+    assert result is not None
+    rows = list(result["rows"])
     runs = [
         SimpleNamespace(role="attack", result={"rows": rows}),
         SimpleNamespace(role="robust", result={"mode": "robust", **TRAINED}),
