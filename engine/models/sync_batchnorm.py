@@ -4,17 +4,18 @@ PyTorch's own SyncBatchNorm works on GPUs alone; this one works on CPUs. The mod
 about runs.
 """
 
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
     """BatchNorm whose statistics in train mode are those of the batches of all ranks together.
 
     All ranks must have batches of the same size. In eval mode, and with one rank, it is
-    :class:`torch.nn.BatchNorm2d`. Mean and variance take an exchange each, so that the variance is
-    computed from deviations from the common mean, as in one process.
+    :class:`torch.nn.BatchNorm2d`.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -24,23 +25,63 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
-        images = input.to(torch.promote_types(input.dtype, torch.float32))
-        count = images.numel() // images.shape[1] * distributed.get_world_size()
-        mean = _over_all(images.sum(dim=(0, 2, 3))) / count
-        centred = images - mean.view(1, -1, 1, 1)
-        variance = _over_all(centred.square().sum(dim=(0, 2, 3))) / count
+        normalised: Tensor
+        mean: Tensor
+        variance: Tensor
+        normalised, mean, variance = _Normalise.apply(input, self.weight, self.bias, self.eps)
+        count = input.numel() // input.shape[1] * distributed.get_world_size()
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / max(count - 1, 1), self.momentum)
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(input.dtype)
+        return normalised
 
 
-def _over_all(values: Tensor) -> Tensor:
-    """The sum over all ranks; its gradient is summed over all ranks too."""
-    total: Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
-    return total
+class _Normalise(torch.autograd.Function):
+    """Normalise by mean and variance over all ranks, and then scale and shift.
+
+    An exchange in each direction: of the moments, and of the two sums in the gradient of a
+    normalisation (Ioffe & Szegedy 2015, section 3).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        own = torch.var_mean(_wide(images), dim=(0, 2, 3), correction=0)
+        of_all = [torch.empty_like(torch.stack(own)) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(of_all, torch.stack(own))
+        variances, means = torch.stack(of_all).unbind(1)
+        mean = means.mean(dim=0)
+        variance = (variances + (means - mean).square()).mean(dim=0)
+        ctx.save_for_backward(images, weight, mean, torch.rsqrt(variance + eps))
+        ctx.mark_non_differentiable(mean, variance)
+        normalised = F.batch_norm(images, mean, variance, weight, bias, training=False, eps=eps)
+        return normalised, mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor, None]:
+        images, weight, mean, inverse = ctx.saved_tensors
+        wide = _wide(gradient)
+        unit = (_wide(images) - _channels(mean)) * _channels(inverse)
+        sums = torch.stack([wide.sum(dim=(0, 2, 3)), (wide * unit).sum(dim=(0, 2, 3))])
+        of_all = sums.clone()
+        distributed.all_reduce(of_all)
+        count = images.numel() // images.shape[1] * distributed.get_world_size()
+        shift, slope = of_all / count
+        inner = wide - _channels(shift) - unit * _channels(slope)
+        to_images = inner * _channels(weight * inverse)
+        return to_images.to(images.dtype), sums[1].to(weight), sums[0].to(weight), None
+
+
+def _wide(values: Tensor) -> Tensor:
+    """In float32 at least: sums in bfloat16 lose small terms."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def _channels(values: Tensor) -> Tensor:
+    """One value for each channel, (C,), as (1, C, 1, 1)."""
+    return values.view(1, -1, 1, 1)
 
 
 def synchronise(network: nn.Module, device: torch.device) -> None:
