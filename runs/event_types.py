@@ -10,6 +10,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 from runs.json_types import INVALID, Parser, parser
 
 VERSION = 1
+LATEST = 1e12
+"""Unix seconds beyond this are no time."""
 
 
 class ResumePoint(TypedDict):
@@ -274,6 +276,8 @@ def parse_event(value: Any) -> Event | None:
     of an unknown kind, from a newer version, is returned as it is: readers skip it.
     """
     if parser(Head)(value) is INVALID or not isinstance(value.get("kind"), str):
+        return None
+    if abs(value["t"]) > LATEST:
         return None
     parse = _parser_of(value["kind"])
     event = value if parse is None else parse(value)

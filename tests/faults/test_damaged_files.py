@@ -109,3 +109,12 @@ def test_a_worker_resumes_whatever_the_attempt_of_an_event(attempt: object, tmp_
     run.events_path.write_text("".join(json.dumps(event) + "\n" for event in events))
     assert carry_out(run) == 0
     assert run.state() == "completed"
+
+
+def test_an_event_at_no_time_is_none(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    robust = home / "runs" / copy_home(home)["robust"]
+    with (robust / "events.jsonl").open("a") as stream:
+        stream.write(f'{{"v": 1, "t": 1{"0" * 299}, "kind": "metric", "epoch": 1}}\n')
+    for words in (("runs",), ("runs", "--json"), ("show", robust.name)):
+        assert advtui(home, *words).code == 0
