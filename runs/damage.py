@@ -1,12 +1,10 @@
 """Which files of a run can't be read, in words for a person: ``events line 17``, ``spec.json``."""
 
-import json
 import os
 from collections.abc import Iterator
 from itertools import islice
 
-from runs.event_types import parse_event
-from runs.events import slices
+from runs.events import event_of, slices
 from runs.jsonfiles import read_json
 from runs.store import Run
 
@@ -49,9 +47,5 @@ def _damaged_lines(run: Run) -> Iterator[int]:
     for chunk in slices(run.events_path):
         for line in chunk.split(b"\n")[:-1]:
             number += 1
-            try:
-                event = parse_event(json.loads(line, parse_constant=lambda _: None))
-            except (ValueError, RecursionError):
-                event = None
-            if event is None and line.strip():
+            if event_of(line) is None and line.strip():
                 yield number

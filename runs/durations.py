@@ -6,14 +6,13 @@ children works, as its ``child`` events report. The rest of an attempt is waitin
 and for Python to import torch. The time between two attempts counts as neither. Knows no clock.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from runs.event_types import Event, parse_event
-from runs.events import slices
+from runs.event_types import Event
+from runs.events import event_of, slices
 from runs.regular_files import open_regular
 from runs.result_types import Result
 from runs.store import Run
@@ -123,17 +122,10 @@ def _reach(timeline: Timeline, line: bytes) -> None:
     if match is None:
         return
     if match[2] in (b"started", b"child", b"ended"):
-        if (event := _event(line)) is not None:
+        if (event := event_of(line)) is not None:
             timeline.apply(event)
     else:
         timeline.reach(float(match[1]), None if match[3] is None else int(match[3]))
-
-
-def _event(line: bytes) -> Event | None:
-    try:
-        return parse_event(json.loads(line))
-    except (ValueError, RecursionError):
-        return None
 
 
 def recorded_durations(result: Result | None) -> Durations | None:

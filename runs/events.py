@@ -292,9 +292,13 @@ def warning_texts(notices: Iterable[LogEvent]) -> list[str]:
 
 def _parse(lines: bytes) -> Iterator[Event]:
     for line in lines.splitlines():
-        try:
-            value = json.loads(line, parse_constant=lambda _: None)
-        except (ValueError, RecursionError):
-            continue
-        if (event := parse_event(value)) is not None:
+        if (event := event_of(line)) is not None:
             yield event
+
+
+def event_of(line: bytes) -> Event | None:
+    """The event in a line; None where it is none."""
+    try:
+        return parse_event(json.loads(line, parse_constant=lambda _: None))
+    except (ValueError, RecursionError):
+        return None
