@@ -4,7 +4,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -99,3 +99,18 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def flattened(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """A spec's fields as dotted paths with their values, without the run's header."""
+    for key, value in fields.items():
+        path = f"{prefix}{key}"
+        if path == RUN_HEADER:
+            continue
+        if isinstance(value, dict):
+            yield from flattened(value, f"{path}.")
+        elif isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
+            for number, item in enumerate(value):
+                yield from flattened(item, f"{path}.{number}.")
+        else:
+            yield path, value

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from engine.models.checkpoint import read_checkpoint
 from runs.errors import UserError
 from runs.event_types import ResumePoint
+from runs.jsonfiles import flattened
 from runs.spec import TrainSpec, outcome_fields
 from runs.store import Run
 
@@ -19,8 +20,8 @@ class Resumption(NamedTuple):
 
     path: Path
     point: ResumePoint
-    warning: str | None
-    """What a damaged checkpoint costs, as a sentence."""
+    warning: str
+    """What a damaged checkpoint costs, as a sentence; empty where none is."""
 
 
 def resumption(run: Run, spec: TrainSpec) -> Resumption | None:
@@ -32,6 +33,7 @@ def resumption(run: Run, spec: TrainSpec) -> Resumption | None:
     last = run.checkpoint("last")
     if not last.is_file():
         return None
+    path, warning = last, ""
     try:
         content = read_checkpoint(last)
     except UserError as error:
@@ -43,8 +45,9 @@ def resumption(run: Run, spec: TrainSpec) -> Resumption | None:
             f"{error}: the training goes on from {path.name}, after epoch {content['epoch'] + 1}, "
             "and trains again what came later"
         )
-        return _checked(content, spec, Resumption(path, _point(content), warning))
-    return _checked(content, spec, Resumption(last, _point(content), None))
+    _refuse_another(content, spec, path)
+    point: ResumePoint = {"epoch": int(content["epoch"]), "step": int(content["global_step"])}
+    return Resumption(path, point, warning)
 
 
 def _older(run: Run) -> tuple[Path, dict[str, Any]] | None:
@@ -58,12 +61,8 @@ def _older(run: Run) -> tuple[Path, dict[str, Any]] | None:
     return max(whole, key=lambda found: int(found[1]["global_step"]), default=None)
 
 
-def _point(content: Mapping[str, Any]) -> ResumePoint:
-    return {"epoch": int(content["epoch"]), "step": int(content["global_step"])}
-
-
-def _checked(content: Mapping[str, Any], spec: TrainSpec, found: Resumption) -> Resumption:
-    """The same, if the training is that which saved the checkpoint.
+def _refuse_another(content: Mapping[str, Any], spec: TrainSpec, path: Path) -> None:
+    """Do nothing if the training is that which saved the checkpoint.
 
     A field that did not exist then has its default.
 
@@ -71,28 +70,17 @@ def _checked(content: Mapping[str, Any], spec: TrainSpec, found: Resumption) -> 
         UserError: fields differ that decide what comes of a training; the message names them.
     """
     try:
-        saved = _flat(outcome_fields(TrainSpec.model_validate(content["hyper_parameters"]["spec"])))
+        saved_spec = TrainSpec.model_validate(content["hyper_parameters"]["spec"])
     except (KeyError, TypeError, ValueError):
-        raise UserError(f"{found.path} holds no spec of this advtui: start a new run") from None
-    asked = _flat(outcome_fields(spec))
+        raise UserError(f"{path} holds no spec of this advtui: start a new run") from None
+    saved, asked = (dict(flattened(outcome_fields(one))) for one in (saved_spec, spec))
     changes = [f"{key} {saved[key]} → {asked[key]}" for key in asked if saved[key] != asked[key]]
     if not changes:
-        return found
+        return
     is_longer = saved["epochs"] != asked["epochs"]
     reason = "; the learning rate follows the planned length" if is_longer else ""
-    spec_file = found.path.parent.parent / "spec.json"
+    spec_file = path.parent.parent / "spec.json"
     raise UserError(
-        f"spec.json was changed since {found.path.name} was saved: {', '.join(changes)}{reason}: "
+        f"spec.json was changed since {path.name} was saved: {', '.join(changes)}{reason}: "
         f"undo it, or start a new run with advtui train --config {spec_file}"
     )
-
-
-def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Fields by dotted paths: ``attack.steps``."""
-    flat: dict[str, Any] = {}
-    for key, value in fields.items():
-        inner = (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
-        flat |= inner
-    return flat

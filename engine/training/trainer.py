@@ -101,7 +101,7 @@ def train(
     loss_watch = LossWatch(events, spec, bf16=bf16)
     reporter = Reporter(events, stopwatch, loss_watch)
     last, resumed = run.checkpoint("last"), resumption(run, spec)
-    if resumed is not None and resumed.warning is not None:
+    if resumed is not None and resumed.warning:
         events.write("log", level="warning", message=resumed.warning)
 
     watches = [OverfittingWatch(events)] if spec.mode == "robust" else []

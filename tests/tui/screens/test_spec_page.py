@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from runs.jsonfiles import flattened
 from screen_driver import Home
 from tui.render.palette import TERMINAL
-from tui.screens.panes.spec_page import TWO_COLUMNS, differences, flattened, in_words, spec_page
+from tui.screens.panes.spec_page import TWO_COLUMNS, differences, in_words, spec_page
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
+from runs.jsonfiles import flattened
 from runs.store import Run
 from tui.render.lines import NARROW, labelled, wrapped
 from tui.render.palette import Palette
@@ -75,21 +76,6 @@ def _halves(blocks: Sequence[list[Text]]) -> tuple[list[Text], list[Text]]:
         if is_left or right or any(block):  # no column begins with an empty line
             (left if is_left else right).extend(block)
     return left, right
-
-
-def flattened(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """A spec's fields as dotted paths with their values, without the run's header."""
-    for key, value in fields.items():
-        path = f"{prefix}{key}"
-        if path == "run":
-            continue
-        if isinstance(value, dict):
-            yield from flattened(value, f"{path}.")
-        elif isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
-            for number, item in enumerate(value):
-                yield from flattened(item, f"{path}.{number}.")
-        else:
-            yield path, value
 
 
 def in_words(path: str, value: Any) -> str:
