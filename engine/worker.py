@@ -23,12 +23,11 @@ from engine.evaluation.evaluate import evaluate, load_reference
 from engine.process.ranks import Place, other_ranks, place_of, watched
 from engine.process.run_context import ReportStarted, RunContext
 from engine.process.stop_signal import StopSignal
-from engine.training.resumption import resumption
+from engine.training.resumption import Resumption, resumption
 from engine.training.trainer import train
 from engine.world import World, joined, rank_devices
 from runs.datasets import DATASETS, dataset_of
 from runs.errors import EXIT_FAILED, UserError
-from runs.event_types import ResumePoint
 from runs.events import EventWriter
 from runs.spec import AttackSpec, TrainSpec
 from runs.store import Run
@@ -66,10 +65,9 @@ def carry_out(
         stop.check()
 
     ensure_data(spec.data, run.home, spec.data_dir, report_download)
-    resumed_from: ResumePoint | None = None
+    resumed: Resumption | None = None
     if isinstance(spec, TrainSpec):
         resumed = resumption(run, spec)
-        resumed_from = resumed.point if resumed else None
     else:
         _check_references(context, spec)
     if spec.threads is not None:
@@ -82,7 +80,7 @@ def carry_out(
                 held.enter_context(queue.device(name))
         report_started(
             {
-                "resumed_from": resumed_from,
+                "resumed_from": resumed.point if resumed else None,
                 "device": str(device),
                 "device_name": describe(device),
                 "threads": torch.get_num_threads(),
@@ -100,8 +98,8 @@ def carry_out(
         if not isinstance(spec, TrainSpec):
             return evaluate(context, spec, device)
         if place is None:
-            return train(context, spec, device)
-        return _train_together(context, spec, device, place)
+            return train(context, spec, device, resumed)
+        return _train_together(context, spec, device, resumed, place)
 
 
 def carry_out_rank(run: Run, spec: TrainSpec, events: EventWriter, stop: StopSignal) -> None:
@@ -115,11 +113,16 @@ def carry_out_rank(run: Run, spec: TrainSpec, events: EventWriter, stop: StopSig
     device = rank_devices(spec.device, place)[place.local_rank]
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
-    _train_together(RunContext(run, events, stop), spec, device, place)
+    context = RunContext(run, events, stop)
+    _train_together(context, spec, device, resumption(run, spec), place)
 
 
 def _train_together(
-    context: RunContext, spec: TrainSpec, device: torch.device, place: Place
+    context: RunContext,
+    spec: TrainSpec,
+    device: torch.device,
+    resumed: Resumption | None,
+    place: Place,
 ) -> dict[str, Any]:
     """Train with the other ranks.
 
@@ -136,7 +139,7 @@ def _train_together(
         try:
             with joined(place, device) as world:
                 met.append(world)
-                return train(context, spec, device, world)
+                return train(context, spec, device, resumed, world)
         except Exception as error:
             if place.rank == 0 and (found := _first(problem)) is not None:
                 raise UserError(found, exit_code=EXIT_FAILED) from error

@@ -31,10 +31,17 @@ class World:
     """All ranks of a training; a training in one process has rank 0 of 1 and talks to nobody."""
 
     def __init__(
-        self, rank: int = 0, size: int = 1, store: Any = None, control: Any = None
+        self,
+        rank: int = 0,
+        size: int = 1,
+        local_size: int = 1,
+        store: Any = None,
+        control: Any = None,
     ) -> None:
         self.rank = rank
         self.size = size
+        self.local_size = local_size
+        """Number of ranks on this machine."""
         self._store = store
         self._control = control
 
@@ -73,6 +80,10 @@ class World:
         distributed.all_reduce(value, distributed.ReduceOp.MAX, group=self._control)
         return int(value)
 
+    def any(self, flag: bool) -> bool:
+        """Whether a flag is true on any rank."""
+        return self.highest(flag) > 0
+
     def tell_error(self, message: str) -> None:
         """Tell rank 0 why this rank ends; of several errors it hears the first."""
         if self._store is not None:
@@ -110,7 +121,8 @@ def joined(place: Place, device: torch.device) -> Iterator[World]:
     )
     # Of its own, and of the CPU: what ranks agree on must not wait for their devices.
     control = distributed.new_group(backend="gloo", timeout=PATIENCE)
-    yield World(rank, size, PrefixStore("world", store.clone()), control)
+    told = PrefixStore("world", store.clone())
+    yield World(rank, size, place.local_size, told, control)
     distributed.destroy_process_group()  # after an error it could wait for a rank that is no more
 
 

@@ -5,7 +5,6 @@ Knows nothing about recipes and attacks.
 
 import logging
 import math
-import os
 import time
 import warnings
 from typing import Any
@@ -22,7 +21,6 @@ from engine.data.datamodule import PicturesOnDevice
 from engine.data.datasets import load
 from engine.data.splits import split_validation
 from engine.devices import autocast_dtype
-from engine.process.ranks import given_place
 from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopSignal
 from engine.training.callbacks.averaging import EqualAveraging, moving_average
@@ -37,7 +35,7 @@ from engine.training.checkpoint_record import settle_record
 from engine.training.compiled_passes import is_wanted
 from engine.training.flops import costs
 from engine.training.lightning_module import Classifier
-from engine.training.resumption import resumption
+from engine.training.resumption import Resumption
 from engine.world import ALONE, World
 from runs.errors import UserError
 from runs.passes import passes, validation_passes
@@ -45,14 +43,19 @@ from runs.spec import TrainSpec
 
 
 def train(
-    context: RunContext, spec: TrainSpec, device: torch.device, world: World = ALONE
+    context: RunContext,
+    spec: TrainSpec,
+    device: torch.device,
+    resumed: Resumption | None,
+    world: World = ALONE,
 ) -> dict[str, Any]:
-    """Train as ``spec`` says. A resumed run continues from its last checkpoint.
+    """Train as ``spec`` says.
 
     Args:
         context: of the run.
         spec: of the run.
         device: of this process.
+        resumed: the checkpoint to go on from; None where the training begins.
         world: the processes of the training, of which only rank 0 writes files.
 
     Returns:
@@ -100,7 +103,7 @@ def train(
     bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16
     loss_watch = LossWatch(events, spec, bf16=bf16)
     reporter = Reporter(events, stopwatch, loss_watch)
-    last, resumed = run.checkpoint("last"), resumption(run, spec)
+    last = run.checkpoint("last")
     if resumed is not None and resumed.warning:
         events.write("log", level="warning", message=resumed.warning)
 
@@ -120,7 +123,7 @@ def train(
             *watches,
             *patience,
             StopAtBatch(stop, last),
-            SaveAtBatch(spec.checkpoint_minutes, last, lambda due: world.highest(due) > 0),
+            SaveAtBatch(spec.checkpoint_minutes, last, world.any),
             *keepers(last.parent),
             StopAtEpoch(stop),
             *([Profiler(run.path, stopwatch)] if spec.profile and world.rank == 0 else []),
@@ -173,11 +176,9 @@ def _processes(device: torch.device, world: World) -> dict[str, Any]:
     """The Trainer's arguments for its devices."""
     if world.size == 1:
         return {"devices": [device.index or 0] if device.type == "cuda" else 1}
-    place = given_place(os.environ)
-    assert place is not None
     return {
-        "devices": place.local_size,
-        "num_nodes": place.size // place.local_size,
+        "devices": world.local_size,
+        "num_nodes": world.size // world.local_size,
         "strategy": Ranks(),
     }
 
@@ -211,7 +212,7 @@ class AgreedStop:
     @property
     def requested(self) -> bool:
         """Whether a stop was requested of any rank."""
-        return self._world.highest(self._stop.requested) > 0
+        return self._world.any(self._stop.requested)
 
 
 def _averaging(spec: TrainSpec, steps_per_epoch: int) -> list[WeightAveraging]:

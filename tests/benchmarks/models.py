@@ -32,5 +32,5 @@ def made(spec: TrainSpec, home: Path) -> Path:
     """The checkpoint of a training on the CPU, in a home of its own."""
     run = Store(home).create(spec)
     context = RunContext(run, EventWriter(run.events_path), StopSignal(run))
-    train(context, spec, torch.device("cpu"))
+    train(context, spec, torch.device("cpu"), None)
     return run.checkpoint(BEST[spec.mode])

@@ -36,7 +36,8 @@ def carried_out(home: Path, spec: TrainSpec, device: str = "cpu") -> tuple[Run, 
     run = Store(home).create(spec)
     events = EventWriter(run.events_path)
     with torch.random.fork_rng(devices=[]):
-        result = train(RunContext(run, events, NeverStop()), spec, torch.device(device))  # type: ignore[arg-type]
+        context = RunContext(run, events, NeverStop())  # type: ignore[arg-type]
+        result = train(context, spec, torch.device(device), None)
     events.close()
     return run, result
 

@@ -17,7 +17,7 @@ from engine.training import checkpoint_record
 from engine.training.callbacks import checkpointing
 from engine.training.callbacks.progress import Reporter
 from engine.training.checkpoint_record import settle_record
-from engine.training.resumption import resumption
+from engine.training.resumption import Resumption, resumption
 from engine.training.trainer import train
 from runs.event_types import ResumePoint
 from runs.events import EventWriter
@@ -34,19 +34,20 @@ SAVING = {
 EPOCHS = 2
 
 
-def point_of(run: Run, spec: TrainSpec) -> ResumePoint | None:
-    found = resumption(run, spec)
+def point_of(found: Resumption | None) -> ResumePoint | None:
     return found.point if found else None
 
 
 def carry_out(run: Run, spec: TrainSpec, attempt: int = 1) -> dict[str, Any]:
     events = EventWriter(run.events_path)
-    events.write("started", attempt=attempt, resumed_from=point_of(run, spec))
+    found = resumption(run, spec)
+    events.write("started", attempt=attempt, resumed_from=point_of(found))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # what resumes is bit-equal at the same number of threads
     try:
         with torch.random.fork_rng(devices=[]):
-            return train(RunContext(run, events, NeverStop()), spec, torch.device("cpu"))  # type: ignore[arg-type]
+            context = RunContext(run, events, NeverStop())  # type: ignore[arg-type]
+            return train(context, spec, torch.device("cpu"), found)
     finally:
         torch.set_num_threads(threads)
         events.close()
@@ -151,7 +152,7 @@ def test_wherever_it_was_killed_the_events_tell_after_a_resume_what_the_files_ho
     for run in training.killed.copies:
         is_wrong_before.append(read_snapshot(run).checkpoints != files_hold(run))
         events = EventWriter(run.events_path)
-        events.write("started", attempt=2, resumed_from=point_of(run, run.spec))  # type: ignore[arg-type]
+        events.write("started", attempt=2, resumed_from=point_of(resumption(run, run.spec)))  # type: ignore[arg-type]
         assert settle_record(run, events) == files_hold(run)
         events.close()
         assert read_snapshot(run).checkpoints == files_hold(run)

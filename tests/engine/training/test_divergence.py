@@ -15,6 +15,7 @@ from engine.training import lightning_module as classifier
 from engine.training.callbacks import progress
 from engine.training.divergence import DivergedError, advice
 from engine.training.recipes import RECIPES, Setting
+from engine.training.resumption import resumption
 from engine.training.trainer import train
 from runs.event_types import LogEvent
 from runs.events import EventReader, EventWriter
@@ -52,7 +53,7 @@ def carry_out(run: Run, spec: TrainSpec, stop: object = None) -> dict[str, Any]:
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
-            return train(context, spec, torch.device("cpu"))
+            return train(context, spec, torch.device("cpu"), resumption(run, spec))
     finally:
         torch.set_num_threads(threads)
         events.close()

@@ -16,6 +16,7 @@ from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
 from engine.training.callbacks.checkpointing import checkpoint_io
 from engine.training.recipes import RECIPES
+from engine.training.resumption import resumption
 from engine.training.trainer import train
 from runs.events import EventWriter
 from runs.overrides import override
@@ -65,7 +66,8 @@ def carry_out(
     torch.set_num_threads(1)  # what resumes is bit-equal at the same number of threads
     try:
         with torch.random.fork_rng(devices=[]):
-            return train(RunContext(run, events, stop), spec, torch.device("cpu"))
+            context = RunContext(run, events, stop)
+            return train(context, spec, torch.device("cpu"), resumption(run, spec))
     finally:
         torch.set_num_threads(threads)
         events.close()

@@ -157,7 +157,7 @@ def train_on(run: Run, batches: float = float("inf")) -> None:
     events = EventWriter(run.events_path)
     context = RunContext(run, events, KilledAfter(batches))  # type: ignore[arg-type]
     with torch.random.fork_rng(devices=[]):
-        train(context, spec_of(run), torch.device("cpu"))
+        train(context, spec_of(run), torch.device("cpu"), resumption(run, spec_of(run)))
     events.close()
 
 
