@@ -62,6 +62,30 @@ def _cpu() -> StudySpec:
     )
 
 
+def _night() -> StudySpec:
+    """Full ResNet-18 on CIFAR-100, for two CPU cores with fast bf16 overnight; unmeasured so far.
+
+    The robust run trains with N-FGSM, for the reason that the preset ``cpu`` gives. Labels are
+    smoothed as in the preset ``poster``.
+    """
+    common = {"width": 64, "batch_size": 128, "lr": 0.2}
+    return StudySpec(
+        baseline=TrainSpec(
+            mode="baseline", recipe="standard", epochs=20, label_smoothing=0.1, **common
+        ),
+        robust=TrainSpec(
+            mode="robust",
+            recipe="fast",
+            epochs=28,
+            ema_decay=0.995,
+            label_smoothing=0.3,
+            attack=PGD(steps=3, step_size=4 / 255),
+            **common,
+        ),
+        attack=AttackSpec(batch_size=250),
+    )
+
+
 def _poster() -> StudySpec:
     """The poster's study: full ResNet-18 on CIFAR-100: 6 minutes on one NVIDIA H200.
 
@@ -108,7 +132,7 @@ def _strong() -> StudySpec:
     )
 
 
-_PRESETS = {"demo": _demo, "cpu": _cpu, "poster": _poster, "strong": _strong}
+_PRESETS = {"demo": _demo, "cpu": _cpu, "night": _night, "poster": _poster, "strong": _strong}
 
 NAMES = tuple(_PRESETS)
 
