@@ -13,6 +13,9 @@ def main() -> int:
     """Carry out the run that the command line names; return the exit code."""
     hold_signals()
     from engine.attempt import carry_out_attempt
+    from runs.permissions import protect_files
+
+    protect_files()
 
     return carry_out_attempt(sys.argv[1:])
 

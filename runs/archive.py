@@ -20,6 +20,7 @@ from typing import IO, Any, BinaryIO, Literal
 
 from runs.errors import NotFoundError, UserError
 from runs.jsonfiles import read_json, replacing
+from runs.permissions import for_the_user
 from runs.storage import sync_folder, writing
 from runs.store import CHECKPOINTS, Run, Store
 from runs.trash import references, refuse_living
@@ -64,7 +65,7 @@ def export_runs(store: Store, runs: Sequence[Run], path: Path, kept: Kept = "bes
             name: {"size": f.stat().st_size, "sha256": _sha256(f)} for name, f in files.items()
         },
     }
-    with replacing(path.resolve()) as stream, _tar(stream, path, "w") as archive:
+    with for_the_user(), replacing(path.resolve()) as stream, _tar(stream, path, "w") as archive:
         content = json.dumps(manifest, indent=2).encode()
         entry = tarfile.TarInfo(_MANIFEST)
         entry.size = len(content)

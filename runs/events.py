@@ -64,7 +64,7 @@ class EventWriter:
         self._path = path
         with writing(path):
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
-            self._fd = os.open(path, flags, 0o644)
+            self._fd = os.open(path, flags, 0o666)
             check_regular(self._fd, path)
         self._lock = threading.Lock()
         self._is_torn = self._ends_torn()

@@ -5,21 +5,13 @@ It stands as ``on_end`` in the settings file.
 
 import os
 import subprocess
-from pathlib import Path
 
+from runs.permissions import users_umask
+from runs.settings_file import text_setting
 from runs.store import Run
 
 LONGEST_S = 60.0
 """Seconds that the command may take."""
-
-
-def settings_path() -> Path:
-    """``$ADVTUI_CONFIG``, else ``advtui/config.toml`` in the user's configuration folder."""
-    if named := os.environ.get("ADVTUI_CONFIG"):
-        return Path(named).expanduser()
-    from platformdirs import user_config_path
-
-    return user_config_path("advtui", appauthor=False) / "config.toml"
 
 
 def run_on_end(run: Run) -> str | None:
@@ -29,7 +21,7 @@ def run_on_end(run: Run) -> str | None:
     ``…_ERROR``. It runs in a shell; its output goes where this process's goes. A study's children
     run none.
     """
-    command = None if run.parent else _command(settings_path())
+    command = None if run.parent else text_setting("on_end")
     if command is None:
         return None
     failure = run.failure
@@ -48,6 +40,7 @@ def run_on_end(run: Run) -> str | None:
             shell=True,
             stdin=subprocess.DEVNULL,
             env={**os.environ, **environment},
+            umask=users_umask(),
             timeout=LONGEST_S,
             check=False,
         )
@@ -56,14 +49,3 @@ def run_on_end(run: Run) -> str | None:
     except OSError as error:
         return f"on_end can't be run ({error.strerror}): {command}"
     return f"on_end ended with exit code {done.returncode}: {command}" if done.returncode else None
-
-
-def _command(path: Path) -> str | None:
-    """The setting; None where it is absent or no text."""
-    import tomllib
-
-    try:
-        command = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("on_end")
-    except (OSError, ValueError):
-        return None
-    return command if isinstance(command, str) and command.strip() else None

@@ -48,8 +48,10 @@ def _run() -> object:
         len(sys.argv) == 1 and not completing
     ):  # the screen; importing Typer would be a sixth of its start
         gc.disable()  # until the first frame; it leaves no garbage
+        from runs.permissions import protect_files
         from tui.app import open_app
 
+        protect_files()
         open_app(None)
         return 0
     from tui.cli import app

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from runs.permissions import protect_files
 from tui.commands import browse, launch, manage
 from tui.commands.options import Home
 
@@ -83,6 +84,7 @@ def options(
     """
     if home is not None:
         os.environ["ADVTUI_HOME"] = str(home.expanduser().absolute())
+    protect_files()
     if context.invoked_subcommand is None:
         from tui.app import open_app
 

@@ -4,6 +4,7 @@ theme = "advtui-light"    # also advtui-dark, advtui-plain, and Textual's own
 bell = true               # ring when a run ends that is not on the screen
 osc9 = true               # a desktop notification, where the terminal supports OSC 9
 on_end = "…"              # a command that a worker runs when a run has ended (runs.on_end)
+umask = "027"             # who may read new files of a home (runs.permissions)
 [keys]
 "runs.new" = "ctrl+n"     # the help (?) lists the ids
 """
@@ -11,9 +12,9 @@ on_end = "…"              # a command that a worker runs when a run has ended 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runs.on_end import settings_path
+from runs.settings_file import settings_path
 
-_TYPES = {"theme": str, "bell": bool, "osc9": bool, "on_end": str, "keys": dict}
+_TYPES = {"theme": str, "bell": bool, "osc9": bool, "on_end": str, "umask": str, "keys": dict}
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Settings:
     problem: str = ""
     on_end: str = ""
     """Read by workers; see :mod:`runs.on_end`."""
+    umask: str = ""
+    """Read by workers and commands; see :mod:`runs.permissions`."""
 
 
 def read_settings(path: Path | None = None) -> Settings:

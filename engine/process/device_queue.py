@@ -104,7 +104,7 @@ class DeviceQueue:
         parts = (f"{turn.study_created:.6f}", turn.study, f"{turn.created:.6f}", turn.run)
         path = self._folder / f"{'~'.join(parts)}~{os.getpid()}{SUFFIX}"
         hidden = path.with_name(f".{path.name}")
-        fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         flock(fd, fcntl.LOCK_EX)
         os.pwrite(fd, _content(self._entry), 0)
         hidden.rename(path)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runs.on_end import settings_path
+from runs.settings_file import settings_path
 from tui.settings import Settings, read_settings
 
 

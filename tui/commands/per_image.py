@@ -14,6 +14,7 @@ from runs.errors import NotFoundError, UserError
 from runs.examples import Example, Examples
 from runs.jsonfiles import replacing
 from runs.outcomes import FILE, ClassOutcome, Outcomes, per_class
+from runs.permissions import for_the_user
 from runs.store import Run, Store
 from tui.commands.output import open_store, print_json, say, stdout_console
 from tui.render.captions import captions, heading
@@ -135,7 +136,7 @@ def show_examples(
     if not shown:
         raise NotFoundError(f"{run.id} has saved no images: attack again with --examples 12")
     if png is not None:
-        with replacing(png.resolve()) as stream:
+        with for_the_user(), replacing(png.resolve()) as stream:
             _sheet(shown).save(stream, "PNG")
         say(f"wrote {png}")
         return

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from runs.errors import UserError
+from runs.permissions import for_the_user
 from tui.screens.base import AppScreen
 from tui.screens.dialogs import Choose
 
@@ -45,7 +46,8 @@ def _write(screen: AppScreen, words: Sequence[str], text: str, suffix: str) -> N
     screen.app.copy_to_clipboard(text)
     for folder in (Path.cwd(), screen.state.store.home):
         try:
-            (folder / name).write_text(text, encoding="utf-8", errors="replace")
+            with for_the_user():
+                (folder / name).write_text(text, encoding="utf-8", errors="replace")
         except OSError:
             continue
         screen.tell(f"copied{whose}, and written to {folder / name}")
