@@ -12,12 +12,16 @@ from engine.process.signals import hold_signals
 def main() -> int:
     """Carry out the run that the command line names; return the exit code."""
     hold_signals()
-    from engine.attempt import carry_out_attempt
+    from engine.process.supervisor import retries_wanted, supervise
     from runs.permissions import protect_files
 
     protect_files()
+    arguments = sys.argv[1:]
+    if retries_wanted(arguments):
+        return supervise(arguments)
+    from engine.attempt import carry_out_attempt
 
-    return carry_out_attempt(sys.argv[1:])
+    return carry_out_attempt(arguments)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,12 @@ from engine.process.out_of_memory import is_out_of_memory
 from engine.process.ranks import end_with_rank_0, given_place
 from engine.process.run_context import ReportStarted, RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
+from engine.process.watchdog import watchdog_of
 from engine.training.divergence import DivergedError
 from runs.durations import read_timeline
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from runs.event_types import LogFields, StartedFields
-from runs.events import EventWriter, Unwritten, last_event_like, warnings_of
+from runs.events import EventWriter, Unwritten, last_attempt, warnings_of
 from runs.gpus import visible_gpus
 from runs.jsonfiles import remove_unfinished, write_json
 from runs.launch import STOP_FILE, record_worker, worker_words
@@ -44,10 +45,12 @@ NO_LOCKS = (
     "alone; start no run from two hosts at once"
 )
 USAGE = "usage: python -P -m engine RUN_DIR (a folder that holds spec.json)"
+"""A supervisor adds the number of retries that are left; see :mod:`engine.process.supervisor`."""
 
 
 def carry_out_attempt(arguments: list[str]) -> int:
     """Carry out the run whose folder is named; return a constant of :mod:`runs.errors`, or 0."""
+    retries_left = int(arguments.pop()) if len(arguments) == 2 else None
     if len(arguments) != 1 or not (Path(arguments[0]) / "spec.json").is_file():
         print(USAGE, file=sys.stderr)
         return EXIT_USAGE
@@ -59,7 +62,7 @@ def carry_out_attempt(arguments: list[str]) -> int:
         with writing(run.lock_path):
             lock = FileLock(run.lock_path)
         try:
-            return _one_attempt(run, lock)
+            return _one_attempt(run, lock, retries_left)
         except StorageError as error:
             with suppress(StorageError):
                 outcome, _ = _failed(error)
@@ -72,8 +75,14 @@ def carry_out_attempt(arguments: list[str]) -> int:
         return error.exit_code
 
 
-def _one_attempt(run: Run, lock: FileLock) -> int:
+def _one_attempt(run: Run, lock: FileLock, retries_left: int | None) -> int:
     """Carry out ``run``, unless another worker does; return the exit code.
+
+    Args:
+        run: to carry out.
+        lock: of the run.
+        retries_left: None without a supervisor. A crash with retries left leaves no result: the
+            supervisor starts the run again.
 
     Raises:
         StorageError: the beginning or the end of the attempt can't be recorded.
@@ -89,7 +98,7 @@ def _one_attempt(run: Run, lock: FileLock) -> int:
         return EXIT_FAILED
     remove_unfinished(run.path, but_of="meta.json")  # people write it, without the run's lock
     record_worker(run)
-    attempt = 1 + _last_attempt(run)
+    attempt = 1 + last_attempt(run.events_path)
     events = EventWriter(run.events_path)
     heartbeat = Heartbeat(events, attempt, lambda: _end_without_folder(run))
     stop = StopSignal(run)
@@ -103,6 +112,7 @@ def _one_attempt(run: Run, lock: FileLock) -> int:
 
     def report_started(fields: StartedFields) -> None:
         heartbeat.phase = "running"
+        heartbeat.watchdog = watchdog_of(run.spec, events, fail)
         all_fields: StartedFields = {
             "attempt": attempt,
             "resumed_from": None,
@@ -124,16 +134,19 @@ def _one_attempt(run: Run, lock: FileLock) -> int:
     def fail(message: str) -> NoReturn:
         outcome, code = _failed(UserError(message, exit_code=EXIT_FAILED))
         _report(UserError(message), events)
-        with suppress(StorageError):  # without a result the run is lost, and can be resumed
-            _record_end(run, events, attempt, round(time.time() - began, 3), outcome)
+        if not retries_left:
+            with suppress(StorageError):  # without a result the run is lost, and can be resumed
+                _record_end(run, events, attempt, round(time.time() - began, 3), outcome)
         os._exit(code)
 
     outcome, code = _carry_out(run, events, stop, report_place, report_started, fail)
-    (run.path / STOP_FILE).unlink(missing_ok=True)
     seconds = round(time.time() - began, 3)
     heartbeat.stop()
     if not events.is_in_place():
         _end_without_folder(run)
+    if outcome.pop("crashed", False) and retries_left and not stop.requested:
+        return code
+    (run.path / STOP_FILE).unlink(missing_ok=True)
     try:
         _record_end(run, events, attempt, seconds, outcome)
     except StorageError as error:
@@ -143,7 +156,7 @@ def _one_attempt(run: Run, lock: FileLock) -> int:
         _record_end(run, events, attempt, seconds, outcome)
     with suppress(StorageError):  # the result is on the disk
         events.close()
-    if (problem := run_on_end(run)) is not None:
+    if retries_left is None and (problem := run_on_end(run)) is not None:
         _print(problem)
     return code
 
@@ -209,16 +222,6 @@ def _acquire(lock: FileLock) -> bool:
     return False
 
 
-def _last_attempt(run: Run) -> int:
-    """The number of the last attempt in the run's events; 0 where there is none."""
-    attempts = [0]
-    for mark in (b'"kind": "started"', b'"kind": "heartbeat"'):
-        event = last_event_like(run.events_path, mark)
-        if event is not None and event["kind"] in ("started", "heartbeat"):
-            attempts.append(event.get("attempt", 0))
-    return max(attempts)
-
-
 def _carry_out(
     run: Run,
     events: EventWriter,
@@ -227,7 +230,11 @@ def _carry_out(
     report_started: ReportStarted,
     fail: Callable[[str], NoReturn],
 ) -> tuple[dict[str, Any], int]:
-    """The fields of the result with its state, and the exit code."""
+    """The fields of the result with its state, and the exit code.
+
+    ``crashed`` is among the fields after an error that nobody foresaw: it may be gone at a second
+    attempt, unlike the reason of a refusal.
+    """
     try:
         with Reserve(run.path / "reserve"):
             return _completed(run, events, stop, report_place, report_started, fail), 0
@@ -240,7 +247,10 @@ def _carry_out(
             message = f"{type(error).__name__}: {error}".rstrip(": ")
             if is_out_of_memory(error):
                 message = f"out of memory: {MEMORY_ADVICE} ({message.splitlines()[0]})"
-            explained = UserError(message, exit_code=EXIT_FAILED)
+            crash = UserError(message, exit_code=EXIT_FAILED)
+            _report(crash, events)
+            outcome, code = _failed(crash)
+            return {**outcome, "crashed": True}, code
         _report(explained, events)
         return _failed(explained)
 

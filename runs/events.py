@@ -273,6 +273,16 @@ def _last_marked(lines: bytes, mark: bytes) -> Iterator[Event]:
         place = lines.rfind(mark, 0, begin)
 
 
+def last_attempt(path: Path) -> int:
+    """The number of the last attempt; 0 where there is none."""
+    attempts = [0]
+    for mark in (b'"kind": "started"', b'"kind": "heartbeat"'):
+        event = last_event_like(path, mark)
+        if event is not None and event["kind"] in ("started", "heartbeat"):
+            attempts.append(event.get("attempt", 0))
+    return max(attempts)
+
+
 OF_EPOCH = b'"every": "epoch"'
 """Marks the line of the metrics of a whole epoch."""
 _WARNING = re.compile(rb'"level": ?"warning"')

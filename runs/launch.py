@@ -167,32 +167,51 @@ def request_stop(run: Run, *, at_once: bool = False) -> None:
             os.kill(pid, signal.SIGTERM)
 
 
-def end_by_force(run: Run) -> bool:
-    """End the run's worker, also one that hangs or is suspended; the run is then interrupted.
+def end_by_force(family: Sequence[Run]) -> list[Run]:
+    """End the workers of a run and of its children, also those that hang or are suspended.
 
-    The worker has :data:`FORCE_S` to end by itself, as after :func:`request_stop`. A training goes
-    on from its last checkpoint when it is resumed.
+    They have :data:`FORCE_S` to end by themselves, as after :func:`request_stop`. A run without a
+    result is then interrupted; a training goes on from its last checkpoint when it is resumed.
+
+    Args:
+        family: a run that is at work, then its children that are.
 
     Returns:
-        False where no process of this host is the worker.
+        Those runs of which no process of this host is the worker.
+
+    Raises:
+        StorageError: a result can't be written.
+    """
+    import psutil
+
+    mine = [run for run in family if worker_pid(run) is not None]
+    workers: list[psutil.Process] = []
+    for run in mine:
+        with contextlib.suppress(OSError):  # a retry may follow; the worker is ended in any case
+            (run.path / STOP_FILE).touch()
+        with contextlib.suppress(psutil.NoSuchProcess, TypeError):
+            workers.append(psutil.Process(worker_pid(run)))
+    others: list[psutil.Process] = []
+    for worker in workers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            others += worker.children(recursive=True)  # the other ranks of a training
+            worker.terminate()
+    _, alive = psutil.wait_procs(workers, timeout=FORCE_S)
+    for process in [*alive, *others]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs([*alive, *others], timeout=FORCE_S)
+    for run in mine:
+        record_interruption(run)
+    return [run for run in family if run not in mine]
+
+
+def record_interruption(run: Run) -> None:
+    """Let a run without a worker and without a result be interrupted.
 
     Raises:
         StorageError: the result can't be written.
     """
-    import psutil
-
-    pid = worker_pid(run)
-    if pid is None:
-        return False
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        others = process.children(recursive=True)  # the other ranks of a training
-        process.terminate()
-        _, alive = psutil.wait_procs([process], timeout=FORCE_S)
-        for one in [*alive, *others]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-        psutil.wait_procs([*alive, *others], timeout=FORCE_S)
     with writing(run.lock_path):
         lock = FileLock(run.lock_path)
     try:
@@ -200,4 +219,3 @@ def end_by_force(run: Run) -> bool:
             write_json(run.path / "result.json", {"v": 1, "kind": run.kind, "state": "interrupted"})
     finally:
         lock.release()
-    return True

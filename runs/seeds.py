@@ -13,13 +13,10 @@ from runs.datasets import DATASETS
 from runs.errors import NotFoundError, UserError
 from runs.result_types import Cell, Row, ThreatModel
 from runs.results import first_difference, model_label, tables
-from runs.spec import TrainSpec
+from runs.spec import PLACE, WATCH, TrainSpec
 from runs.store import Run, Store
 
-MAY_DIFFER_IN_A_MEAN = (
-    *("name", "device", "devices", "threads", "share", "data_dir"),
-    *("checkpoint_minutes", "seed"),
-)
+MAY_DIFFER_IN_A_MEAN = (*PLACE, *WATCH, "seed")
 """Fields that the trainings of one recipe may differ in."""
 MAY_DIFFER_IN_AN_EVALUATION = ("precision", "seed")
 """Fields that the threat models of one mean may differ in."""

@@ -71,6 +71,11 @@ class Job(Spec):
     precision: Precision = Field("auto", description=FIELD_HELP["precision"])
     share: bool = Field(False, description=FIELD_HELP["share"])
     seed: int = Field(0, ge=0, lt=2**31, description=FIELD_HELP["seed"])
+    stall_minutes: float = Field(
+        15.0, gt=0, allow_inf_nan=False, description=FIELD_HELP["stall_minutes"]
+    )
+    on_stall: Literal["report", "stop"] = Field("report", description=FIELD_HELP["on_stall"])
+    retries: int = Field(0, ge=0, le=100, description=FIELD_HELP["retries"])
     data: Data = Field("cifar100", description=FIELD_HELP["attack.data"])
     data_dir: str | None = Field(None, description=FIELD_HELP["data_dir"])
 
@@ -312,6 +317,7 @@ class StudySpec(Job):
     robust: TrainSpec = Field(description=FIELD_HELP["study.robust"])
     attack: AttackSpec = Field(description=FIELD_HELP["study.attack"])
     reuse: bool = Field(False, description=FIELD_HELP["reuse"])
+    retries: int = Field(1, ge=0, le=100, description=FIELD_HELP["retries"])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -350,13 +356,13 @@ def _field_names() -> set[str]:
     return {name for kind in kinds for name in kind.model_fields}
 
 
-MAY_DIFFER = (
-    *("name", "device", "devices", "threads", "share", "data_dir"),
-    *("compile", "profile", "checkpoint_minutes"),
-)
-"""Fields of the spec in which two runs may differ and still count as equal: their name, and where
-and how they compute. ``device``, ``devices``, ``threads`` and ``compile`` change rounding, so the
-figures may differ slightly."""
+PLACE = ("name", "device", "devices", "threads", "share", "data_dir")
+"""Fields that say under which name and where a run computes."""
+WATCH = ("checkpoint_minutes", "stall_minutes", "on_stall", "retries")
+"""Fields that say how often a run is saved, and what is done where it hangs or is killed."""
+MAY_DIFFER = (*PLACE, *WATCH, "compile", "profile")
+"""Fields of the spec in which two runs may differ and still count as equal. ``device``,
+``devices``, ``threads`` and ``compile`` change rounding, so the figures may differ slightly."""
 
 
 def outcome_fields(spec: AnySpec) -> dict[str, Any]:

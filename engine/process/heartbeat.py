@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from engine.process.device_queue import Place
+from engine.process.watchdog import Watchdog
 from runs.event_types import HeartbeatFields
 from runs.events import EventWriter
 from runs.storage import StorageError
@@ -39,6 +40,8 @@ class Heartbeat(threading.Thread):
         """``queued`` or ``running``; the worker sets it."""
         self.place: Place | None = None
         """Where the run waits in the queue of its device; the worker sets it."""
+        self.watchdog: Watchdog | None = None
+        """Looks at each beat for progress; the worker sets it when its work begins."""
         self._events = events
         self._attempt = attempt
         self._on_taken_away = on_taken_away
@@ -51,6 +54,8 @@ class Heartbeat(threading.Thread):
             if not self._events.is_in_place():
                 self._on_taken_away()
             with contextlib.suppress(StorageError):  # the work itself fails where this lasts
+                if self.watchdog is not None:
+                    self.watchdog.look()
                 self.beat()
                 if beats % SYSTEM_EVERY == 1 and self.phase == "running":
                     self._events.write("system", **self._machine())

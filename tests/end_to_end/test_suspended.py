@@ -159,7 +159,7 @@ def test_a_copied_folder_ends_nobodys_worker(suspended: Waiting) -> None:
     shutil.copytree(suspended.run.path, copy.path)
     assert worker_pid(suspended.run) == suspended.process.pid
     assert worker_pid(copy) is None
-    assert not end_by_force(copy)
+    assert end_by_force([copy]) == [copy]
     request_stop(copy)
     suspended.wake()
     time.sleep(1.0)

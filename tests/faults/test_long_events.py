@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from engine.attempt import _last_attempt
 from runs.durations import Timeline, read_timeline
-from runs.events import EventReader, EventWriter, events_like, last_event_like, slices
+from runs.events import EventReader, EventWriter, events_like, last_attempt, last_event_like, slices
 from runs.snapshot import read_snapshot
 from runs.store import Run, Store
 from tiny_training import tiny
@@ -45,7 +44,7 @@ def long_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 READERS: dict[str, Callable[[Run], object]] = {
     "advtui runs": summary,
     "advtui show, advtui logs, the result": read_snapshot,
-    "the number of an attempt": _last_attempt,
+    "the number of an attempt": last_attempt,
     "the time it worked": lambda run: read_timeline(run.events_path),
     "a study that waits for its child": lambda run: run.was_started,
     "advtui watch": lambda run: sum(1 for _ in EventReader(run.events_path).all_new()),
@@ -70,7 +69,7 @@ def test_what_is_read_of_a_long_file_is_all_that_lasts(long_run: Run) -> None:
     assert snapshot.started is not None
     assert [event["values"] for event in snapshot.epochs] == [{"val_accuracy": 0.5}]
     assert snapshot.steps == []
-    assert _last_attempt(long_run) == 1
+    assert last_attempt(long_run) == 1
     assert long_run.was_started
 
 

@@ -37,11 +37,10 @@ def stop(
             request_stop(run)
             say(asked_words(run, state))
             continue
-        # A study first: it would start the next child.
-        for member in (run, *store.children(run)):
-            if member is not run and member.state() not in LIVE:
-                continue
-            if end_by_force(member):
+        children = [child for child in store.children(run) if child.state() in LIVE]
+        without = end_by_force([run, *children])
+        for member in (run, *children):
+            if member not in without:
                 say(f"{member.id} is {member.state()}: advtui resume continues it")
             else:
                 host = other_host(member)
