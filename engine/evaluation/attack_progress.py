@@ -4,6 +4,7 @@ Knows nothing about networks and attack routines.
 """
 
 import time
+from collections.abc import Mapping
 
 from engine.evaluation.counts import Extremes, Tally
 from runs.event_types import AttackFields, AttackOutcome, LevelOutcome
@@ -48,6 +49,10 @@ class AttackReport:
             seconds = now - self._began
             left = seconds * (1 - work) / work if work > 0 else None
             self._write(done + fooled, self._tally.successes + fooled, left)
+
+    def go_on(self, seconds: float) -> None:
+        """Count so many seconds of an earlier attempt to the time of this one."""
+        self._began -= seconds
 
     def finish(self, outcome: AttackOutcome | None) -> None:
         """Report the end. ``outcome``: of the attack at all its ε; None for a part of it."""
@@ -105,6 +110,28 @@ class AttackAtEps:
         self.tally.robust += robust
         self.tally.seconds += seconds
         self.report.step(self.done, 0, 0)
+
+    def state(self) -> dict[str, float]:
+        """Counts and extremes, for :meth:`restore`."""
+        tally, extremes = self.tally, self.extremes
+        return {
+            "done": self.done,
+            "successes": tally.successes,
+            "robust": tally.robust,
+            "seconds": tally.seconds,
+            "largest": extremes.largest,
+            "lowest": extremes.lowest,
+            "highest": extremes.highest,
+        }
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take over counts and extremes of an earlier attempt."""
+        self.done = int(state["done"])
+        self.tally.successes, self.tally.robust = int(state["successes"]), int(state["robust"])
+        self.tally.seconds = state["seconds"]
+        self.extremes.largest = state["largest"]
+        self.extremes.lowest, self.extremes.highest = state["lowest"], state["highest"]
+        self.report.go_on(self.tally.seconds)
 
     def outcome(self, *, as_found: bool) -> LevelOutcome:
         """Counts and extremes. ``as_found``: the attack left the mode of each module unchanged."""

@@ -18,6 +18,8 @@ from engine.data.image_folder import read_folder
 from engine.data.pictures import Pictures
 from engine.data.splits import balanced
 from engine.devices import autocast_dtype
+from engine.evaluation import attack_state
+from engine.evaluation.attack_all import attack_all
 from engine.evaluation.attack_progress import REPORT_EVERY_S
 from engine.evaluation.examples import keep_examples
 from engine.evaluation.model_under_attack import ModelUnderAttack
@@ -71,7 +73,7 @@ def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dic
         attacks: dict[str, list[Cell]] = {}
         for attack in spec.attacks:
             earlier = finished.get((model.label, attack.name))
-            outcome = _attack(model, attack, spec, outcomes, earlier, run.path / OUTCOMES)
+            outcome = _attack(model, attack, outcomes, earlier)
             observed += [level["observed"] for level in outcome["levels"]]
             attacks[attack.name] = attack_cells(outcome, len(test))
         rows.append(
@@ -85,6 +87,7 @@ def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dic
             )
         )
         models.append(model)
+    attack_state.forget(run.path)
     precision = "fp32" if dtype is None else "bf16"
     if spec.examples:
         keep_examples(run.path, models, spec, classes)
@@ -101,28 +104,24 @@ def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dic
 def _attack(
     model: ModelUnderAttack,
     attack: Attack,
-    spec: AttackSpec,
     outcomes: Outcomes,
     earlier: AttackOutcome | None,
-    path: Path,
 ) -> AttackOutcome:
     """The outcome of an attack: that of an earlier attempt where it is complete, else a new one.
 
     Args:
         model: the model to attack.
-        attack: one of the attacks of ``spec``.
-        spec: of the attack run.
+        attack: one of the attacks of its spec.
         outcomes: predictions on single images; those of a new attack are added and saved.
         earlier: the outcome in the events of an earlier attempt, if any.
-        path: the file of ``outcomes``.
     """
-    names = [spec.level_name(level) for level in spec.levels(attack)]
+    names = [model.spec.level_name(level) for level in model.spec.levels(attack)]
     if earlier is not None and all((model.label, name) in outcomes.attacked for name in names):
         return earlier
-    outcome = model.attack(attack)
+    outcome, predictions = attack_all(model, attack)
     for name in names:
-        outcomes.attacked[model.label, name] = _int16(model.attacked[name])
-    outcomes.save(path)
+        outcomes.attacked[model.label, name] = _int16(predictions[name])
+    outcomes.save(model.context.run.path / OUTCOMES)
     return outcome
 
 

@@ -4,7 +4,6 @@ The original is the network as it was loaded. Attacks use a copy of it, in the p
 (AutoAttack alone uses the original); BatchNorm of our own ResNet-18 is folded away in the copy. All
 counts come from the original, in fp32. Knows no file and no table."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 
@@ -16,14 +15,11 @@ from engine.attacks.autoattack import AutoAttack
 from engine.attacks.batch_attack import attack_batch
 from engine.attacks.losses import fools
 from engine.data.pictures import Pictures, to_float
-from engine.evaluation.attack_progress import AttackAtEps, AttackReport
 from engine.evaluation.batch_size import room_for
-from engine.evaluation.counts import Tally
 from engine.models.batchnorm_folding import Folded
 from engine.models.resnet import PictureClassifier
 from engine.process.run_context import RunContext
 from runs.attacks import AUTOATTACK_STAGES
-from runs.event_types import AttackOutcome
 from runs.spec import AttackSpec
 from runs.threat_model import Attack
 
@@ -31,7 +27,7 @@ from runs.threat_model import Attack
 class ModelUnderAttack:
     """One model under evaluation. Call :meth:`classify_clean` before any other method.
 
-    :meth:`attack` counts an attack on all images at each ε; :meth:`craft` only makes the images.
+    :meth:`craft` makes adversarial images, and counts nothing.
 
     Args:
         original: the network, in eval mode, on the device of ``test``.
@@ -56,13 +52,10 @@ class ModelUnderAttack:
         """The network that attacks use: the same function in eval mode, frozen."""
         self.logits = torch.empty(0)
         """float32 (N, classes), of the clean images."""
-        self.attacked: dict[str, Tensor] = {}
-        """By attack at one ε: int64 (N,), predictions on the adversarial images; an image that is
-        misclassified when clean is not attacked and keeps its prediction."""
         self._dtype = dtype
-        self._events, self._stop = context.events, context.stop
-        self._correct = torch.empty(0, dtype=torch.int64)
-        """int64: the places of the images that are classified correctly when clean."""
+        self.context = context
+        self.correct = torch.empty(0, dtype=torch.int64)
+        """int64 (M,): the places of the images that are classified correctly when clean."""
         self._batch_size = spec.batch_size
 
     def classify_clean(self) -> int:
@@ -71,10 +64,10 @@ class ModelUnderAttack:
         parts = []
         for places in self.batches(torch.arange(len(self.test))):
             parts.append(self.original_logits(to_float(self.test.images[places])))
-            self._stop.check()
+            self.context.stop.check()
         self.logits = torch.cat(parts)
-        self._correct = (self.logits.argmax(dim=1) == self.test.labels).nonzero().flatten()
-        return len(self._correct)
+        self.correct = (self.logits.argmax(dim=1) == self.test.labels).nonzero().flatten()
+        return len(self.correct)
 
     def _fit_batch_size(self) -> None:
         """Choose smaller batches where memory is short; results don't depend on the size."""
@@ -82,147 +75,9 @@ class ModelUnderAttack:
             largest = to_float(self.test.images[: self.spec.batch_size])
             self._batch_size, notice = room_for(self.copy, largest)
         if notice:
-            self._events.write("log", level="warning", message=f"{self.label}: {notice}")
+            self.context.events.write("log", level="warning", message=f"{self.label}: {notice}")
 
-    def attack(self, attack: Attack) -> AttackOutcome:
-        """Attack all images that are classified correctly when clean, at each ε, smallest first.
-
-        An image on which the attack succeeds at one ε counts as a success at all larger ε. Every
-        other image starts at the next ε from its adversarial image at this ε. So success never
-        falls as ε grows.
-
-        Returns:
-            ``levels``: for each ε its counts and the extremes of the adversarial images.
-
-        Raises:
-            StopRequested: a stop was requested.
-            UserError: the attack is AutoAttack, and AutoAttack is not installed.
-        """
-        levels = [
-            AttackAtEps(
-                level, self.spec.level_name(level), len(self._correct), self.label, self._events
-            )
-            for level in self.spec.levels(attack)
-        ]
-        report = levels[0].report
-        if len(levels) > 1:
-            report = AttackReport(self._events, self.label, attack.name, levels[-1].tally)
-        for level in levels:
-            self.attacked[level.name] = self.logits.argmax(dim=1)
-        modes = [module.training for module in self.copy.modules()]
-        if attack.method == "autoattack":
-            self._stage_by_stage(levels)
-        else:
-            self._batch_by_batch(levels)
-        as_found = modes == [module.training for module in self.copy.modules()]
-        if len(levels) > 1:
-            for level in levels:
-                level.report.finish(None)
-        outcome: AttackOutcome = {"levels": [level.outcome(as_found=as_found) for level in levels]}
-        report.finish(outcome)
-        return outcome
-
-    def _batch_by_batch(self, levels: list[AttackAtEps]) -> None:
-        """PGD and its family: one batch after another, each at every ε, smallest first."""
-        for places in self.batches(self._correct):
-            images, labels = to_float(self.test.images[places]), self.test.labels[places]
-            # For each image its last point and the prediction there, and whether the attack has not
-            # yet succeeded on it: only these remaining images are attacked.
-            points, predicted = images, labels.clone()
-            remaining = torch.ones_like(labels, dtype=torch.bool)
-            for position, level in enumerate(levels):
-                began = time.monotonic()
-
-                def on_step(
-                    step: Step, level: AttackAtEps = level, batch: int = len(labels)
-                ) -> None:
-                    self._stop.check()
-                    level.step(step.restart, step.step, batch, len(step.images))
-
-                adversarial, targets = points[remaining], None
-                if len(adversarial) and level.attack.pgd.eps > 0:
-                    start = adversarial if position else None
-                    adversarial, targets = self.craft(
-                        places[remaining], level.attack, on_step, start=start
-                    )
-                latest = self.original_logits(adversarial).argmax(dim=1)
-                level.extremes.include(images[remaining], adversarial)
-                # What is misclassified at a smaller ε is misclassified at this ε as well: the point
-                # in the smaller ball also lies in this ball.
-                was_wrong = predicted[remaining] != labels[remaining]
-                latest = torch.where(
-                    was_wrong & (latest == labels[remaining]), predicted[remaining], latest
-                )
-                succeeded = latest != labels[remaining] if targets is None else latest == targets
-                points = points.clone()
-                points[remaining], predicted[remaining] = adversarial, latest
-                remaining = remaining.masked_scatter(remaining, ~succeeded)
-                self.attacked[level.name][places] = predicted
-                level.count(
-                    images=len(labels),
-                    successes=int((~remaining).sum()),
-                    robust=int((predicted == labels).sum()),
-                    seconds=time.monotonic() - began,
-                )
-
-    def _stage_by_stage(self, levels: list[AttackAtEps]) -> None:
-        """AutoAttack: at each ε, each stage on the images that withstood all stages before it.
-
-        It attacks the original, in fp32, as its authors evaluate.
-        """
-        # Both carry over from one ε to the next: an image that is fooled at a smaller ε is not
-        # attacked again, and keeps its prediction there.
-        robust = self._correct
-        predicted = self.logits.argmax(dim=1)
-        for level in levels:
-            began = time.monotonic()
-            if level.attack.pgd.eps > 0:
-                autoattack = self._autoattack(level.attack)
-                for stage in AUTOATTACK_STAGES:
-                    robust = self._carry_out_stage(autoattack, stage, level, robust, predicted)
-            self.attacked[level.name] = predicted.clone()
-            level.count(
-                images=len(self._correct),
-                successes=len(self._correct) - len(robust),
-                robust=len(robust),
-                seconds=time.monotonic() - began,
-            )
-
-    def _carry_out_stage(
-        self,
-        autoattack: AutoAttack,
-        stage: str,
-        level: AttackAtEps,
-        robust: Tensor,
-        predicted: Tensor,
-    ) -> Tensor:
-        """Run one stage on the places ``robust``, int64 (M,); return the places that withstand it.
-
-        The predictions on the adversarial images replace those in ``predicted``, int64 (N,), and
-        their extremes go to ``level``.
-        """
-        tally = Tally(correct=len(robust))
-        report = AttackReport(self._events, self.label, f"{level.name} {stage}", tally)
-        withstanding, done = [], 0
-        for places in self.batches(robust):
-            images, labels = to_float(self.test.images[places]), self.test.labels[places]
-
-            def on_query(done: int = done, batch: int = len(labels)) -> None:
-                self._stop.check()
-                report.step(done, batch, batch)
-
-            adversarial = autoattack.attack(stage, images, labels, on_query)
-            predicted[places] = self.original_logits(adversarial).argmax(dim=1)
-            is_robust = predicted[places] == labels
-            level.extremes.include(images, adversarial)
-            withstanding.append(places[is_robust])
-            tally.successes += int((~is_robust).sum())
-            done += len(labels)
-            report.step(done, 0, 0)
-        report.finish(None)
-        return torch.cat(withstanding) if withstanding else robust
-
-    def _autoattack(self, attack: Attack) -> AutoAttack:
+    def autoattack(self, attack: Attack) -> AutoAttack:
         """AutoAttack on the original, at the norm and ε of ``attack``."""
         pgd, device = attack.pgd, self.test.images.device
         return AutoAttack(self.original, pgd.norm, pgd.eps, self.spec.seed, device)
@@ -272,7 +127,7 @@ class ModelUnderAttack:
         if len(doubtful):
             start_points = None if start is None else start[doubtful]
             in_fp32, _ = self._craft_once(
-                places[doubtful], attack, lambda _: self._stop.check(), start_points
+                places[doubtful], attack, lambda _: self.context.stop.check(), start_points
             )
             adversarial = adversarial.index_copy(0, doubtful, in_fp32)
         return adversarial, targets
@@ -299,7 +154,7 @@ class ModelUnderAttack:
 
     def _by_autoattack(self, places: Tensor, attack: Attack) -> Tensor:
         """Adversarial images of AutoAttack; an image that withstands it stays clean."""
-        autoattack = self._autoattack(attack)
+        autoattack = self.autoattack(attack)
         points, labels = to_float(self.test.images[places]), self.test.labels[places]
         robust = self.original_logits(points).argmax(dim=1) == labels
         for stage in AUTOATTACK_STAGES:
@@ -314,7 +169,7 @@ class ModelUnderAttack:
         Raises:
             UserError: AutoAttack is not installed.
         """
-        autoattack = self._autoattack(attack)
+        autoattack = self.autoattack(attack)
         images, labels = to_float(self.test.images[places]), self.test.labels[places]
         adversarial = autoattack.attack("square", images, labels, on_query)
         return int((self.original_logits(adversarial).argmax(dim=1) != labels).sum())

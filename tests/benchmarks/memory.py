@@ -15,6 +15,7 @@ import psutil
 import torch
 
 from engine.data.pictures import Pictures
+from engine.evaluation.attack_all import attack_all
 from engine.evaluation.model_under_attack import ModelUnderAttack
 from engine.models.resnet import resnet18
 from engine.process.run_context import RunContext
@@ -50,7 +51,7 @@ def main(count: int, device: torch.device, folder: Path) -> None:
     events, stop = EventWriter(run.events_path), StopSignal(run)
     attacker = ModelUnderAttack(model, "random", test, spec, None, RunContext(run, events, stop))
     attacker.classify_clean()
-    attacker.attack(spec.attacks[0])
+    attack_all(attacker, spec.attacks[0])
     # Linux counts the peak of resident memory in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -44,7 +44,7 @@ def long_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 READERS: dict[str, Callable[[Run], object]] = {
     "advtui runs": summary,
     "advtui show, advtui logs, the result": read_snapshot,
-    "the number of an attempt": last_attempt,
+    "the number of an attempt": lambda run: last_attempt(run.events_path),
     "the time it worked": lambda run: read_timeline(run.events_path),
     "a study that waits for its child": lambda run: run.was_started,
     "advtui watch": lambda run: sum(1 for _ in EventReader(run.events_path).all_new()),
@@ -69,7 +69,7 @@ def test_what_is_read_of_a_long_file_is_all_that_lasts(long_run: Run) -> None:
     assert snapshot.started is not None
     assert [event["values"] for event in snapshot.epochs] == [{"val_accuracy": 0.5}]
     assert snapshot.steps == []
-    assert last_attempt(long_run) == 1
+    assert last_attempt(long_run.events_path) == 1
     assert long_run.was_started
 
 

@@ -1,6 +1,7 @@
 """AutoAttack through us is AutoAttack by itself, image by image; with a bar for each stage."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.evaluation.attack_all import attack_all
 from engine.evaluation.model_under_attack import ModelUnderAttack
 from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
@@ -57,7 +59,7 @@ def by_itself(norm: str, batch_size: int = 16) -> Tensor:
 def test_it_withstands_the_same_images_as_by_itself(norm: str, home: Path) -> None:
     expected = by_itself(norm)
     one, events = attacker(home)
-    cell = one.attack(named_attack("autoattack", PGD(norm=norm, eps=EPS[norm])))
+    cell = attack_all(one, named_attack("autoattack", PGD(norm=norm, eps=EPS[norm]))).outcome
     (level,) = cell["levels"]
     tally = level["tally"]
     assert tally["correct"] == COUNT - 4
@@ -84,7 +86,7 @@ def test_it_withstands_the_same_images_as_by_itself(norm: str, home: Path) -> No
 def test_its_examples_are_its_own(home: Path) -> None:
     pytest.importorskip("pyautoattack", reason="not installed: pip install 'advtui[autoattack]'")
     one, _ = attacker(home)
-    chosen = one._correct[:6]
+    chosen = one.correct[:6]
     attack = named_attack("autoattack", PGD(eps=2 / 255))
     adversarial, logits, targets = one.example(attack, chosen)
     assert targets is None
@@ -105,9 +107,9 @@ def test_a_stop_is_heard_in_the_middle_of_a_stage(home: Path) -> None:
             if self.passes == 5:
                 raise StopRequested
 
-    one._stop = cast(StopSignal, AtTheFifthPass())
+    one.context = replace(one.context, stop=cast(StopSignal, AtTheFifthPass()))
     with pytest.raises(StopRequested):
-        one.attack(named_attack("autoattack", PGD(eps=2 / 255)))
+        attack_all(one, named_attack("autoattack", PGD(eps=2 / 255)))
     assert not one.original._forward_pre_hooks
 
 
@@ -117,4 +119,4 @@ def test_without_the_package_it_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "pyautoattack", None)
     one, _ = attacker(home)
     with pytest.raises(UserError, match=r"pip install 'advtui\[autoattack\]'"):
-        one.attack(named_attack("autoattack", PGD()))
+        attack_all(one, named_attack("autoattack", PGD()))

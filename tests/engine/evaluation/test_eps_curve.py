@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine.evaluation.attack_all import attack_all
 from engine.evaluation.model_under_attack import ModelUnderAttack
 from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopSignal
@@ -26,7 +27,7 @@ PGD_5 = PGD(eps=2 / 255, step_size=1 / 255, steps=5)
 
 
 def curve(home: Path, name: str, epsilons: tuple[float, ...] = EPSILONS) -> tuple[Any, Any, Any]:
-    """What the attacker tells, the attacker itself, and its events."""
+    """The outcome, the predictions at each ε, and the events."""
     run = Store(home).create(TrainSpec())
     spec = AttackSpec(
         attacks=(named_attack(name, PGD_5),), epsilons=epsilons, seed=1, batch_size=16
@@ -37,18 +38,18 @@ def curve(home: Path, name: str, epsilons: tuple[float, ...] = EPSILONS) -> tupl
     )
     attacker.classify_clean()
     began = time.monotonic()
-    told = attacker.attack(spec.attacks[0])
+    told, predictions = attack_all(attacker, spec.attacks[0])
     seconds = time.monotonic() - began
     events.close()
     told_on_the_way = [e for e in EventReader(run.events_path).new() if e["kind"] == "attack"]
     last = told_on_the_way[-1]
     assert last["rate"] <= 2 * last["total"] / seconds  # of all of it, not of its end
-    return told, attacker, told_on_the_way
+    return told, predictions, told_on_the_way
 
 
 @pytest.mark.parametrize("name", ["pgd-untargeted", "pgd-targeted", "fgsm", "apgd-ce"])
 def test_it_rises_from_nothing_at_0_to_nearly_all(home: Path, name: str) -> None:
-    told, attacker, events = curve(home, name)
+    told, predictions, events = curve(home, name)
     levels = told["levels"]
     assert [level["eps"] for level in levels] == list(EPSILONS)
     successes = [level["tally"]["successes"] for level in levels]
@@ -61,10 +62,7 @@ def test_it_rises_from_nothing_at_0_to_nearly_all(home: Path, name: str) -> None
     for level in levels:
         assert level["observed"]["largest"] <= level["eps"] + 1e-6
     # An image that is wrong at one ε is wrong at all larger ones.
-    names = [
-        attacker.spec.level_name(one) for one in attacker.spec.levels(attacker.spec.attacks[0])
-    ]
-    wrong = [attacker.attacked[name] != pictures().labels for name in names]
+    wrong = [predicted != pictures().labels for predicted in predictions.values()]
     for below, above in itertools.pairwise(wrong):
         assert (below <= above).all()
     last = {event["attack"]: event for event in events}
@@ -74,13 +72,12 @@ def test_it_rises_from_nothing_at_0_to_nearly_all(home: Path, name: str) -> None
 
 
 def test_the_smallest_is_what_it_would_be_alone(home: Path) -> None:
-    several, attacker, _ = curve(home, "pgd-untargeted", EPSILONS[1:])
-    alone, single, _ = curve(home, "pgd-untargeted", EPSILONS[1:2])
+    several, predictions, _ = curve(home, "pgd-untargeted", EPSILONS[1:])
+    alone, only_predictions, _ = curve(home, "pgd-untargeted", EPSILONS[1:2])
     first, only = several["levels"][0], alone["levels"][0]
     assert {**first["tally"], "seconds": 0} == {**only["tally"], "seconds": 0}
-    assert torch.equal(
-        attacker.attacked["pgd-untargeted ε 0.5/255"], single.attacked["pgd-untargeted ε 0.5/255"]
-    )
+    name = "pgd-untargeted ε 0.5/255"
+    assert torch.equal(predictions[name], only_predictions[name])
 
 
 def test_the_step_keeps_its_share_and_without_several_all_is_as_it_was() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from engine.data.datasets import load
 from engine.data.pictures import Pictures, to_float
+from engine.evaluation.attack_all import attack_all
 from engine.evaluation.model_under_attack import ModelUnderAttack
 from engine.evaluation.sanity.checks import model_checks
 from engine.evaluation.sanity.panel import sanity_panel
@@ -246,9 +247,9 @@ def test_probing_changes_nothing_that_is_counted_and_hears_a_stop(home: Path) ->
     spec = AttackSpec(data="digits", attacks=(ATTACK,), batch_size=64)
     one = attacker(home, trained(), spec)
     state = torch.get_rng_state()
-    before = one.attack(ATTACK)["levels"][0]["tally"]
+    before = attack_all(one, ATTACK).outcome["levels"][0]["tally"]
     Prober(ATTACK, "quick", lambda: None).probe(one)
-    after = one.attack(ATTACK)["levels"][0]["tally"]
+    after = attack_all(one, ATTACK).outcome["levels"][0]["tally"]
     assert {**before, "seconds": 0} == {**after, "seconds": 0}
     assert torch.equal(state, torch.get_rng_state())
 
