@@ -18,6 +18,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal
 
+from runs.checksums import sha256_of
 from runs.errors import NotFoundError, UserError
 from runs.jsonfiles import read_json, replacing
 from runs.permissions import for_the_user
@@ -62,7 +63,7 @@ def export_runs(store: Store, runs: Sequence[Run], path: Path, kept: Kept = "bes
         "format": "advtui runs",
         "v": _VERSION,
         "files": {
-            name: {"size": f.stat().st_size, "sha256": _sha256(f)} for name, f in files.items()
+            name: {"size": f.stat().st_size, "sha256": sha256_of(f)} for name, f in files.items()
         },
     }
     with for_the_user(), replacing(path.resolve()) as stream, _tar(stream, path, "w") as archive:
@@ -209,11 +210,6 @@ def _write(content: IO[bytes], target: Path) -> str:
             stream.flush()
             os.fsync(stream.fileno())
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _new_ids(store: Store, ids: Sequence[str]) -> dict[str, str]:

@@ -124,6 +124,8 @@ class CheckpointFields(TypedDict):
     step: int
     monitor: NotRequired[str | None]
     value: NotRequired[float | None]
+    sha256: NotRequired[str]
+    """Of its file, in hexadecimal."""
 
 
 class Gpu(TypedDict, total=False):

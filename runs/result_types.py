@@ -49,6 +49,8 @@ class Row(TypedDict):
     model: str
     run: NotRequired[str | None]
     checkpoint: NotRequired[str | None]
+    sha256: NotRequired[str]
+    """Of the checkpoint's file when it was attacked, in hexadecimal."""
     n: NotRequired[int]
     correct_k: NotRequired[int]
     accuracy: float | None

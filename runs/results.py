@@ -56,6 +56,7 @@ def row(
     correct: int,
     attacks: dict[str, list[Cell]],
     evaluation: str | None = None,
+    sha256: str | None = None,
     source: Source | None = None,
 ) -> Row:
     """One model of the comparison table: clean accuracy and its attacks by name.
@@ -67,6 +68,7 @@ def row(
         correct: images classified correctly when clean.
         attacks: by the attack's name, a cell for each ε.
         evaluation: id of the attack run, which keeps the outcomes of single images.
+        sha256: of the checkpoint's file.
         source: of a user's own network.
     """
     counted: Row = {
@@ -80,6 +82,8 @@ def row(
         "attacks": attacks,
         "evaluation": evaluation,
     }
+    if sha256 is not None:
+        counted["sha256"] = sha256
     if source is not None:
         counted["source"] = source
     return counted

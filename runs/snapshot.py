@@ -96,6 +96,12 @@ class Snapshot:
             for event in self.kept
         }
 
+    @property
+    def sums(self) -> dict[str, str]:
+        """Name to the SHA-256 of each checkpoint's file, where it was noted."""
+        latest = {event["name"]: event for event in self.kept}
+        return {name: event["sha256"] for name, event in latest.items() if "sha256" in event}
+
     def _forget_beyond(self, resumed_from: ResumePoint | None) -> None:
         step = -1 if resumed_from is None else resumed_from["step"]
         self.epochs = [event for event in self.epochs if event["step"] <= step]

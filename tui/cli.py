@@ -22,7 +22,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     ),
     "Manage": (
         *(manage.stop, manage.tag, manage.rm, manage.trash),
-        *(manage.export, manage.import_, manage.doctor),
+        *(manage.export, manage.import_, manage.verify, manage.doctor),
     ),
 }
 """Headings of the help, and the commands below each."""

@@ -29,6 +29,7 @@ from engine.models.resnet import PictureClassifier
 from engine.models.user_model import load_user_model, user_model_source
 from engine.process.run_context import RunContext
 from runs.attack_table import attack_cells, threat_model
+from runs.checksums import sha256_of
 from runs.datasets import DATASETS
 from runs.errors import NotFoundError
 from runs.event_types import AttackOutcome, ObservedExtremes
@@ -83,7 +84,7 @@ def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dic
                 correct=correct,
                 attacks=attacks,
                 evaluation=run.id,
-                **_origin(reference),
+                **_origin(reference, run),
             )
         )
         models.append(model)
@@ -150,11 +151,15 @@ def _size(pictures: Pictures) -> tuple[int, int]:
     return height, width
 
 
-def _origin(reference: CheckpointRef | ModelRef) -> dict[str, Any]:
+def _origin(reference: CheckpointRef | ModelRef, run: Run) -> dict[str, Any]:
     """The fields of a row that say which network it is about."""
     if isinstance(reference, ModelRef):
         return {"run": None, "checkpoint": None, "source": user_model_source(reference)}
-    return {"run": reference.run, "checkpoint": reference.checkpoint}
+    return {
+        "run": reference.run,
+        "checkpoint": reference.checkpoint,
+        "sha256": sha256_of(run.home / reference.file),
+    }
 
 
 def _test_pictures(context: RunContext, spec: AttackSpec) -> tuple[Pictures, tuple[str, ...]]:

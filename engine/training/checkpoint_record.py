@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.models.checkpoint import read_checkpoint
+from runs.checksums import sha256_of
 from runs.errors import UserError
 from runs.events import EventWriter
 from runs.result_types import KeptCheckpoint
@@ -50,5 +51,6 @@ def settle_record(run: Run, events: EventWriter) -> dict[str, KeptCheckpoint]:
     told = read_snapshot(run).checkpoints if record else {}
     for name, kept in record.items():
         if told.get(name) != kept:
-            events.write("checkpoint", name=name, **kept)
+            sha256 = sha256_of(run.checkpoint(name))
+            events.write("checkpoint", name=name, **kept, sha256=sha256)
     return record

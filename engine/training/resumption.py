@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.models.checkpoint import read_checkpoint
+from runs.checksums import sha256_of
 from runs.errors import UserError
 from runs.event_types import ResumePoint
 from runs.jsonfiles import flattened
+from runs.snapshot import Snapshot, read_snapshot
 from runs.spec import TrainSpec, outcome_fields
 from runs.store import Run
 
@@ -33,11 +35,11 @@ def resumption(run: Run, spec: TrainSpec) -> Resumption | None:
     last = run.checkpoint("last")
     if not last.is_file():
         return None
-    path, warning = last, ""
+    path, warning, recorded = last, "", read_snapshot(run)
     try:
-        content = read_checkpoint(last)
+        content = _read(run, "last", recorded)
     except UserError as error:
-        found = _older(run)
+        found = _older(run, recorded)
         if found is None:
             raise
         path, content = found
@@ -50,12 +52,29 @@ def resumption(run: Run, spec: TrainSpec) -> Resumption | None:
     return Resumption(path, point, warning)
 
 
-def _older(run: Run) -> tuple[Path, dict[str, Any]] | None:
+def _read(run: Run, name: str, recorded: Snapshot) -> dict[str, Any]:
+    """The content of a checkpoint.
+
+    Raises:
+        UserError: it is damaged: it can't be read, or its sum is not that of the file that was
+            saved at its step.
+    """
+    path = run.checkpoint(name)
+    content = read_checkpoint(path)
+    kept, sha256 = recorded.checkpoints.get(name), recorded.sums.get(name)
+    # Of a checkpoint whose event was lost with a killed worker nothing is recorded.
+    is_recorded = kept is not None and kept["step"] == int(content["global_step"])
+    if is_recorded and sha256 is not None and sha256_of(path) != sha256:
+        raise UserError(f"{path} is damaged: its SHA-256 is not that of the file that was saved")
+    return content
+
+
+def _older(run: Run, recorded: Snapshot) -> tuple[Path, dict[str, Any]] | None:
     """The newest whole one of the other checkpoints, with its content."""
     whole = []
     for name in OLDER:
         try:
-            whole.append((run.checkpoint(name), read_checkpoint(run.checkpoint(name))))
+            whole.append((run.checkpoint(name), _read(run, name, recorded)))
         except UserError:
             continue
     return max(whole, key=lambda found: int(found[1]["global_step"]), default=None)

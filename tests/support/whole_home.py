@@ -18,6 +18,8 @@ READING = (
     ("logs", "RUN"),
     ("compare", "RUN"),
     *(("compare", "RUN", "--format", name) for name in ("markdown", "latex", "csv", "json")),
+    ("verify", "RUN"),
+    ("verify", "RUN", "--json"),
     ("classes", "RUN"),
     ("classes", "RUN", "--json"),
     ("examples", "RUN", "--png", "PNG"),

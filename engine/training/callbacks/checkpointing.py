@@ -3,22 +3,25 @@
 Knows nothing about networks and recipes.
 """
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import AsyncCheckpointIO, CheckpointIO, TorchCheckpointIO
 
 from engine.training.checkpoint_record import MONITORS, kept_checkpoint
+from runs.checksums import sha256_of
 from runs.events import EventWriter
 from runs.jsonfiles import replacing
 from runs.result_types import KeptCheckpoint
-from runs.storage import writing
+from runs.storage import StorageError, writing
 
-Report = Callable[[str, KeptCheckpoint], object]
-"""Called with the name of a checkpoint, and what it now holds."""
+Report = Callable[[str, KeptCheckpoint, str], object]
+"""Called with the name of a checkpoint, what it now holds, and the SHA-256 of its file."""
 
 
 def keepers(folder: Path) -> list[ModelCheckpoint]:
@@ -66,7 +69,8 @@ class Keeper(ModelCheckpoint):
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Replaces a checkpoint atomically: after a crash the file is the old one or the new one.
 
-    ``report`` is called once the new file is in place.
+    The old one stays until the new one has been read again and found as it was written. ``report``
+    is called once the new file is in place.
     """
 
     def __init__(self, report: Report | None = None) -> None:
@@ -77,9 +81,35 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         with writing(target):
             target.parent.mkdir(exist_ok=True)  # not the run's folder, if somebody took it away
         with replacing(target, _tensor_bytes(checkpoint)) as stream:
-            torch.save(checkpoint, stream)
+            summed = Summed(stream)
+            torch.save(checkpoint, summed)  # type: ignore[arg-type]  # it needs no more
+            stream.flush()
+            os.fsync(stream.fileno())
+            if sha256_of(Path(stream.name)) != summed.sha256:
+                raise StorageError(f"{target} can't be written: its file system returns other data")
         if self._report is not None:
-            self._report(target.stem, kept_checkpoint(target.stem, checkpoint))
+            self._report(target.stem, kept_checkpoint(target.stem, checkpoint), summed.sha256)
+
+
+class Summed:
+    """A stream that is written from its beginning to its end, and the sum of what was written."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._sum = stream, hashlib.sha256()
+
+    def write(self, content: bytes | memoryview) -> int:
+        """Write to the stream."""
+        self._sum.update(content)
+        return self._stream.write(content)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._stream.flush()
+
+    @property
+    def sha256(self) -> str:
+        """The sum, in hexadecimal."""
+        return self._sum.hexdigest()
 
 
 def _tensor_bytes(content: Any) -> int:
@@ -99,6 +129,6 @@ def checkpoint_io(device: torch.device, events: EventWriter) -> CheckpointIO:
     copies: in order, and all of them before the training ends.
     """
     atomic = AtomicCheckpointIO(
-        lambda name, kept: events.write("checkpoint", name=name, **kept),
+        lambda name, kept, sha256: events.write("checkpoint", name=name, **kept, sha256=sha256),
     )
     return AsyncCheckpointIO(atomic) if device.type == "cuda" else atomic

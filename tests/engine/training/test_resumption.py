@@ -78,6 +78,29 @@ def test_a_damaged_last_checkpoint_is_named_and_an_older_one_taken(run: Run, tra
     assert result["checkpoints"] == (trained.raw_result or {})["checkpoints"]
 
 
+def test_a_weight_that_changed_on_the_disk_is_noticed(run: Run) -> None:
+    path = run.checkpoint("last")
+    content = torch.load(path, weights_only=False)
+    name = next(iter(content["state_dict"]))
+    content["state_dict"][name].view(-1)[0] += 1e-3
+    torch.save(content, path)
+    assert read_checkpoint(path)["global_step"] == content["global_step"]  # else it is whole
+    found = resumption(run, spec_of(run))
+    assert found is not None
+    assert found.path.name in ("best_robust.ckpt", "best_clean.ckpt")
+    assert f"{path} is damaged: its SHA-256 is not that of the file" in found.warning
+
+
+def test_a_checkpoint_whose_event_was_lost_is_taken(run: Run) -> None:
+    lines = run.events_path.read_text().splitlines()
+    last = max(n for n, line in enumerate(lines) if '"checkpoint"' in line and '"last"' in line)
+    run.events_path.write_text("".join(f"{line}\n" for line in lines[:last]))
+    found = resumption(run, spec_of(run))
+    assert found is not None
+    assert found.path.name == "last.ckpt"
+    assert not found.warning
+
+
 def test_without_a_whole_checkpoint_it_refuses(run: Run) -> None:
     for name in ("last", "best_clean", "best_robust"):
         damage(run.checkpoint(name))

@@ -15,6 +15,7 @@ from engine.training.callbacks.checkpointing import AtomicCheckpointIO, keepers
 from engine.training.callbacks.stopping import Patience
 from engine.training.trainer import _averaging
 from lightning_checkpoint import content, names
+from runs.checksums import sha256_of
 from runs.spec import TrainSpec
 from runs.storage import StorageError
 
@@ -74,6 +75,34 @@ def test_the_target_is_whole_at_every_moment(
     monkeypatch.setattr(torch, "save", watch)
     AtomicCheckpointIO().save_checkpoint({**content(), "global_step": 2}, path)
     assert seen == [1, 1]
+
+
+def test_the_sum_that_is_reported_is_that_of_the_file(tmp_path: Path) -> None:
+    path, told = tmp_path / "last.ckpt", []
+    writer = AtomicCheckpointIO(lambda name, _, sha256: told.append((name, sha256)))
+    writer.save_checkpoint({**content(), "epoch": 0, "global_step": 1}, path)
+    assert told == [("last", sha256_of(path))]
+
+
+def test_a_disk_that_returns_other_data_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({**content(), "global_step": 1}, path)
+    save = torch.save
+
+    def save_and_damage(what: Any, stream: Any) -> None:
+        save(what, stream)
+        stream.flush()
+        (beside,) = set(tmp_path.iterdir()) - {path}
+        with beside.open("r+b") as file:
+            file.write(b"damaged")
+
+    monkeypatch.setattr(torch, "save", save_and_damage)
+    with pytest.raises(StorageError, match="its file system returns other data"):
+        AtomicCheckpointIO().save_checkpoint({**content(), "global_step": 2}, path)
+    assert read_checkpoint(path)["global_step"] == 1
+    assert names(tmp_path) == ["last.ckpt"]
 
 
 # --- keeping ---------------------------------------------------------------------------------
