@@ -20,7 +20,7 @@ FIELD_HELP = {
     "data": "cifar100, cifar10 or digits.",
     "data_dir": "Folder that holds the data set.",
     # What the command line and the form add to the fields
-    "preset": "Starting point: demo, cpu, poster or strong.",
+    "preset": "Starting point: demo, cpu, night, poster or strong.",
     "set": "Any field of the spec.",
     "tag": "Tag of the run; repeatable.",
     "awp": "Perturb the weights too (AWP).",

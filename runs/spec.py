@@ -326,9 +326,14 @@ class StudySpec(Job):
         return self
 
     def child(self, role: Literal["baseline", "robust", "attack"]) -> TrainSpec | AttackSpec:
-        """The spec of one child, with the study's job fields."""
+        """The spec of one child, with the study's job fields.
+
+        Without its ``retries``: they are for what a study starts, and a preset's part is also taken
+        by itself.
+        """
         own: TrainSpec | AttackSpec = getattr(self, role)
-        shared = {field: getattr(self, field) for field in Job.model_fields if field != "name"}
+        of_the_study = Job.model_fields.keys() - {"name", "retries"}
+        shared = {field: getattr(self, field) for field in of_the_study}
         return own.model_copy(update=shared)
 
 

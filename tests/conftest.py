@@ -3,10 +3,20 @@
 import os
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: a core for each worker
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from advtui_process import TINY, Command, Studied
 from runs.store import Store
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two processes for the whole suite; one for single files, and for what measures time."""
+    is_plain = config.getoption("markexpr") == "not slow" and not config.args[1:]
+    is_whole = all(Path(arg).is_dir() for arg in config.args)
+    return 2 if is_plain and is_whole and config.getoption("capture") != "no" else 0
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Make": (launch.study, launch.train, launch.attack, launch.resume),
     "Look": (
         *(browse.runs, browse.show, browse.watch, browse.logs, browse.compare),
-        *(browse.classes, browse.examples),
+        *(browse.classes, browse.examples, browse.verify),
     ),
     "Manage": (
         *(manage.stop, manage.tag, manage.rm, manage.trash),
-        *(manage.export, manage.import_, manage.verify, manage.doctor),
+        *(manage.export, manage.import_, manage.doctor),
     ),
 }
 """Headings of the help, and the commands below each."""

@@ -57,7 +57,7 @@ def carry_out_study(
             report_started({"children": list(ROLES)})
 
     for role in ROLES:
-        child_spec = spec.child(role)
+        child_spec = spec.child(role).model_copy(update={"retries": spec.retries})
         if isinstance(child_spec, AttackSpec):
             child_spec = child_spec.model_copy(update={"checkpoints": _references(children)})
         child = _existing_or_new_child(store, context.run, role, child_spec, reuse=spec.reuse)

@@ -41,7 +41,7 @@ def test_the_help_lists_the_commands_in_groups() -> None:
 
     assert sections == {
         "Make": ["study", "train", "attack", "resume"],
-        "Look": ["runs", "show", "watch", "logs", "compare", "classes", "examples"],
+        "Look": ["runs", "show", "watch", "logs", "compare", "classes", "examples", "verify"],
         "Manage": ["stop", "tag", "rm", "trash", "export", "import", "doctor"],
     }
 

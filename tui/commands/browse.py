@@ -1,4 +1,4 @@
-"""Commands that read runs: runs, show, watch, logs, compare, classes, examples."""
+"""Commands that read runs: runs, show, watch, logs, compare, classes, examples, verify."""
 
 from pathlib import Path
 from typing import Annotated
@@ -165,3 +165,21 @@ def examples(
     from tui.commands.per_image import show_examples
 
     show_examples(run, home, model, count, png)
+
+
+def verify(
+    words: o.RunWords,
+    as_json: o.Json = False,
+    home: o.Home = None,
+) -> None:
+    """Compare runs with their record: checkpoints, tables, references.
+
+    Each checkpoint is compared with the SHA-256 that was noted when it was saved, each table with a
+    new count of the outcomes of single images. A study is verified with its children. Where
+    something differs the exit code is 1.
+    """
+    from tui.commands.output import open_store
+    from tui.commands.verification import print_verification
+
+    store = open_store(home)
+    print_verification(store, [store.find(word) for word in words], as_json=as_json)

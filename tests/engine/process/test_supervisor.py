@@ -148,7 +148,7 @@ def test_the_pause_grows_to_a_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "wanted"), [(tiny(retries=2), 2), (tiny(retries=0), 0), (preset("demo"), 0)]
+    ("spec", "wanted"), [(tiny(retries=2), 2), (tiny(), 0), (preset("demo"), 0)]
 )
 def test_only_runs_that_ask_for_it_have_a_supervisor(
     spec: AnySpec, wanted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -161,9 +161,9 @@ def test_only_runs_that_ask_for_it_have_a_supervisor(
     assert retries_wanted([str(run.path)]) == 0
 
 
-def test_children_of_a_study_are_retried_once() -> None:
-    study = preset("demo")
-    assert study.child("robust").retries == study.child("attack").retries == 1
+def test_a_study_retries_its_children_once_and_a_run_by_itself_does_not() -> None:
+    assert preset("demo").retries == 1
+    assert preset("demo").child("robust").retries == 0
 
 
 def test_a_refusal_is_no_crash(tmp_path: Path) -> None:
