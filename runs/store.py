@@ -305,6 +305,15 @@ class Store:
             raise
         return run
 
+    def names(self) -> list[str]:
+        """The ids of all runs, in no order; [] where the home is absent or can't be read."""
+        try:
+            with os.scandir(self.folder) as entries:
+                return [entry.name for entry in entries if _ID.match(entry.name)]
+        except OSError as error:
+            refuse_limit(error)
+            return []
+
     def entries(self) -> dict[str, int]:
         """The ids of all runs, each with the time of its folder's last change, in nanoseconds.
 

@@ -21,6 +21,7 @@ CASES = [
     (("train", "--preset", "demo", "--mode", "baseline", "--recipe", "pgd-at"), 2, "standard"),
     (("train", "--preset", "demo", "--device", "tpu"), 2, "'tpu'"),
     (("train", "--preset", "demo", "--config", "absent.toml"), 3, "absent.toml"),
+    (("resume", "@1", "--epochs", "40"), 2, "a training keeps its number of epochs"),
     (("attack", "@1"), 3, "no run @1"),
     (("attack", "--preset", "demo"), 2, "name at least one trained run"),
     (("show", "nobody"), 3, "no run 'nobody'"),

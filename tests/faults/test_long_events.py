@@ -15,7 +15,7 @@ from runs.events import EventReader, EventWriter, events_like, last_attempt, las
 from runs.snapshot import read_snapshot
 from runs.store import Run, Store
 from tiny_training import tiny
-from tui.commands.show_run import summary
+from tui.run_list.summary import summary
 
 MEGABYTES = 16
 """Of the long file."""

@@ -15,7 +15,8 @@ from rich.text import Text
 
 from runs.errors import EXIT_FAILED
 from runs.presets import describe
-from tui.commands.output import print_json, say, stdout_console
+from tui.commands.output import stdout_console
+from tui.commands.plain_output import print_json, say
 from tui.render.text import clean, duration
 
 PASSES = {

@@ -1,5 +1,7 @@
 """Commands that read runs: runs, show, watch, logs, compare, classes, examples, verify."""
 
+import gc
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,23 +19,28 @@ def runs(
     home: o.Home = None,
 ) -> None:
     """List the runs, newest first."""
-    from tui.commands.output import open_store, print_json, say, stdout_console
-    from tui.commands.show_run import newest_with_children, summary
+    from tui.commands.plain_output import open_store, print_json, say
     from tui.render.run_table import RunList
+    from tui.run_list.summary import summaries
 
+    gc.disable()  # thousands of rows are made, and all of them are used
     store = open_store(home)
-    rows = [summary(run) for run in newest_with_children(store, limit)]
+    rows = summaries(store, limit)
     if as_json:
         print_json(rows)
+    elif rows and not sys.stdout.isatty():
+        print("\n".join(RunList(rows).plain_lines()))
     elif rows:
-        stdout_console().print(RunList(rows))
+        from tui.commands.output import stdout_console
+
+        stdout_console().print(RunList(rows), end="")
     else:
         say(f"no runs in {store.home}; start a first run: advtui study --preset demo")
 
 
 def show(run: o.RunWord, as_json: o.Json = False, home: o.Home = None) -> None:
     """Show a run's spec, state and result."""
-    from tui.commands.output import open_store, print_json
+    from tui.commands.plain_output import open_store, print_json
     from tui.commands.show_run import as_data, print_run
 
     store = open_store(home)
@@ -64,7 +71,7 @@ def logs(
     those of its children.
     """
     from runs.snapshot import read_snapshot
-    from tui.commands.output import open_store
+    from tui.commands.plain_output import open_store
     from tui.render.log_lines import log_tail, notice_lines
     from tui.render.progress import label
     from tui.render.text import clean
@@ -100,7 +107,8 @@ def compare(
     """Print the comparison table of studies, attack runs or models."""
     from runs import formats, results, seed_formats, seeds
     from runs.errors import UserError
-    from tui.commands.output import open_store, print_comparison, print_formatted, stdout_console
+    from tui.commands.output import print_comparison, stdout_console
+    from tui.commands.plain_output import open_store, print_formatted
     from tui.render.seed_table import mean_comparison
 
     spellings = {"md": "markdown", "tex": "latex"}
@@ -178,7 +186,7 @@ def verify(
     new count of the outcomes of single images. A study is verified with its children. Where
     something differs the exit code is 1.
     """
-    from tui.commands.output import open_store
+    from tui.commands.plain_output import open_store
     from tui.commands.verification import print_verification
 
     store = open_store(home)

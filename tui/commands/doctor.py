@@ -21,7 +21,8 @@ import tui
 from runs.datasets import DATASETS, check_data, data_folder
 from runs.errors import EXIT_FAILED, UserError
 from runs.store import Store
-from tui.commands.output import open_store, print_json, stdout_console
+from tui.commands.output import stdout_console
+from tui.commands.plain_output import open_store, print_json
 from tui.render.plain_ascii import is_utf8, own_encoding
 from tui.render.text import clean
 

@@ -26,7 +26,8 @@ from runs.result_types import Failure
 from runs.spec import AttackSpec, StudySpec, TrainSpec
 from runs.store import ENDED, LIVE, Run, discard
 from tui.commands.live_view import View, make_view
-from tui.commands.output import open_store, print_result, say
+from tui.commands.output import print_result
+from tui.commands.plain_output import open_store, say
 from tui.render.log_lines import log_tail
 from tui.render.silence_text import silence_of
 

@@ -124,7 +124,7 @@ def attack(
     another.
     """
     from tui.commands.follow import start_and_follow
-    from tui.commands.output import open_store
+    from tui.commands.plain_output import open_store
     from tui.spec_from_flags import attack_spec
 
     flags = _flags(
@@ -148,7 +148,13 @@ def attack(
 
 
 def resume(
-    run: o.RunWord, detach: o.Detach = False, as_json: o.Json = False, home: o.Home = None
+    run: o.RunWord,
+    epochs: Annotated[
+        int | None, typer.Option(help="Refused: why a training can't get more epochs.")
+    ] = None,
+    detach: o.Detach = False,
+    as_json: o.Json = False,
+    home: o.Home = None,
 ) -> None:
     """Continue an interrupted, failed or lost run.
 
@@ -156,6 +162,13 @@ def resume(
     """
     from tui.commands.follow import resume_and_follow
 
+    if epochs is not None:
+        from runs.errors import UserError
+
+        raise UserError(
+            "a training keeps its number of epochs: both schedules of the learning rate follow the "
+            f"planned length. Start a new one: advtui train --epochs {epochs}"
+        )
     resume_and_follow(run, home, detach=detach, as_json=as_json)
 
 
@@ -178,7 +191,7 @@ def _preset(preset: str | None, config: Path | None, flags: Mapping[str, Any]) -
     """The preset that was named; where neither it nor a config was, the announced default."""
     if preset is not None or config is not None:
         return preset
-    from tui.commands.output import say
+    from tui.commands.plain_output import say
     from tui.spec_from_flags import default_preset
 
     default = default_preset(str(flags.get("device", "auto")))

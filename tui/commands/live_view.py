@@ -19,7 +19,7 @@ from runs.result_types import Table
 from runs.snapshot import Snapshot
 from runs.store import Run
 from tui.commands.live_region import LiveRegion
-from tui.commands.output import print_json
+from tui.commands.plain_output import print_json
 from tui.render.lines import Line, Lines, wrapped
 from tui.render.live_lines import live_lines, without_time
 from tui.render.palette import TERMINAL

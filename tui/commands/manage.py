@@ -23,7 +23,7 @@ def stop(
     from runs.errors import UserError
     from runs.launch import end_by_force, other_host, request_stop
     from runs.store import LIVE
-    from tui.commands.output import open_store, say
+    from tui.commands.plain_output import open_store, say
     from tui.render.silence_text import asked_words
 
     store = open_store(home)
@@ -56,7 +56,7 @@ def tag(
     home: o.Home = None,
 ) -> None:
     """Add tags or a note to a run, or print them."""
-    from tui.commands.output import open_store
+    from tui.commands.plain_output import open_store
     from tui.render.text import clean
     from tui.run_list.tag_edit import TagEdit
 
@@ -88,7 +88,7 @@ def rm(
     Refuses runs that are queued, running or unresponsive, and names the runs that refer to those
     removed. advtui trash lists, restores and empties the trash.
     """
-    from tui.commands.output import open_store
+    from tui.commands.plain_output import open_store
     from tui.commands.trash import remove
 
     remove(open_store(home), words, yes=yes, checkpoints_only=checkpoints, purge=purge)
@@ -113,7 +113,7 @@ def trash(
     from runs.errors import UserError
     from runs.trash import Trash
     from tui.commands import trash as commands
-    from tui.commands.output import open_store
+    from tui.commands.plain_output import open_store
 
     place = Trash(open_store(home))
     if action == "list" and not words:
@@ -145,7 +145,7 @@ def export(
 
     from runs.archive import Kept, export_runs
     from runs.errors import UserError
-    from tui.commands.output import open_store, say
+    from tui.commands.plain_output import open_store, say
 
     choices = get_args(Kept)
     if checkpoints not in choices:
@@ -166,7 +166,7 @@ def import_(
     A run whose id exists in the home gets another id; the references between the runs follow.
     """
     from runs.archive import import_runs
-    from tui.commands.output import open_store, say
+    from tui.commands.plain_output import open_store, say
 
     for old, run in import_runs(open_store(home), file).items():
         if old != run.id:

@@ -25,7 +25,8 @@ from runs.spec import StudySpec, TrainSpec
 from runs.store import Run, Store
 from tui.commands.follow import failure, report_end, show, start_and_follow, stopping
 from tui.commands.live_view import make_view
-from tui.commands.output import open_store, print_json, print_result, say, stdout_console
+from tui.commands.output import print_result, stdout_console
+from tui.commands.plain_output import open_store, print_json, say
 from tui.render.seed_table import mean_comparison, trainings
 
 Begun = list[tuple[Run, subprocess.Popen[bytes]]]

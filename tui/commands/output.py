@@ -1,51 +1,19 @@
 """Output of the commands: results on stdout, sentences for a person on stderr."""
 
-import json
 import sys
-from pathlib import Path
 
 from rich.console import Console
 from rich.segment import Segment, Segments
 
-from runs.jsonfiles import plain
 from runs.result_types import Table
 from runs.results import own_table
-from runs.store import Run, Store
+from runs.store import Run
 from tui.charts.eps_curve import chart_lines, eps_charts
+from tui.commands.plain_output import print_json
+from tui.render.checkpoint_table import kept_checkpoints
 from tui.render.comparison_table import comparison, eps_overview
 from tui.render.palette import TERMINAL
-from tui.render.plain_ascii import is_utf8
-from tui.render.run_table import kept_checkpoints
 from tui.render.sanity_table import SanityPanel
-from tui.render.text import clean, escaped
-
-
-def say(text: str) -> None:
-    """Print a line for a person, on stderr."""
-    print(clean(text, 2000), file=sys.stderr, flush=True)
-
-
-def print_json(value: object, *, indent: int | None = 2) -> None:
-    """Print a value as JSON, the same in every encoding: ``indent`` None in one line.
-
-    Infinities, which JSON lacks, are null; what a terminal may obey is escaped.
-    """
-    in_ascii = not is_utf8(sys.stdout.encoding)
-    text = json.dumps(plain(value), indent=indent, ensure_ascii=in_ascii)
-    print(escaped(text), flush=True)
-
-
-def print_formatted(text: str, format_: str) -> None:
-    """Print a table in one of its formats; JSON says the same in every encoding."""
-    if format_ == "json" and not is_utf8(sys.stdout.encoding):
-        text = json.dumps(json.loads(text), indent=2) + "\n"
-    print(escaped(text) if format_ == "json" else text, end="")
-
-
-def open_store(home: Path | None) -> Store:
-    """The home named by the option, else by the environment, else the default home."""
-    return Store(home.expanduser() if home else None)
-
 
 CHART_WIDTH, PIPE_CHART_WIDTH = 120, 80
 """Width of a chart in cells: at most this on a terminal; exactly this in a pipe."""

@@ -16,7 +16,8 @@ from runs.jsonfiles import replacing
 from runs.outcomes import FILE, ClassOutcome, Outcomes, per_class
 from runs.permissions import for_the_user
 from runs.store import Run, Store
-from tui.commands.output import open_store, print_json, say, stdout_console
+from tui.commands.output import stdout_console
+from tui.commands.plain_output import open_store, print_json, say
 from tui.render.captions import captions, heading
 from tui.render.half_blocks import GAP, WIDTH, Panel, beside, half_blocks
 from tui.render.plain_table import plain_table

@@ -7,82 +7,18 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from runs.damage import unreadable, unreadable_at_once, words
-from runs.durations import Durations, durations_of
+from runs.damage import unreadable, words
 from runs.errors import UserError
-from runs.events import warnings_of
-from runs.jsonfiles import read_json
-from runs.result_types import Result
 from runs.snapshot import Snapshot, read_snapshot
-from runs.store import ENDED, LIVE, Run, Store
+from runs.store import Run, Store
 from tui.commands.follow import failure
 from tui.commands.output import print_result, stdout_console
+from tui.render.checkpoint_table import state_text
 from tui.render.progress import event_line, trains_on
 from tui.render.queue_text import queue_place
-from tui.render.run_table import state_text
 from tui.render.silence_text import silence_of
 from tui.render.text import clean, duration, speed
-from tui.run_list.row import figures, last_metrics, number
-
-
-def newest_with_children(store: Store, limit: int | None) -> list[Run]:
-    """The newest ``limit`` runs that a person started, each followed by its children in order."""
-    runs = store.runs()
-    by_parent: dict[str | None, list[Run]] = {}
-    for run in runs:
-        by_parent.setdefault(run.parent, []).append(run)
-    ids = {run.id for run in runs}
-    top = [run for run in runs if run.parent not in ids]
-    return [member for run in top[:limit] for member in (run, *reversed(by_parent.get(run.id, [])))]
-
-
-def summary(run: Run) -> dict[str, Any]:
-    """One run of ``advtui runs --json``."""
-    result, state = run.result, run.state()
-    worked, waited = _durations(run, result, state)
-    return {
-        "id": run.id,
-        "name": run.name,
-        "kind": run.kind,
-        "mode": run.mode,
-        "state": state,
-        "place": queue_place(run, state),
-        "warnings": _warnings(run, result),
-        "last_sign": None if state in ENDED else run.last_sign,
-        "host": (read_json(run.path / "launch.json") or {}).get("host"),
-        "created": run.created,
-        "parent": run.parent,
-        "role": run.role,
-        "data": run.data,
-        "epochs": run.epochs,
-        "tags": run.meta["tags"],
-        "note": run.meta.get("note"),
-        "working_seconds": round(worked, 3),
-        "waiting_seconds": round(waited, 3),
-        "metrics": last_metrics(run),
-        "figures": _figures(run, result),
-    }
-
-
-def _warnings(run: Run, result: Result | None) -> list[str]:
-    """What casts doubt on the outcome of a run; without a result on what it has done so far."""
-    found = warnings_of(run.events_path) if result is None else result.get("warnings", [])
-    return [*words(unreadable_at_once(run, has_result=result is not None)), *found]
-
-
-def _figures(run: Run, result: Result | None) -> dict[str, Any]:
-    """Clean and robust accuracy, as in the list of the screen, and the split that they are of."""
-    found = figures(run, result)
-    known = found.clean is not None or found.robust is not None
-    split = ("test" if found.on_test else "validation") if known else None
-    eps = None if found.robust is None else found.budget.eps
-    shares = {"clean": number(found.clean), "robust": number(found.robust)}
-    return {**shares, "split": split, "eps": eps, "at": found.at}
-
-
-def _durations(run: Run, result: Result | None, state: str) -> Durations:
-    """Working and waiting time over all attempts, up to now of a live run."""
-    return durations_of(run, result, now=time.time() if state in LIVE else None)
+from tui.run_list.summary import durations_now, summary, warnings_about
 
 
 def as_data(store: Store, run: Run) -> dict[str, Any]:
@@ -124,13 +60,13 @@ def _described(run: Run) -> Text:
     """The state of a run; with its place in the queue, or with its silence."""
     state = run.state()
     more = queue_place(run, state) or silence_of(run, state, time.time())
-    return state_text(state, more, warned=bool(_warnings(run, run.result)))
+    return state_text(state, more, warned=bool(warnings_about(run, run.result)))
 
 
 def _print_facts(console: Console, run: Run) -> None:
     result = run.result
     error = failure(run)
-    worked, waited = _durations(run, result, run.state())
+    worked, waited = durations_now(run, result, run.state())
     console.print(Text.assemble((run.id, "bold"), "  ", _described(run)))
     facts = {
         "name": run.name,

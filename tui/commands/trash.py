@@ -9,7 +9,7 @@ import typer
 from runs.errors import EXIT_INTERRUPTED, UserError
 from runs.store import Run, Store
 from runs.trash import Trash, citing, family_of, refuse_living, refuse_needed, removed_at
-from tui.commands.output import print_json, say
+from tui.commands.plain_output import print_json, say
 from tui.render.text import clean, run_count, short_ago
 
 

@@ -7,7 +7,7 @@ import typer
 from runs.errors import EXIT_FAILED
 from runs.store import Run, Store
 from runs.verification import Verification, verify_all
-from tui.commands.output import print_json
+from tui.commands.plain_output import print_json
 from tui.render.text import clean
 
 

@@ -52,3 +52,13 @@ TERMINAL = Palette(
     series=("cyan", "yellow", "green", "magenta", "red", "blue", "bright_cyan", "bright_yellow"),
 )
 """The terminal's own colours, for the output of commands: they suit its background."""
+
+BAD, FAIR = 0.10, 0.30
+"""A robust accuracy below the first is tinted as bad, below the second as a warning."""
+
+
+def tint(share: float, palette: Palette) -> str:
+    """The style of a robust accuracy, by its value."""
+    if share < BAD:
+        return palette.bad
+    return palette.warn if share < FAIR else palette.good

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from runs.budgets import format_budget
 from runs.formats import Head
-from tui.render.palette import TERMINAL, Palette
+from tui.render.palette import TERMINAL, Palette, tint
 from tui.render.plain_table import Fitting, add_column, plain_table, uncut
 from tui.render.text import by_words, clean, keeping_row
 
@@ -23,8 +23,6 @@ MODEL = 40
 """Cells of a model's name."""
 _GAPS = {"apart": " " * 4, "beside": " " * 2}
 """Intervals beside the values: what stands between an interval and the next value."""
-BAD, FAIR = 0.10, 0.30
-"""A robust accuracy below the first is tinted as bad, below the second as a warning."""
 
 
 class Rate(NamedTuple):
@@ -208,13 +206,6 @@ def robust_style(
         return palette.dim
     style = tint(share, palette)
     return f"bold {style}".rstrip() if share == best.get((name, level.eps)) else style
-
-
-def tint(share: float, palette: Palette) -> str:
-    """The style of a robust accuracy, by its value."""
-    if share < BAD:
-        return palette.bad
-    return palette.warn if share < FAIR else palette.good
 
 
 def _rates(row: ModelRates) -> Iterator[Rate]:

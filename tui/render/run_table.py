@@ -1,54 +1,28 @@
-"""Rich tables of runs and of a training's checkpoints. Data in, renderables out."""
+"""The list of runs as ``advtui runs`` prints it. It imports Rich only for a terminal: a pipe of
+thousands of lines has no styles.
+"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.table import Table
-from rich.text import Text
+from tui.render.palette import TERMINAL, Palette, tint
+from tui.render.text import ago, cells, clean, duration, percent
 
-from runs.formats import percent
-from runs.result_types import KeptCheckpoint
-from tui.render.palette import TERMINAL, Palette
-from tui.render.plain_table import Fitting, plain_table, uncut
-from tui.render.rate_table import tint
-from tui.render.text import ago, clean, duration
-from tui.render.text import percent as short_percent
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
 
-
-def kept_checkpoints(
-    checkpoints: Mapping[str, KeptCheckpoint], palette: Palette = TERMINAL
-) -> RenderableType:
-    """The checkpoints of a training. Figures are of the validation split, not of the test split."""
-    table = plain_table(
-        ("checkpoint", "left"),
-        ("epoch", "right"),
-        ("monitored", "left"),
-        ("validation %", "right"),
-        palette=palette,
-    )
-    for name, checkpoint in checkpoints.items():
-        value = checkpoint.get("value")
-        table.add_row(
-            clean(name),
-            str(checkpoint["epoch"] + 1),
-            clean(checkpoint.get("monitor") or ""),
-            "" if value is None else percent(value),
-        )
-    return table
+Parts = list[tuple[str, str]]
+"""Texts of a cell, each with its style."""
+GAP = "  "
+"""Between two columns."""
 
 
-def state_text(
-    state: str, more: str = "", palette: Palette = TERMINAL, *, warned: bool = False
-) -> Text:
-    """The state with its glyph and ``more`` about it; ``!``: there are warnings.
-
-    Colour is never the only sign.
-    """
-    glyph, style = palette.state(state)
-    text = Text.assemble((f"{glyph} {state}, {more}" if more else f"{glyph} {state}", style))
-    return text.append(" !", palette.warn) if warned else text
+class _Cell(NamedTuple):
+    width: int
+    parts: Parts
 
 
 class _Form(NamedTuple):
@@ -94,49 +68,142 @@ class RunList:
     A narrow terminal lacks columns, a wide one has more room for names. No id is cut or wrapped.
 
     Args:
-        rows: of :func:`tui.commands.show_run.summary`.
+        rows: of :func:`tui.run_list.summary.summary`.
         palette: the styles.
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], palette: Palette = TERMINAL) -> None:
         self._rows, self._palette = rows, palette
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        forms = _FORMS if console.is_terminal else (_PIPE,)
-        yield Fitting(*(self._table(form) for form in forms))
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.segment import Segment
+        from rich.style import Style
 
-    def _table(self, form: _Form) -> Table:
-        shown = [title for title in _COLUMNS if title in form.columns]
-        table = plain_table(*((title, _COLUMNS[title]) for title in shown), palette=self._palette)
-        for row in self._rows:
-            cells = self._cells(row, form)
-            table.add_row(*(cells[title] for title in shown))
-        return uncut(table)
+        if not console.is_terminal:
+            for line in self.plain_lines():
+                yield Segment(f"{line}\n")
+            return
+        styles: dict[str, Style] = {}
+        for parts in self._fitting(options.max_width):
+            for text, style in parts:
+                if style not in styles:
+                    styles[style] = Style.parse(style)
+                yield Segment(text, styles[style])
+            yield Segment.line()
 
-    def _cells(self, row: Mapping[str, Any], form: _Form) -> dict[str, Text]:
-        """The cells of a row by the titles of their columns."""
-        palette, epoch, worked = self._palette, row["metrics"].get("epoch"), row["working_seconds"]
-        name = " ".join([row["name"] or "", *(f"#{tag}" for tag in row["tags"])]).strip()
+    def plain_lines(self) -> Iterator[str]:
+        """The lines for a pipe: always the same columns, and no styles."""
+        for line in self._laid_out(_PIPE, self._table(_PIPE)):
+            yield "".join([text for text, _ in line]).rstrip()
+
+    def _fitting(self, width: int) -> Iterator[Parts]:
+        """The lines of the first form that fits the width, else those of the last, cut."""
+        for form in _FORMS:
+            table = self._table(form)
+            if form is _FORMS[-1] or _width(table) <= width:
+                break
+        for line in self._laid_out(form, table):
+            yield list(_cut(line, width))
+
+    def _table(self, form: _Form) -> list[list[_Cell]]:
+        """The columns of a form, each with its head."""
+        titles = [title for title in _COLUMNS if title in form.columns]
+        return [
+            [_cell([(title, self._palette.title)]), *self._column(title, form)] for title in titles
+        ]
+
+    def _laid_out(self, form: _Form, table: Sequence[Sequence[_Cell]]) -> Iterator[Parts]:
+        """Head, rule and rows, each cell padded to the width of its column."""
+        titles = [title for title in _COLUMNS if title in form.columns]
+        columns = [
+            _justified(column, _COLUMNS[title]) for title, column in zip(titles, table, strict=True)
+        ]
+        for number, row in enumerate(zip(*columns, strict=True)):
+            yield list(chain.from_iterable(row))
+            if number == 0:
+                yield [("─" * _width(table), self._palette.faint)]
+
+    def _column(self, title: str, form: _Form) -> Iterator[_Cell]:
+        palette, rows = self._palette, self._rows
+        match title:
+            case "id":
+                for row in rows:
+                    child = row["parent"]
+                    yield _cell([(f"  {row['id']}", palette.dim) if child else (row["id"], "")])
+            case "state":
+                for row in rows:
+                    yield _cell(self._state(row, form))
+            case "name":
+                for row in rows:
+                    name = " ".join([row["name"] or "", *(f"#{tag}" for tag in row["tags"])])
+                    yield _cell([(clean(name.strip(), form.name), palette.accent)])
+            case "data":
+                for row in rows:
+                    yield _cell([(_data_name(row["data"] or ""), palette.dim)])
+            case "epoch":
+                for row in rows:
+                    epoch = row["metrics"].get("epoch")
+                    text = "" if epoch is None else f"{epoch + 1}/{row['epochs']}"
+                    yield _cell([(text, palette.text)])
+            case "clean %" | "robust %":
+                for row in rows:
+                    yield _cell([self._figure(row["figures"], title[:-2])])
+            case "took":
+                for row in rows:
+                    worked = row["working_seconds"]
+                    yield _cell([(duration(worked) if worked else "", palette.dim)])
+            case "age":
+                for row in rows:
+                    yield _cell([(ago(row["created"]), palette.dim)])
+
+    def _state(self, row: Mapping[str, Any], form: _Form) -> Parts:
         place = clean(row["place"], form.place) if form.place else ""
-        return {
-            "id": Text(f"  {row['id']}", palette.dim) if row["parent"] else Text(row["id"]),
-            "state": state_text(row["state"], place, palette, warned=bool(row["warnings"])),
-            "name": Text(clean(name, form.name), palette.accent),
-            "data": Text(clean(PurePath(row["data"] or "").name, 12), palette.dim),
-            "epoch": Text("" if epoch is None else f"{epoch + 1}/{row['epochs']}", palette.text),
-            "clean %": self._figure(row["figures"], "clean"),
-            "robust %": self._figure(row["figures"], "robust"),
-            "took": Text(duration(worked) if worked else "", palette.dim),
-            "age": Text(ago(row["created"]), palette.dim),
-        }
+        glyph, style = self._palette.state(row["state"])
+        parts = [
+            (f"{glyph} {row['state']}, {place}" if place else f"{glyph} {row['state']}", style)
+        ]
+        return [*parts, (" !", self._palette.warn)] if row["warnings"] else parts
 
-    def _figure(self, figures: Mapping[str, Any], key: str) -> Text:
+    def _figure(self, figures: Mapping[str, Any], key: str) -> tuple[str, str]:
         """A share in percent; v marks one of the validation split, @ an ε that is not usual."""
         palette, share = self._palette, figures[key]
         if share is None:
-            return Text("")
+            return "", ""
         at = f" @{figures['at']}" if figures["at"] and key == "robust" else ""
         if figures["split"] == "validation":
-            return Text(f"{short_percent(share)}v{at}", palette.dim)
+            return f"{percent(share)}v{at}", palette.dim
         style = tint(share, palette) if key == "robust" else palette.text
-        return Text(f"{short_percent(share)} {at}", style)
+        return f"{percent(share)} {at}", style
+
+
+@cache
+def _data_name(data: str) -> str:
+    """A folder of pictures by its own name."""
+    return clean(PurePath(data).name, 12)
+
+
+def _cell(parts: Parts) -> _Cell:
+    return _Cell(sum([cells(text) for text, _ in parts]), parts)
+
+
+def _width(table: Sequence[Sequence[_Cell]]) -> int:
+    """Of the whole table, with the gaps between its columns."""
+    widths = [max(cell.width for cell in column) for column in table]
+    return sum(widths) + len(GAP) * (len(table) - 1)
+
+
+def _justified(column: Sequence[_Cell], how: str) -> Iterator[Parts]:
+    """The cells of a column, filled up to the width of the widest, with a gap behind."""
+    width = max(cell.width for cell in column)
+    for own, parts in column:
+        room = " " * (width - own)
+        yield [(room, ""), *parts, (GAP, "")] if how == "right" else [*parts, (room + GAP, "")]
+
+
+def _cut(line: Parts, width: int) -> Iterator[tuple[str, str]]:
+    """The beginning of a line that fits the width."""
+    for text, style in line:
+        while cells(text) > width:
+            text = text[:-1]
+        width -= cells(text)
+        yield text, style

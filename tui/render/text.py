@@ -29,6 +29,15 @@ def _escape(sign: re.Match[str]) -> str:
     return f"\\u{ord(sign[0]):04x}"
 
 
+def cells(text: str) -> int:
+    """The cells that a text without controls takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
 def by_words(text: object, limit: int) -> str:
     """:func:`clean`, but a long text ends with a whole word, where its first one fits."""
     line = clean(text)

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from runs.formats import Head
 from tui.render.comparison_table import comparison_table, table_rates
-from tui.render.palette import Palette
-from tui.render.rate_table import Level, ModelRates, Rate, low_rate_tables, rate_table, tint
+from tui.render.palette import Palette, tint
+from tui.render.rate_table import Level, ModelRates, Rate, low_rate_tables, rate_table
 
 PALETTE = Palette(
     text="white", dim="grey50", faint="grey30", title="bold white", accent="blue", good="green",

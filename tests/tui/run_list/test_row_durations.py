@@ -12,10 +12,11 @@ from runs.events import EventReader
 from runs.snapshot import Snapshot
 from runs.spec import TrainSpec
 from runs.store import Run, Store
-from tui.commands.show_run import print_run, summary
+from tui.commands.show_run import print_run
 from tui.render.text import time_words
 from tui.run_list import row as row_module
 from tui.run_list.row import read_row
+from tui.run_list.summary import summary
 
 
 def attempt(number: int, t: float, wait: float, work: float, state: str | None) -> list[Any]:

@@ -10,11 +10,11 @@ from runs.result_types import Table
 from runs.store import Run
 from tui.charts.eps_curve import chart_lines, eps_charts
 from tui.charts.plot import Cells
+from tui.render.checkpoint_table import kept_checkpoints
 from tui.render.comparison_table import comparison_table, eps_overview
 from tui.render.lines import Line, lines_of
 from tui.render.palette import Palette
 from tui.render.rate_table import ModelRates
-from tui.render.run_table import kept_checkpoints
 from tui.render.sanity_table import SanityPanel
 from tui.render.table_notes import Fold, comparison_notes
 
