@@ -8,6 +8,7 @@ wrong. Knows nothing of pytest; ``test_counts.py`` tries a few of each.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -47,15 +48,18 @@ class Forked:
     def __init__(self, run: Run) -> None:
         (run.path / STOP_FILE).unlink(missing_ok=True)
         self.returncode: int | None = None
+        self.peak = 0
+        """Largest resident memory, as the system counts it; once the worker has ended."""
         self.pid = os.fork()
         if self.pid == 0:
             _carry_out(run)
 
     def poll(self) -> int | None:
         if self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            pid, status, used = os.wait4(self.pid, os.WNOHANG)
             if pid:
                 self.returncode = os.waitstatus_to_exitcode(status)
+                self.peak = used.ru_maxrss
         return self.returncode
 
     def wait(self, seconds: float = PATIENCE_S) -> int | None:
@@ -338,7 +342,44 @@ def suspensions(count: int, rng: random.Random, home: Path) -> Count:
     return counted
 
 
-WHAT = {"kills": kills, "signals": signals, "races": races, "suspensions": suspensions}
+def memory(count: int, rng: random.Random, home: Path) -> Count:  # noqa: ARG001 (nothing is drawn)
+    """Runs one after another with a screen attached: its memory, and that of the workers, is flat.
+
+    After the third run neither grows by more than 5 %.
+    """
+    sys.path.append(str(Path(__file__).parents[1] / "support"))
+    import psutil
+
+    from real_terminal import Terminal
+
+    store, counted = Store(home), Count()
+    with contextlib.closing(Terminal(home)) as terminal:
+        screen = psutil.Process(terminal.process.pid)
+        terminal.read(3.0)
+        resident, peaks = [], []
+        for number in range(count):
+            run = store.create(_robust())
+            forked = Forked(run)
+            while forked.poll() is None:
+                terminal.read(0.2)
+            terminal.read(2.0)
+            resident.append(screen.memory_info().rss)
+            peaks.append(forked.peak)
+            problem = None if run.state() == "completed" else f"it is {run.state()}"
+            for what, values in (("screen", resident), ("worker", peaks)):
+                if number > 2 and values[-1] > 1.05 * values[2]:
+                    problem = problem or f"{what}: {values[2]} then {values[-1]}"
+            counted.case(f"screen {resident[-1] / 2**20:.1f} MiB", problem)
+    return counted
+
+
+WHAT = {
+    "kills": kills,
+    "signals": signals,
+    "races": races,
+    "suspensions": suspensions,
+    "memory": memory,
+}
 
 
 @contextmanager

@@ -190,7 +190,11 @@ def test_a_link_is_no_file_of_a_run(archived: tuple[Path, list[Run]], tmp_path: 
         import_runs(Store(tmp_path / "other"), path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no tar"), None])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", gzip.compress(b"no tar", mtime=0), None],
+    ids=["empty", "text", "gzip", "absent"],
+)
 def test_what_is_no_archive_is_refused(
     content: bytes | None, archived: tuple[Path, list[Run]], tmp_path: Path
 ) -> None:
