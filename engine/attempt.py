@@ -132,8 +132,9 @@ def _one_attempt(run: Run, lock: FileLock, retries_left: int | None) -> int:
     began = time.time()
 
     def fail(message: str) -> NoReturn:
-        outcome, code = _failed(UserError(message, exit_code=EXIT_FAILED))
-        _report(UserError(message), events)
+        error = UserError(message, exit_code=EXIT_FAILED)
+        outcome, code = _failed(error)
+        _report(error, events)
         if not retries_left:
             with suppress(StorageError):  # without a result the run is lost, and can be resumed
                 _record_end(run, events, attempt, round(time.time() - began, 3), outcome)

@@ -42,7 +42,7 @@ from runs.event_types import (
     parse_event,
 )
 from runs.jsonfiles import plain
-from runs.regular_files import check_regular, open_regular
+from runs.regular_files import open_regular, open_regular_fd
 from runs.storage import write_whole, writing
 
 DURABLE = frozenset({"started", "checkpoint", "child", "ended"})
@@ -63,9 +63,7 @@ class EventWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         with writing(path):
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
-            self._fd = os.open(path, flags, 0o666)
-            check_regular(self._fd, path)
+            self._fd = open_regular_fd(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         self._lock = threading.Lock()
         self._is_torn = self._ends_torn()
         self.last_progress = time.time()

@@ -116,11 +116,6 @@ def worker_pid(run: Run) -> int | None:
     return pid_in(run.path)
 
 
-def is_carried_out(run: Run) -> bool:
-    """Whether a live worker has the run; see :attr:`runs.store.Run.has_worker`."""
-    return run.has_worker
-
-
 def worker_words(run: Run) -> str:
     """Who carries a run out: ``process 4242 on gpu-7, since 11-22 18:40:05 UTC``.
 

@@ -9,7 +9,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from runs.regular_files import check_regular, refuse_limit
+from runs.regular_files import check_regular, open_regular_fd, refuse_limit
 
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
@@ -61,8 +61,7 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-        check_regular(self._fd, path)
+        self._fd = open_regular_fd(path, os.O_RDWR | os.O_CREAT)
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free; return whether this process now holds it."""

@@ -32,17 +32,22 @@ def open_regular(path: Path) -> BinaryIO:
         OSError: it is absent, can't be read, or is no regular file.
         UserError: no more files can be opened, which says nothing about this one.
     """
+    return os.fdopen(open_regular_fd(path, os.O_RDONLY), "rb")
+
+
+def open_regular_fd(path: Path, flags: int) -> int:
+    """The same as a descriptor, opened with ``flags`` such as ``os.O_RDWR``; never waits."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o666)
     except OSError as error:
         refuse_limit(error)
         raise
     try:
         check_regular(fd, path)
-        return os.fdopen(fd, "rb")
     except BaseException:
         os.close(fd)
         raise
+    return fd
 
 
 def check_regular(fd: int, path: Path) -> None:

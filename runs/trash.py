@@ -7,7 +7,6 @@ full disk. Knows no terminal.
 from collections.abc import Sequence
 
 from runs.errors import NotFoundError, UserError
-from runs.launch import is_carried_out
 from runs.storage import StorageError, sync_folder, writing
 from runs.store import LIVE, Run, Store, remove_folder
 
@@ -98,7 +97,7 @@ def _life(run: Run) -> str | None:
         return "unresponsive, and its worker lives"
     if state in LIVE:
         return state
-    return "still carried out by a worker" if is_carried_out(run) else None
+    return "still carried out by a worker" if run.has_worker else None
 
 
 def purge(run: Run) -> None:

@@ -29,7 +29,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         mean: Tensor
         variance: Tensor
         normalised, mean, variance = _Normalise.apply(input, self.weight, self.bias, self.eps)
-        count = input.numel() // input.shape[1] * distributed.get_world_size()
+        count = _count(input)
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
             self.running_mean.lerp_(mean, self.momentum)
@@ -48,9 +48,9 @@ class _Normalise(torch.autograd.Function):
     def forward(
         ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        own = torch.var_mean(_wide(images), dim=(0, 2, 3), correction=0)
-        of_all = [torch.empty_like(torch.stack(own)) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(of_all, torch.stack(own))
+        own = torch.stack(torch.var_mean(_wide(images), dim=(0, 2, 3), correction=0))
+        of_all = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(of_all, own)
         variances, means = torch.stack(of_all).unbind(1)
         mean = means.mean(dim=0)
         variance = (variances + (means - mean).square()).mean(dim=0)
@@ -67,11 +67,15 @@ class _Normalise(torch.autograd.Function):
         sums = torch.stack([wide.sum(dim=(0, 2, 3)), (wide * unit).sum(dim=(0, 2, 3))])
         of_all = sums.clone()
         distributed.all_reduce(of_all)
-        count = images.numel() // images.shape[1] * distributed.get_world_size()
-        shift, slope = of_all / count
+        shift, slope = of_all / _count(images)
         inner = wide - _channels(shift) - unit * _channels(slope)
         to_images = inner * _channels(weight * inverse)
         return to_images.to(images.dtype), sums[1].to(weight), sums[0].to(weight), None
+
+
+def _count(images: Tensor) -> int:
+    """Of all ranks together: the values behind a channel's statistics."""
+    return images.numel() // images.shape[1] * distributed.get_world_size()
 
 
 def _wide(values: Tensor) -> Tensor:

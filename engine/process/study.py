@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from engine.process.run_context import ReportStarted, RunContext
 from engine.process.stop_signal import AGAIN_S, StopRequested
 from runs.errors import EXIT_FAILED, UserError
-from runs.launch import is_carried_out, request_stop, start_worker
+from runs.launch import request_stop, start_worker
 from runs.lost_worker import why_no_result
 from runs.results import default_checkpoints, row_label
 from runs.spec import AttackSpec, CheckpointRef, StudySpec, TrainSpec, outcome_fields
@@ -136,7 +136,7 @@ def _carry_out_child(
     """
     worker: subprocess.Popen[bytes] | None = None
     state: str = child.state()
-    if state != "completed" and not is_carried_out(child):
+    if state != "completed" and not child.has_worker:
         context.stop.check()
         worker = start_worker(child)
         state = "queued"
@@ -180,7 +180,7 @@ def _ended(child: Run, worker: subprocess.Popen[bytes] | None) -> str | None:
     if worker is not None:
         if worker.poll() is None:
             return None
-    elif is_carried_out(child):
+    elif child.has_worker:
         return None
     result = child.result
     return result["state"] if result and result["state"] in ENDED else "lost"

@@ -51,10 +51,16 @@ class Setting:
         rank, size = self.world.rank, self.world.size
         return slice((rank - first) % size, end - first, size)
 
-    def source(self, first: int, end: int) -> Generators:
-        """Source of random numbers for this process's images among ``first`` … ``end``."""
+    def source(self, images: Tensor, span: tuple[int, int] | None = None) -> Generators:
+        """Source of random numbers for this process's images.
+
+        Args:
+            images: (N, 3, H, W), of this process.
+            span: of the whole batch, the first of their places and that after the last; None: all.
+        """
         if self.world.size == 1:
             return self.generator
+        first, end = span or (0, len(images) * self.world.size)
         return PartOfBatch(self.generator, end - first, self.local_places(first, end))
 
     @property
@@ -127,7 +133,7 @@ def trades(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -
 def _largest_divergence(images: Tensor, labels: Tensor, setting: Setting) -> Tensor:
     """Points of the ε-ball that maximise KL(f(x)‖f(x′)), found by PGD."""
     attacked, attack = setting.attacked, setting.attack
-    source = setting.source(0, len(images) * setting.world.size)
+    source = setting.source(images)
     with torch.no_grad(), frozen(attacked, attack.craft_mode):
         clean = attacked(images)
 
@@ -178,7 +184,7 @@ def fast(model: nn.Module, images: Tensor, labels: Tensor, setting: Setting) -> 
     """
     attack = setting.attack
     radius = setting.spec.fast_noise * attack.eps
-    source = setting.source(0, len(images) * setting.world.size)
+    source = setting.source(images)
     noised = GEOMETRIES[attack.norm].random_start(images, radius, source)
     fgsm = named_attack("fgsm", attack).pgd
     with record_function("attack"):
@@ -223,16 +229,14 @@ def _craft(
     targets: Tensor | None = None,
     span: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Adversarial images by PGD; ``span``: the first place in the whole batch and that after the
-    last, None for the whole batch."""
-    first, end = span or (0, len(images) * setting.world.size)
+    """Adversarial images by PGD; ``span`` is of :meth:`Setting.source`."""
     return pgd(
         setting.attacked,
         images,
         labels,
         setting.attack,
         targets=targets,
-        generator=setting.source(first, end),
+        generator=setting.source(images, span),
         keep="last",
         gradient_step=setting.gradient_step,
     )

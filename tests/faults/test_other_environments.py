@@ -15,7 +15,7 @@ from whole_home import copy_home
 
 from one_process import carry_out
 from runs.events import EventWriter, last_events
-from runs.launch import is_carried_out, record_worker
+from runs.launch import record_worker
 from runs.locks import FileLock, is_held
 from runs.store import SILENCE_S, Run, Store
 from runs.worker_identity import has_lease
@@ -48,17 +48,17 @@ def test_without_locks_the_lease_tells_a_live_worker(tmp_path: Path) -> None:
     assert not lock.is_supported
     lock.release()
     assert is_held(run.lock_path) is None
-    assert not is_carried_out(run)
+    assert not run.has_worker
     later = time.time() + 60
     assert run.state(later) == "lost"
     record_worker(run)
-    assert is_carried_out(run)
+    assert run.has_worker
     assert run.state(later) == "unresponsive"
     assert carry_out(run) == 1  # another worker has it
 
     launch = json.loads((run.path / "launch.json").read_text())
     (run.path / "launch.json").write_text(json.dumps({**launch, "boot": "of another time"}))
-    assert not is_carried_out(run)
+    assert not run.has_worker
 
 
 def test_a_lease_of_another_host_lasts_as_long_as_its_heartbeat(tmp_path: Path) -> None:

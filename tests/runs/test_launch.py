@@ -19,7 +19,6 @@ from runs.errors import UserError
 from runs.events import EventReader
 from runs.jsonfiles import read_json, write_json
 from runs.launch import (
-    is_carried_out,
     other_host,
     record_worker,
     request_stop,
@@ -132,7 +131,7 @@ def test_a_worker_whose_spec_is_wrong_leaves_the_sentence_and_exit_code_2(run: R
     recorded = read_json(run.path / "launch.json") or {}
     assert (recorded["pid"], recorded["host"]) == (process.pid, socket.gethostname())
     assert worker_pid(run) is None
-    assert not is_carried_out(run)
+    assert not run.has_worker
 
 
 @pytest.mark.usefixtures("our_packages")
@@ -293,10 +292,10 @@ def test_only_a_worker_of_another_host_has_another_host(run: Run) -> None:
 
 
 def test_who_holds_the_lock_carries_the_run_out(run: Run) -> None:
-    assert not is_carried_out(run)
+    assert not run.has_worker
     with FileLock(run.path / "lock"):
-        assert is_carried_out(run)
-    assert not is_carried_out(run)
+        assert run.has_worker
+    assert not run.has_worker
 
 
 # Stop

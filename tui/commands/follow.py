@@ -16,7 +16,6 @@ from runs.events import EventReader, last_events
 from runs.launch import (
     begin,
     carried_out_words,
-    is_carried_out,
     other_host,
     request_stop,
     start_worker,
@@ -73,7 +72,7 @@ def resume_and_follow(word: str, home: Path | None, *, detach: bool, as_json: bo
     state = run.state()
     if state == "completed":
         raise UserError(f"{run.id} is completed: there is nothing to resume")
-    if state in LIVE and is_carried_out(run):
+    if state in LIVE and run.has_worker:
         raise UserError(f"{carried_out_words(run)}: follow it with advtui watch {run.id}")
     if state == "lost" and other_host(run):
         heard = silence_of(run, state, time.time())
@@ -180,11 +179,11 @@ def _ended(run: Run, worker: subprocess.Popen[bytes] | None) -> str | None:
     exited = worker.poll() is not None if worker else True
     state = str(result.get("state")) if exited and result else None
     # Another process may have begun a new attempt, which is about to delete the old result.
-    is_resumed = worker is None and state != "completed" and is_carried_out(run)
+    is_resumed = worker is None and state != "completed" and run.has_worker
     if state in ENDED and not is_resumed:
         return state
     if worker is not None and exited:
-        if is_carried_out(run):  # two workers were started at once
+        if run.has_worker:  # two workers were started at once
             raise UserError(f"{carried_out_words(run)}: follow it with advtui watch {run.id}")
         return "lost"
     if worker is None and run.state() == "lost":

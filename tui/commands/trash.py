@@ -37,17 +37,16 @@ def remove(
         if checkpoints_only:
             store.delete(run, checkpoints_only=True)
             say(f"deleted the checkpoints of {run.id}")
-        elif not run.path.exists():  # a child was removed with its study
             continue
-        elif purge:
-            link = _link(run)
+        if not run.path.exists():  # a child was removed with its study
+            continue
+        what = _link(run) or run.id
+        if purge:
             store.delete(run)
-            say(f"deleted {link or run.id}")
+            say(f"deleted {what}")
         else:
-            link = _link(run)
             Trash(store).put(run)
-            moved = link or run.id
-            say(f"moved {moved} to the trash; back with: advtui trash restore {run.id}")
+            say(f"moved {what} to the trash; back with: advtui trash restore {run.id}")
 
 
 def _link(run: Run) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from runs.launch import carried_out_words, is_carried_out, request_stop, start_worker
+from runs.launch import carried_out_words, request_stop, start_worker
 from runs.store import LIVE, Run
 from tui.render.silence_text import asked_words
 from tui.screens.actions.targets import RunTargets, count, others
@@ -42,7 +42,7 @@ def resume(screen: RunTargets) -> None:
     runs = screen.targets
     resumable = [run for run in runs if _can_resume(run)]
     if not resumable:
-        if len(runs) == 1 and is_carried_out(runs[0]):
+        if len(runs) == 1 and runs[0].has_worker:
             screen.tell(carried_out_words(runs[0]), "warning")
         elif runs:
             screen.tell(f"{_all_are(runs)}: there is nothing to resume", "warning")
@@ -69,7 +69,7 @@ def _resume(screen: RunTargets, runs: Sequence[Run]) -> None:
 
 def _can_resume(run: Run) -> bool:
     state = run.state()
-    return state != "completed" and not (state in LIVE and is_carried_out(run))
+    return state != "completed" and not (state in LIVE and run.has_worker)
 
 
 def _all_are(runs: Sequence[Run]) -> str:
