@@ -24,6 +24,7 @@ from runs.spec import ModelRef
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 """Keys under which training scripts save the state dict in a larger file."""
 _PICKLE_HEADS = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
+NO_DEVICE = "its code must not name a device: --device chooses it, and images come on it"
 NOT_A_STATE_DICT = (
     "is not a state dict: it holds Python objects, and loading them could run code from the file. "
     "Save only the weights, with torch.save(model.state_dict(), …) or as safetensors"
@@ -50,7 +51,7 @@ def load_user_model(
     if reference.weights is not None:
         _load_weights(network, read_weights(Path(reference.weights)), reference)
     mean, std = reference.mean or (0.0,) * 3, reference.std or (1.0,) * 3
-    model = PictureClassifier(network, mean, std).eval()
+    model = PictureClassifier(_with_constants(network.eval()), mean, std).eval()
     try:
         copy.deepcopy(model)
     except Exception as error:
@@ -58,8 +59,44 @@ def load_user_model(
             f"the network of {reference.factory} can't be copied with copy.deepcopy: "
             f"{_one_line(error)}"
         ) from None
-    _check_logits(model, reference.factory, classes, size)
+    for count in (2, 3):
+        logits = _logits(model, reference.factory, count, size)
+        if logits.shape != (count, classes):
+            shape = " × ".join(str(length) for length in logits.shape)
+            raise UserError(
+                f"{reference.factory} returns {shape} logits for {count} images, but the data set "
+                f"has {classes} classes: {count} × {classes} logits are expected"
+            )
+    if _logits(model, reference.factory, 1, size).shape == (classes,):
+        model.network = _OneRow(model.network)
     return model
+
+
+class _OneRow(nn.Module):
+    """A network that returns logits (classes,) for one image, where (1, classes) are expected."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(images)
+        return logits[None] if logits.dim() == 1 else logits
+
+
+def _with_constants(network: nn.Module) -> nn.Module:
+    """The network, in eval mode, with the parameters of its TorchScript modules as constants.
+
+    Those of a script module can't be told to need no gradient, as attacks do with all others.
+    """
+    if isinstance(network, torch.jit.ScriptModule):
+        try:
+            return torch.jit.freeze(network)  # type: ignore[no-any-return]
+        except (RuntimeError, AttributeError):  # it is frozen
+            return network
+    for name, child in network.named_children():
+        setattr(network, name, _with_constants(child))
+    return network
 
 
 def user_model_source(reference: ModelRef) -> dict[str, Any]:
@@ -95,7 +132,10 @@ def _build_network(reference: ModelRef) -> nn.Module:
     try:
         network = factory if isinstance(factory, nn.Module) else factory()
     except Exception as error:
-        raise UserError(f"{reference.factory}() failed: {_one_line(error)}") from None
+        reason = _one_line(error)
+        if _is_about_cuda(reason):
+            reason += f" ({NO_DEVICE})"
+        raise UserError(f"{reference.factory}() failed: {reason}") from None
     if not isinstance(network, nn.Module):
         kind = type(network).__name__
         raise UserError(
@@ -158,24 +198,30 @@ def _without_prefix(weights: dict[str, Tensor], expected: Set[str]) -> dict[str,
     return shorter
 
 
-def _check_logits(model: nn.Module, factory: str, classes: int, size: tuple[int, int]) -> None:
-    """Refuse a model that does not map two grey images to (2, ``classes``) logits."""
+def _logits(model: nn.Module, factory: str, count: int, size: tuple[int, int]) -> Tensor:
+    """The logits of so many grey images.
+
+    Raises:
+        UserError: the network fails on them, or returns no tensor.
+    """
     height, width = size
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            logits = model(torch.full((2, 3, height, width), 0.5))
+            logits = model(torch.full((count, 3, height, width), 0.5))
     except Exception as error:  # the user's code can raise anything
+        reason = _one_line(error)
+        many = "1 RGB image" if count == 1 else f"{count} RGB images"
+        advice = NO_DEVICE if _is_about_cuda(reason) else "it gets float32, any number of images"
         raise UserError(
-            f"{factory} fails on RGB images of {width}×{height} pixels: {_one_line(error)}"
+            f"{factory} fails on {many} of {width}×{height} pixels: {reason} ({advice})"
         ) from None
     if not isinstance(logits, Tensor):
         raise UserError(f"{factory} must return a tensor of logits, not a {type(logits).__name__}")
-    if logits.shape != (2, classes):
-        shape = " × ".join(str(length) for length in logits.shape)
-        raise UserError(
-            f"{factory} returns {shape} logits for 2 images, but the data set has {classes} "
-            f"classes: 2 × {classes} logits are expected"
-        )
+    return logits
+
+
+def _is_about_cuda(reason: str) -> bool:
+    return "cuda" in reason.lower() or "nvidia" in reason.lower()
 
 
 def _one_line(error: Exception) -> str:

@@ -36,6 +36,43 @@ def pair():
 
 ready = make()
 
+def scripted():
+    return torch.jit.script(make().eval())
+
+def traced():
+    return torch.jit.trace(make().eval(), torch.rand(2, 3, 32, 32))
+
+def frozen():
+    return torch.jit.freeze(scripted())
+
+def partly_scripted():
+    return nn.Sequential(nn.Identity(), scripted())
+
+def double():
+    class Double(Small):
+        def forward(self, images):
+            return super().forward(images.float()).double()
+    return Double()
+
+def squeezed():
+    class Squeezed(Small):
+        def forward(self, images):
+            return super().forward(images).squeeze()
+    return Squeezed()
+
+def even():
+    class Even(Small):
+        def forward(self, images):
+            assert len(images) % 2 == 0, "even batches only"
+            return super().forward(images)
+    return Even()
+
+def on_a_gpu():
+    class OnAGpu(Small):
+        def forward(self, images):
+            raise RuntimeError("Found no NVIDIA driver on your system")
+    return OnAGpu()
+
 def ours():
     from engine.models.resnet import resnet18
     return resnet18(10, 8, (0.305,) * 3, (0.324,) * 3)

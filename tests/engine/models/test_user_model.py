@@ -2,15 +2,20 @@
 
 import pickle
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 from torch import nn
 
+from engine.attacks.pgd import pgd
+from engine.models.batchnorm_folding import Folded
+from engine.models.resnet import PictureClassifier
 from engine.models.user_model import load_user_model, read_weights, user_model_source
 from own_network import ref, saved, weights
 from runs.errors import NotFoundError, UserError
 from runs.spec import ModelRef
+from runs.threat_model import PGD
 
 
 def load(reference: ModelRef, classes: int = 10) -> nn.Module:
@@ -49,6 +54,8 @@ def test_a_network_may_be_an_instance_with_weights_of_its_own(nets: Path) -> Non
         ("nothing", 10, UserError, "returns an object of type int; a torch.nn.Module is expected"),
         ("pair", 10, UserError, "must return a tensor of logits, not a tuple"),
         ("make", 7, UserError, "returns 2 × 10 logits for 2 images, but the data set has 7"),
+        ("even", 10, UserError, "even batches only .it gets float32, any number of images"),
+        ("on_a_gpu", 10, UserError, "no NVIDIA driver .* must not name a device: --device chooses"),
     ],
 )
 def test_a_factory_that_is_none_is_told(
@@ -56,6 +63,21 @@ def test_a_factory_that_is_none_is_told(
 ) -> None:
     with pytest.raises(error, match=said):
         load(ref(nets, name), classes)
+
+
+@pytest.mark.parametrize(
+    "name", ["scripted", "traced", "frozen", "partly_scripted", "double", "squeezed"]
+)
+def test_a_network_of_an_unusual_kind_can_be_attacked(nets: Path, name: str) -> None:
+    model = cast(PictureClassifier, load(ref(nets, name)))
+    images, labels = torch.rand(5, 3, 32, 32), torch.arange(5)
+    copy = Folded(model).network
+    for count in (1, 2, 5):
+        assert model(images[:count]).shape == (count, 10)
+        attack = PGD(steps=2, eps=0.5, random_start=False)
+        found = pgd(copy, images[:count], labels[:count], attack, keep="last")
+        assert 0 < (found - images[:count]).abs().max() <= 0.5 + 1e-6
+    torch.testing.assert_close(copy(images), model(images))
 
 
 def test_a_module_that_is_not_there_is_told_with_the_folder_that_was_looked_in(nets: Path) -> None:
