@@ -14,6 +14,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -272,6 +273,42 @@ def signals(count: int, rng: random.Random, home: Path) -> Count:
     return counted
 
 
+def commands(count: int, rng: random.Random, home: Path) -> Count:
+    """Signals to the command that follows a run: a stop within 20 s, or a run that goes on."""
+    store, counted = Store(home), Count()
+    whole = store.create(_robust())
+    Forked(whole).wait()
+    expected = outcome(store, whole)
+    words = ("train", "--config", str(whole.path / "spec.json"), "--share")
+    for number in range(count):
+        signal_, known = SIGNALS[number % len(SIGNALS)], set(store.names())
+        command = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tui", *words],
+            env={**os.environ, "ADVTUI_HOME": str(home)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        until = time.monotonic() + PATIENCE_S
+        while not (new := set(store.names()) - known) and time.monotonic() < until:
+            time.sleep(0.02)
+        moment = rng.uniform(0.2, 10.0)
+        time.sleep(moment)
+        command.send_signal(signal_)
+        sent = time.monotonic()
+        code = command.wait(PATIENCE_S)
+        took, run = time.monotonic() - sent, store.find(new.pop())
+        while run.has_worker and time.monotonic() < until:
+            time.sleep(0.05)
+        problem = f"the command takes {took:.1f} s" if took > 20 else None
+        goes_on = signal_ is signal.SIGHUP
+        if run.state() not in (("completed",) if goes_on else ("interrupted", "completed")):
+            problem = problem or f"exit code {code}: {run.state()}"
+        problem = problem or _resumed(store, run, expected)
+        counted.case(f"command, {signal_.name} at {moment:.2f} s", problem)
+    return counted
+
+
 def races(count: int, rng: random.Random, home: Path) -> Count:
     """Two workers of one run at once: one has it, and the other says who does."""
     store, counted = Store(home), Count()
@@ -376,6 +413,7 @@ def memory(count: int, rng: random.Random, home: Path) -> Count:  # noqa: ARG001
 WHAT = {
     "kills": kills,
     "signals": signals,
+    "commands": commands,
     "races": races,
     "suspensions": suspensions,
     "memory": memory,

@@ -16,7 +16,14 @@ COUNTS = Path(__file__).with_name("counts.py")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "count"),
-    [("kills", 9), ("signals", 8), ("races", 6), ("suspensions", 2), ("memory", 6)],
+    [
+        ("kills", 9),
+        ("signals", 8),
+        ("commands", 4),
+        ("races", 6),
+        ("suspensions", 2),
+        ("memory", 6),
+    ],
 )
 def test_it_is_as_promised_each_time(what: str, count: int, tmp_path: Path) -> None:
     done = subprocess.run(
