@@ -65,6 +65,7 @@ class RunListScreen(RunActions):
         Binding("o", "order", "order", id="runs.order"),
         Binding("O", "turn", "turn order round", show=False, id="runs.turn-order"),
         Binding("u", "unmark", "unmark", id="runs.unmark"),
+        Binding("T", "trash", "trash", show=False, id="runs.trash"),
     ]
 
     def __init__(self, state: SharedState) -> None:
@@ -301,6 +302,11 @@ class RunListScreen(RunActions):
         names = list(COLUMNS)
         self._order = names[(names.index(self._order) + 1) % len(names)]
         self._show()
+
+    def action_trash(self) -> None:
+        from tui.screens.actions.trash import open_trash
+
+        open_trash(self)
 
     def action_turn(self) -> None:
         self._turned = not self._turned

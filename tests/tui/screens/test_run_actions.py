@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from runs.jsonfiles import write_json
-from runs.store import Run
+from runs.store import Run, Store
+from runs.trash import Trash
 from screen_driver import Home, Screen, at, covers, in_loop, opened
 from tui.widgets.line_view import LineView
 
@@ -149,4 +150,28 @@ async def test_export_to_a_file(
         await at(screen, fixed, "failed")
         await screen.press("run.export", "m")
         assert "no evaluation yet" in screen.notices
+    return screen
+
+
+@covers("runs.trash")
+async def test_the_trash_restores_a_run_and_can_be_emptied(fixed: Home) -> Screen:
+    run, store = fixed.run("failed"), Store(fixed.path)
+    async with opened(fixed.path) as screen:
+        await screen.press("runs.trash")
+        assert "the trash is empty" in screen.notices
+        Trash(store).put(run)
+        await screen.press("runs.trash")
+        assert screen.name == "Pick"
+        assert f"({run.id[-4:]}), removed" in screen.text
+        await screen.press("down", "enter")
+        assert f"restored {run.id}" in screen.notices
+        assert run.path.is_dir()
+        Trash(store).put(run)
+        await screen.press("runs.trash", "down", "down", "enter")
+        assert "Delete 1 run of the trash for good?" in screen.text
+        await screen.press("enter")  # it starts on cancel
+        assert len(Trash(store).runs()) == 1
+        await screen.press("runs.trash", "down", "down", "enter", "down", "enter")
+        assert "emptied the trash" in screen.notices
+        assert Trash(store).runs() == []
     return screen

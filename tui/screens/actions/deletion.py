@@ -56,7 +56,7 @@ def _delete(screen: RunTargets, runs: Sequence[Run], *, checkpoints_only: bool) 
 
     removed, problems = screen.each(runs, act)
     what = names[removed[0].id] if len(removed) == 1 else count(removed)
-    told = f"moved {what} to the trash: advtui trash restores and empties it"
+    told = f"moved {what} to the trash; T restores it"
     if checkpoints_only:
         told = f"deleted the checkpoints of {what}"
     screen.tell_done(told if removed else "", problems)
