@@ -271,6 +271,11 @@ def _last_marked(lines: bytes, mark: bytes) -> Iterator[Event]:
         place = lines.rfind(mark, 0, begin)
 
 
+def last_event(path: Path) -> Event | None:
+    """The last event of a file; of :func:`last_events` it parses only this one."""
+    return last_event_like(path, b'"kind"')
+
+
 def last_attempt(path: Path) -> int:
     """The number of the last attempt; 0 where there is none."""
     attempts = [0]

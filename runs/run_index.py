@@ -54,23 +54,23 @@ class RunIndex:
         self._entries: dict[str, tuple[Sign, Entry]] = {}
         self._new = 0
 
-    def entry(self, run: Run, read: Callable[[Run], Entry]) -> Entry:
+    def entry(self, run_id: str, read: Callable[[Run], Entry]) -> Entry:
         """What is known of a run: from the index, else by ``read``, whose ``state`` is looked at.
 
         Args:
-            run: of this home.
+            run_id: of a run of this home.
             read: reads the entry from the run's files.
         """
-        folder = f"{self._path.parent}/runs/{run.id}/"
+        folder = f"{self._path.parent}/runs/{run_id}/"
         sign = _sign(folder)
-        kept_sign, kept = self._known.get(run.id, (None, None))
+        kept_sign, kept = self._known.get(run_id, (None, None))
         if kept is not None and kept_sign == sign and _is_at_rest(kept, folder):
-            self._entries[run.id] = (sign, kept)
+            self._entries[run_id] = (sign, kept)
             found: Entry = kept
             return found
-        entry = read(run)
+        entry = read(Run(Path(folder)))
         if _is_at_rest(entry, folder) and sign == _sign(folder) and _has_settled(sign):
-            self._entries[run.id] = (sign, entry)
+            self._entries[run_id] = (sign, entry)
             self._new += 1
         return entry
 

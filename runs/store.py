@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runs.errors import NotFoundError, UserError
 from runs.event_types import Event, HeartbeatEvent
-from runs.events import events_like, last_events
+from runs.events import events_like, last_event, last_events
 from runs.jsonfiles import RUN_HEADER, read_json, write_json
 from runs.locks import is_held
 from runs.regular_files import refuse_limit
@@ -189,14 +189,12 @@ class Run:
         ended = (self.raw_result or {}).get("state")
         if ended in ENDED:
             return ended  # type: ignore[no-any-return]
-        events = last_events(self.events_path)
-        latest = events[-1]["t"] if events else self.created
-        silence = (time.time() if now is None else now) - latest
+        silence = (time.time() if now is None else now) - self.last_sign
         if silence > SILENCE_S:
             return "unresponsive" if self.has_worker else "lost"
         if silence < -FUTURE_S and not self.has_worker:  # the clock was set back
             return "lost"
-        return "queued" if _phase(events) == "queued" else "running"
+        return "queued" if _phase(last_events(self.events_path)) == "queued" else "running"
 
     @property
     def has_worker(self) -> bool:
@@ -212,8 +210,8 @@ class Run:
     @property
     def last_sign(self) -> float:
         """Unix seconds of the last event, else of the run's creation."""
-        events = last_events(self.events_path)
-        return events[-1]["t"] if events else self.created
+        event = last_event(self.events_path)
+        return self.created if event is None else event["t"]
 
     @property
     def last_heartbeat(self) -> HeartbeatEvent | None:

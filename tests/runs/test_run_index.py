@@ -112,7 +112,7 @@ def test_a_file_that_changed_a_moment_ago_is_not_trusted(
     run = next(run for run in Store(home).runs() if run.state() == "completed")
     run.set_meta(tags=["young"])
     index = RunIndex(home, "1", lambda *_: True)
-    index.entry(run, summary)
+    index.entry(run.id, summary)
     assert run.id not in index._entries
 
 

@@ -93,8 +93,15 @@ class RunList:
 
     def plain_lines(self) -> Iterator[str]:
         """The lines for a pipe: always the same columns, and no styles."""
-        for line in self._laid_out(_PIPE, self._table(_PIPE)):
-            yield "".join([text for text, _ in line]).rstrip()
+        table = self._table(_PIPE)
+        columns = [
+            _plain(column, _COLUMNS[title])
+            for title, column in zip(_titles(_PIPE), table, strict=True)
+        ]
+        for number, row in enumerate(zip(*columns, strict=True)):
+            yield GAP.join(row).rstrip()
+            if number == 0:
+                yield "─" * _width(table)
 
     def _fitting(self, width: int) -> Iterator[Parts]:
         """The lines of the first form that fits the width, else those of the last, cut."""
@@ -107,16 +114,16 @@ class RunList:
 
     def _table(self, form: _Form) -> list[list[_Cell]]:
         """The columns of a form, each with its head."""
-        titles = [title for title in _COLUMNS if title in form.columns]
         return [
-            [_cell([(title, self._palette.title)]), *self._column(title, form)] for title in titles
+            [_cell([(title, self._palette.title)]), *self._column(title, form)]
+            for title in _titles(form)
         ]
 
     def _laid_out(self, form: _Form, table: Sequence[Sequence[_Cell]]) -> Iterator[Parts]:
         """Head, rule and rows, each cell padded to the width of its column."""
-        titles = [title for title in _COLUMNS if title in form.columns]
         columns = [
-            _justified(column, _COLUMNS[title]) for title, column in zip(titles, table, strict=True)
+            _justified(column, _COLUMNS[title])
+            for title, column in zip(_titles(form), table, strict=True)
         ]
         for number, row in enumerate(zip(*columns, strict=True)):
             yield list(chain.from_iterable(row))
@@ -182,8 +189,23 @@ def _data_name(data: str) -> str:
     return clean(PurePath(data).name, 12)
 
 
+def _titles(form: _Form) -> list[str]:
+    return [title for title in _COLUMNS if title in form.columns]
+
+
 def _cell(parts: Parts) -> _Cell:
+    if len(parts) == 1:
+        return _Cell(cells(parts[0][0]), parts)
     return _Cell(sum([cells(text) for text, _ in parts]), parts)
+
+
+def _plain(column: Sequence[_Cell], how: str) -> Iterator[str]:
+    """The texts of a column, filled up to the width of the widest."""
+    width = max([cell.width for cell in column])
+    for own, parts in column:
+        text = parts[0][0] if len(parts) == 1 else "".join([text for text, _ in parts])
+        room = " " * (width - own)
+        yield room + text if how == "right" else text + room
 
 
 def _width(table: Sequence[Sequence[_Cell]]) -> int:

@@ -159,11 +159,10 @@ def dicts(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def last_metrics(run: Run) -> dict[str, Any]:
+def last_metrics(run: Run, result: Result | None) -> dict[str, Any]:
     """The values of a training's last whole epoch, with ``epoch``; {} where there is none."""
     if run.kind != "train":
         return {}
-    result = run.result
     if result is not None and (last := result.get("last")):
         return dict(last)
     event = last_event_like(run.events_path, OF_EPOCH)
@@ -195,7 +194,7 @@ def figures(run: Run, result: Result | None, snapshot: Snapshot | None = None) -
     if snapshot is not None and result is None:
         last = snapshot.epochs[-1]["values"] if snapshot.epochs else {}
     else:
-        last = last_metrics(run)
+        last = last_metrics(run, result)
     robust, budget = last.get("val_robust_accuracy"), validation_budget(run.raw_spec)
     at = "" if robust is None else budget.unusual(data)
     return Figures(last.get("val_accuracy"), robust, False, budget, at)
@@ -211,7 +210,7 @@ def _progress(
         epochs = run.epochs or 0
         whole = snapshot.epochs[-1]["epoch"] + 1 if snapshot and snapshot.epochs else None
         if snapshot is None:
-            whole = last_metrics(run).get("epoch", -1) + 1
+            whole = last_metrics(run, result).get("epoch", -1) + 1
         share = training_share(snapshot) if snapshot else (whole or 0) / max(epochs, 1)
         return f"{whole or 0}/{epochs}", share
     if run.kind == "attack" and snapshot is not None:

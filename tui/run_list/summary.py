@@ -4,6 +4,7 @@ Ended runs come from the home's index (:mod:`runs.run_index`), where it knows th
 """
 
 import time
+from operator import itemgetter
 from typing import Any
 
 from runs.damage import unreadable_at_once, words
@@ -23,7 +24,7 @@ _VERSION = "summary 1"
 def summaries(store: Store, limit: int | None) -> list[dict[str, Any]]:
     """The newest ``limit`` runs that a person started, each followed by its children in order."""
     index = RunIndex(store.home, _VERSION, _is_summary)
-    rows = [index.entry(Run(store.folder / name), summary) for name in store.names()]
+    rows = [index.entry(name, summary) for name in store.names()]
     index.save()
     rows.sort(key=lambda row: (row["created"], row["id"]), reverse=True)
     ids = {row["id"] for row in rows}
@@ -58,7 +59,7 @@ def summary(run: Run) -> dict[str, Any]:
         "note": run.meta.get("note"),
         "working_seconds": round(worked, 3),
         "waiting_seconds": round(waited, 3),
-        "metrics": last_metrics(run),
+        "metrics": last_metrics(run, result),
         "figures": _figures(run, result),
     }
 
@@ -100,15 +101,24 @@ _FIGURES: dict[str, Any] = {
 }
 
 
+_fields_of, _figures_of = itemgetter(*_FIELDS), itemgetter(*_FIGURES)
+_seen: set[tuple[type, ...]] = set()
+"""Types of the fields of summaries that were found right: most rows share those of another."""
+
+
 def _is_summary(run_id: str, value: object) -> bool:
     """Whether a value of the index is one that :func:`summary` can return for a run."""
-    return (
-        isinstance(value, dict)
-        and value.keys() == _FIELDS.keys()
-        and value["id"] == run_id
-        and all(isinstance(value[key], kind) for key, kind in _FIELDS.items())
-        and value["figures"].keys() == _FIGURES.keys()
-        and all(isinstance(value["figures"][key], kind) for key, kind in _FIGURES.items())
-        and all(isinstance(text, str) for text in (*value["warnings"], *value["tags"]))
-        and isinstance(value["metrics"].get("epoch"), (int, _NOTHING))
-    )
+    if not isinstance(value, dict):
+        return False
+    try:
+        fields, shares = _fields_of(value), _figures_of(value["figures"])
+        types = (*map(type, fields), *map(type, shares), type(value["metrics"].get("epoch")))
+        texts = value["warnings"] + value["tags"]
+    except (KeyError, TypeError, AttributeError):
+        return False
+    if types not in _seen:
+        expected = (*_FIELDS.values(), *_FIGURES.values(), (int, _NOTHING))
+        if not all(issubclass(one, kind) for one, kind in zip(types, expected, strict=True)):
+            return False
+        _seen.add(types)
+    return value["id"] == run_id and (not texts or all(isinstance(text, str) for text in texts))
