@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ the time of a change in ticks."""
 FEWEST = 50
 """Runs that must have been read anew before the file is written again."""
 
+MANY, MOST_PROCESSES = 1000, 8
+"""So many runs are read anew in several processes, and in at most so many."""
+
 Entry = dict[str, Any]
 Sign = list[list[int]]
 """Of each file of :data:`READ_FROM` time of change in nanoseconds, size and inode; [] without it.
@@ -46,7 +50,7 @@ class RunIndex:
 
     def __init__(self, home: Path, version: str, is_entry: Callable[[str, object], bool]) -> None:
         self._path, self._version = home / FILE, version
-        self._known = {
+        self._known: dict[str, tuple[Sign, Entry]] = {
             run_id: (kept[0], kept[1])
             for run_id, kept in _read(self._path, version).items()
             if isinstance(kept, list) and len(kept) == 2 and is_entry(run_id, kept[1])
@@ -54,24 +58,39 @@ class RunIndex:
         self._entries: dict[str, tuple[Sign, Entry]] = {}
         self._new = 0
 
-    def entry(self, run_id: str, read: Callable[[Run], Entry]) -> Entry:
-        """What is known of a run: from the index, else by ``read``, whose ``state`` is looked at.
+    def entries(self, run_ids: Sequence[str], read: Callable[[Run], Entry]) -> list[Entry]:
+        """What is known of runs: from the index, else by ``read``, whose ``state`` is looked at.
 
         Args:
-            run_id: of a run of this home.
-            read: reads the entry from the run's files.
+            run_ids: of runs of this home.
+            read: reads an entry from a run's files; a function of a module, because for many runs
+                it is called in other processes.
         """
-        folder = f"{self._path.parent}/runs/{run_id}/"
-        sign = _sign(folder)
-        kept_sign, kept = self._known.get(run_id, (None, None))
-        if kept is not None and kept_sign == sign and _is_at_rest(kept, folder):
-            self._entries[run_id] = (sign, kept)
-            found: Entry = kept
-            return found
-        entry = read(Run(Path(folder)))
-        if _is_at_rest(entry, folder) and sign == _sign(folder) and _has_settled(sign):
-            self._entries[run_id] = (sign, entry)
-            self._new += 1
+        found: dict[str, Entry] = {}
+        for run_id in run_ids:
+            if (entry := self._kept(run_id)) is not None:
+                found[run_id] = entry
+        unknown = [run_id for run_id in run_ids if run_id not in found]
+        folders = [self._folder(run_id) for run_id in unknown]
+        for run_id, (sign, entry) in zip(unknown, _read_all(folders, read), strict=True):
+            found[run_id] = entry
+            if sign:
+                self._entries[run_id] = (sign, entry)
+                self._new += 1
+        return [found[run_id] for run_id in run_ids]
+
+    def _folder(self, run_id: str) -> str:
+        return f"{self._path.parent}/runs/{run_id}/"
+
+    def _kept(self, run_id: str) -> Entry | None:
+        """The entry of the index; None where it has none, or a stale one."""
+        if run_id not in self._known:
+            return None
+        sign, entry = self._known[run_id]
+        folder = self._folder(run_id)
+        if sign != _sign(folder) or not _is_at_rest(entry, folder):
+            return None
+        self._entries[run_id] = (sign, entry)
         return entry
 
     def save(self) -> None:
@@ -85,6 +104,26 @@ class RunIndex:
         content = f"{head}\n{text}".encode("utf-8", "surrogatepass")
         with contextlib.suppress(StorageError), replacing(self._path, len(content)) as stream:
             stream.write(content)
+
+
+def _read_all(folders: Sequence[str], read: Callable[[Run], Entry]) -> Iterator[tuple[Sign, Entry]]:
+    """Entries from the files of runs, with their signs; [] for one that can't be kept."""
+    anew = partial(_read_anew, read=read)
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    if len(folders) < MANY or processes < 2:
+        yield from map(anew, folders)
+        return
+    import multiprocessing
+
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        yield from pool.imap(anew, folders, chunksize=100)
+
+
+def _read_anew(folder: str, read: Callable[[Run], Entry]) -> tuple[Sign, Entry]:
+    sign = _sign(folder)
+    entry = read(Run(Path(folder)))
+    is_kept = _is_at_rest(entry, folder) and sign == _sign(folder) and _has_settled(sign)
+    return (sign if is_kept else []), entry
 
 
 def _read(path: Path, version: str) -> dict[str, Any]:

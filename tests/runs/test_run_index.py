@@ -112,7 +112,7 @@ def test_a_file_that_changed_a_moment_ago_is_not_trusted(
     run = next(run for run in Store(home).runs() if run.state() == "completed")
     run.set_meta(tags=["young"])
     index = RunIndex(home, "1", lambda *_: True)
-    index.entry(run.id, summary)
+    index.entries([run.id], summary)
     assert run.id not in index._entries
 
 
@@ -182,6 +182,17 @@ def test_many_processes_at_once_harm_nothing(home: Path) -> None:
     processes = [subprocess.Popen([sys.executable, "-P", "-c", code, str(home)]) for _ in range(3)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]
     assert without_age(listed(home)) == expected
+
+
+def test_many_runs_are_read_in_several_processes(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = without_age(afresh(home))
+    (home / FILE).unlink(missing_ok=True)
+    monkeypatch.setattr(run_index, "MANY", 1)
+    assert without_age(listed(home)) == expected
+    monkeypatch.undo()
+    assert (home / FILE).exists()
 
 
 def test_few_runs_need_no_index(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

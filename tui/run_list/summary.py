@@ -24,7 +24,7 @@ _VERSION = "summary 1"
 def summaries(store: Store, limit: int | None) -> list[dict[str, Any]]:
     """The newest ``limit`` runs that a person started, each followed by its children in order."""
     index = RunIndex(store.home, _VERSION, _is_summary)
-    rows = [index.entry(name, summary) for name in store.names()]
+    rows = index.entries(store.names(), summary)
     index.save()
     rows.sort(key=lambda row: (row["created"], row["id"]), reverse=True)
     ids = {row["id"] for row in rows}
