@@ -56,7 +56,8 @@ def carry_out_attempt(arguments: list[str]) -> int:
         return EXIT_USAGE
     run = Run(Path(arguments[0]).absolute())
     given = given_place(os.environ)
-    if given is not None and given.rank > 0 and run.raw_spec.get("devices", 1) != 1:
+    devices = {**run.raw_spec, **run.place}.get("devices", 1)
+    if given is not None and given.rank > 0 and devices != 1:
         return _carry_out_rank(run)
     try:
         with writing(run.lock_path):

@@ -6,7 +6,7 @@ from itertools import islice
 
 from runs.events import event_of, slices
 from runs.jsonfiles import read_json
-from runs.store import Run
+from runs.store import PLACE_FILE, Run
 
 NAMED_LINES = 3
 """Damaged lines of events that are named one by one."""
@@ -23,7 +23,7 @@ def unreadable_at_once(run: Run, *, has_result: bool) -> list[str]:
 def unreadable(run: Run) -> list[str]:
     """All of them; reads every line of the events."""
     found = unreadable_at_once(run, has_result=run.result is not None)
-    for name in ("meta.json", "launch.json"):
+    for name in ("meta.json", "launch.json", PLACE_FILE):
         if os.path.lexists(run.path / name) and read_json(run.path / name) is None:
             found.append(name)
     if run.events_path.is_file():

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -43,6 +43,10 @@ SILENCE_S = 30.0
 
 FUTURE_S = 3600.0
 """Clocks of two hosts differ by less: an event further ahead is of a clock that was set back."""
+
+PLACE_FILE = "place.json"
+PLACE_FIELDS = ("device", "devices", "threads")
+"""Fields of a spec that a resumed run may have otherwise."""
 
 CHECKPOINTS = ("best_clean", "best_robust", "last")
 _STARTED = re.compile(rb'"kind": ?"started"')
@@ -91,16 +95,37 @@ class Run:
 
     @property
     def spec(self) -> "TrainSpec | AttackSpec | StudySpec":
-        """The validated spec.
+        """The validated spec, with the place of the next attempt.
 
         Raises:
             UserError: spec.json is missing or was written by something else.
+        """
+        return self.spec_at(self.place)
+
+    def spec_at(self, place: Mapping[str, object]) -> "TrainSpec | AttackSpec | StudySpec":
+        """The validated spec with another ``device``, ``devices`` or ``threads``.
+
+        Raises:
+            UserError: see :attr:`spec`; or the run can't be carried out there.
         """
         if not self.raw_spec:
             raise UserError(f"{self.path / 'spec.json'} is missing or unreadable")
         from runs.spec import parse_spec
 
-        return parse_spec(self.raw_spec)
+        foreign = () if self.kind == "train" else ("devices",)
+        own = {key: value for key, value in place.items() if key not in foreign}
+        return parse_spec({**self.raw_spec, **own})
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where its next attempts compute, as far as they do not where the spec says: ``device``,
+        ``devices``, ``threads``; of a study also those of its children."""
+        found = read_json(self.path / PLACE_FILE) or {}
+        return {key: found[key] for key in PLACE_FIELDS if key in found}
+
+    def set_place(self, place: Mapping[str, object]) -> None:
+        """Let the next attempts compute elsewhere; what is not named stays."""
+        write_json(self.path / PLACE_FILE, {**self.place, **place})
 
     @property
     def _header(self) -> dict[str, Any]:

@@ -138,6 +138,8 @@ def _carry_out_child(
     state: str = child.state()
     if state != "completed" and not child.has_worker:
         context.stop.check()
+        if place := context.run.place:
+            child.set_place(place)
         worker = start_worker(child)
         state = "queued"
     context.events.write("child", run=child.id, role=role, state=state)

@@ -24,6 +24,8 @@ class Resumption(NamedTuple):
     point: ResumePoint
     warning: str
     """What a damaged checkpoint costs, as a sentence; empty where none is."""
+    notice: str
+    """What is different now, as a sentence, and what that means; empty where nothing is."""
 
 
 def resumption(run: Run, spec: TrainSpec) -> Resumption | None:
@@ -47,9 +49,9 @@ def resumption(run: Run, spec: TrainSpec) -> Resumption | None:
             f"{error}: the training goes on from {path.name}, after epoch {content['epoch'] + 1}, "
             "and trains again what came later"
         )
-    _refuse_another(content, spec, path)
+    saved_spec = _own_spec(content, spec, path)
     point: ResumePoint = {"epoch": int(content["epoch"]), "step": int(content["global_step"])}
-    return Resumption(path, point, warning)
+    return Resumption(path, point, warning, _moved(saved_spec, spec))
 
 
 def _read(run: Run, name: str, recorded: Snapshot) -> dict[str, Any]:
@@ -80,8 +82,18 @@ def _older(run: Run, recorded: Snapshot) -> tuple[Path, dict[str, Any]] | None:
     return max(whole, key=lambda found: int(found[1]["global_step"]), default=None)
 
 
-def _refuse_another(content: Mapping[str, Any], spec: TrainSpec, path: Path) -> None:
-    """Do nothing if the training is that which saved the checkpoint.
+def _moved(saved: TrainSpec, now: TrainSpec) -> str:
+    """Where the training goes on with another number of devices or threads."""
+    changes = [
+        f"{name} {getattr(saved, name) or 'all'} → {getattr(now, name) or 'all'}"
+        for name in ("devices", "threads")
+        if getattr(now, name) != getattr(saved, name)
+    ]
+    return f"goes on with {', '.join(changes)}: equal up to rounding" if changes else ""
+
+
+def _own_spec(content: Mapping[str, Any], spec: TrainSpec, path: Path) -> TrainSpec:
+    """The spec in a checkpoint, if it is that of this training.
 
     A field that did not exist then has its default.
 
@@ -95,7 +107,7 @@ def _refuse_another(content: Mapping[str, Any], spec: TrainSpec, path: Path) -> 
     saved, asked = (dict(flattened(outcome_fields(one))) for one in (saved_spec, spec))
     changes = [f"{key} {saved[key]} → {asked[key]}" for key in asked if saved[key] != asked[key]]
     if not changes:
-        return
+        return saved_spec
     is_longer = saved["epochs"] != asked["epochs"]
     reason = "; the learning rate follows the planned length" if is_longer else ""
     spec_file = path.parent.parent / "spec.json"

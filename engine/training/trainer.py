@@ -106,6 +106,8 @@ def train(
     last = run.checkpoint("last")
     if resumed is not None and resumed.warning:
         events.write("log", level="warning", message=resumed.warning)
+    if resumed is not None and resumed.notice:
+        events.write("log", level="info", message=resumed.notice)
 
     watches = [OverfittingWatch(events)] if spec.mode == "robust" else []
     patience = [] if spec.patience is None else [Patience(spec.patience)]

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,8 +66,13 @@ def start_and_follow(
     finish(run, code, worker, as_json=as_json)
 
 
-def resume_and_follow(word: str, home: Path | None, *, detach: bool, as_json: bool) -> None:
-    """Start a worker for a run that did not complete, and follow it."""
+def resume_and_follow(
+    word: str, home: Path | None, place: Mapping[str, object], *, detach: bool, as_json: bool
+) -> None:
+    """Start a worker for a run that did not complete, and follow it.
+
+    ``place``: another device, number of devices or threads; see :meth:`runs.store.Run.set_place`.
+    """
     run = open_store(home).find(word)
     state = run.state()
     if state == "completed":
@@ -77,7 +82,9 @@ def resume_and_follow(word: str, home: Path | None, *, detach: bool, as_json: bo
     if state == "lost" and other_host(run):
         heard = silence_of(run, state, time.time())
         say(f"{run.id} was {heard}: make sure that no worker of it is left there")
-    check_request(run.spec, run.home)
+    check_request(run.spec_at({**run.place, **place}), run.home)
+    if place:
+        run.set_place(place)
     worker = start_worker(run)
     if detach:
         print(run.id)

@@ -152,13 +152,19 @@ def resume(
     epochs: Annotated[
         int | None, typer.Option(help="Refused: why a training can't get more epochs.")
     ] = None,
+    device: o.Device = None,
+    devices: Annotated[
+        int | None, typer.Option(help="Devices of the trainings, from now on.")
+    ] = None,
+    threads: o.Threads = None,
     detach: o.Detach = False,
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
     """Continue an interrupted, failed or lost run.
 
-    The run continues from its last checkpoint.
+    The run continues from its last checkpoint. With --device, --devices or --threads it continues
+    elsewhere; another number of devices or threads changes rounding.
     """
     from tui.commands.follow import resume_and_follow
 
@@ -169,7 +175,9 @@ def resume(
             "a training keeps its number of epochs: both schedules of the learning rate follow the "
             f"planned length. Start a new one: advtui train --epochs {epochs}"
         )
-    resume_and_follow(run, home, detach=detach, as_json=as_json)
+    place = {"device": device, "devices": devices, "threads": threads}
+    asked = {key: value for key, value in place.items() if value is not None}
+    resume_and_follow(run, home, asked, detach=detach, as_json=as_json)
 
 
 _OF_THE_COMMAND = ("tag", "seeds", "sets", "detach", "as_json", "home")

@@ -147,6 +147,27 @@ def test_the_checkpoint_of_another_training_is_refused(run: Run, tmp_path: Path)
         resumption(run, spec_of(run))
 
 
+def test_a_run_goes_on_elsewhere_where_it_was_told_to(run: Run) -> None:
+    assert spec_of(run).threads == 1
+    run.set_place({"threads": 2})
+    run.set_place({"device": "cpu"})
+    spec = spec_of(run)
+    assert (spec.threads, spec.device) == (2, "cpu")
+    found = resumption(run, spec)
+    assert found is not None
+    assert found.notice == "goes on with threads 1 → 2: equal up to rounding"
+    assert json.loads((run.path / "spec.json").read_text())["threads"] == 1  # as it was asked
+
+
+@pytest.mark.parametrize("place", [{"threads": 0}, {"devices": 5}, {"device": "tpu"}])
+def test_a_place_that_can_not_be_is_refused(run: Run, place: dict[str, Any]) -> None:
+    with pytest.raises(UserError):
+        run.spec_at(place)
+    (run.path / "place.json").write_text(json.dumps(place))
+    with pytest.raises(UserError):
+        _ = run.spec
+
+
 @pytest.mark.parametrize("fields", [{"device": "cpu"}, {"threads": 2}, {"name": "other"}])
 def test_where_and_how_it_computes_may_change(run: Run, fields: dict[str, Any]) -> None:
     change(run, **fields)

@@ -128,6 +128,30 @@ def test_it_stops_and_goes_on_exactly(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_it_goes_on_with_another_number_of_devices(tmp_path: Path) -> None:
+    """One device, then two, then one again: it ends where one device ends, up to rounding."""
+    whole, moved = (together(tmp_path / n, epochs=5, devices=1) for n in ("whole", "moved"))
+    assert ended(whole, start_worker(whole)) == 0
+    for epoch, devices in ((1, 2), (3, 1)):
+        worker = start_worker(moved)
+        until(moved, epoch)
+        os.kill(worker.pid, signal.SIGTERM)
+        assert ended(moved, worker) == 130
+        moved.set_place({"devices": devices})
+    assert ended(moved, start_worker(moved)) == 0
+    assert moved.state() == "completed"
+    told = [notice["message"] for notice in read_snapshot(moved).notices]
+    for text in ("devices 1 → 2", "devices 2 → 1"):
+        assert any(f"goes on with {text}" in message for message in told), told
+    for name in ("train_loss", "val_loss"):
+        one, other = (run.result["last"][name] for run in (whole, moved))  # type: ignore[index]
+        assert other == pytest.approx(one, rel=0.05)
+    assert [e["step"] for e in read_snapshot(moved).epochs] == [
+        e["step"] for e in read_snapshot(whole).epochs
+    ]
+
+
+@pytest.mark.slow
 def test_a_rank_that_dies_ends_all_and_is_named(tmp_path: Path) -> None:
     run = together(tmp_path, epochs=500)
     worker = start_worker(run)
