@@ -29,6 +29,7 @@ def as_data(store: Store, run: Run) -> dict[str, Any]:
         "unreadable": unreadable(run),
         "path": str(run.path),
         "spec": run.raw_spec,
+        "place": run.place,
         "checkpoints": {name: str(run.checkpoint(name)) for name in run.checkpoints()},
         "started": snapshot.started,
         "notices": snapshot.notices,
@@ -79,6 +80,7 @@ def _print_facts(console: Console, run: Run) -> None:
         "error": error["message"] if error else None,
         "damage": "; ".join(words(unreadable(run))),
         "study": run.parent,
+        "now on": ", ".join(f"{key} {value}" for key, value in run.place.items()),
         "again": f"advtui {run.kind} --config {run.path / 'spec.json'}",
     }
     for key, value in facts.items():
