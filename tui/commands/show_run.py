@@ -106,7 +106,7 @@ def _print_spec(console: Console, run: Run) -> None:
         else:
             words = json.dumps(value, ensure_ascii=False)
         console.print(
-            Text.assemble((f"{clean(key, 16):>16}  ", "dim"), clean(words)), soft_wrap=True
+            Text.assemble((f"{clean(key, 18):>18}  ", "dim"), clean(words)), soft_wrap=True
         )
 
 

@@ -158,7 +158,7 @@ def test_a_run_goes_on_elsewhere_where_it_was_told_to(run: Run) -> None:
     assert found is not None
     assert found.notice == "goes on with threads 1 → 2: equal up to rounding"
     assert json.loads((run.path / "spec.json").read_text())["threads"] == 1  # as it was asked
-    assert "now on  threads 2, device cpu" in advtui(run.home, "show", run.id).stdout
+    assert "now on  device cpu, threads 2" in advtui(run.home, "show", run.id).stdout
 
 
 @pytest.mark.parametrize("place", [{"threads": 0}, {"devices": 5}, {"device": "tpu"}])
