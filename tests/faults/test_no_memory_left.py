@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from torch import Tensor, nn
@@ -118,20 +119,31 @@ def test_the_end_of_a_worker_without_a_result_is_explained(
 
 
 @pytest.mark.slow
-def test_a_study_says_that_its_child_was_killed(advtui: Command) -> None:
+def test_a_study_starts_a_killed_child_again_once_and_then_says_why_it_ended(
+    advtui: Command,
+) -> None:
     study = advtui.start("study", *TINY, "--epochs", "500", "--share")
     store = Store(advtui.home)
+    killed: list[int] = []
 
-    def child_at_work() -> int | None:
+    def worker_of_child() -> int | None:
         children = [run for run in store.runs() if run.parent]
-        return worker_pid(children[0]) if children and children[0].was_started else None
+        if not children or not children[0].was_started or children[0].state() != "running":
+            return None
+        pid = worker_pid(children[0])
+        return None if pid in killed or not children[0].checkpoints() else pid
 
-    wait_for(child_at_work)
-    pid = child_at_work()
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    for _ in range(2):
+        wait_for(worker_of_child)
+        pid = worker_of_child()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        killed.append(pid)
+        wait_for(lambda: not psutil.pid_exists(killed[-1]))
 
     _, said = study.communicate(timeout=60)
 
     assert study.returncode == 1
     assert "ended by signal 9: the system may have run out of memory" in said
+    child = next(run for run in store.runs() if run.parent)
+    assert any("retry 1 of 1 begins in 5 s" in text for text in warnings(child))
