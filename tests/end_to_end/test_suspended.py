@@ -1,17 +1,20 @@
 """A worker that is suspended lives: its lock says so, however long it is silent."""
 
 import json
+import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from typer.testing import CliRunner, Result
 from waiting_worker import Waiting, waiting_worker
 
-from advtui_process import wait_for
+from advtui_process import TINY, Command, wait_for
 from runs.errors import UserError
 from runs.event_types import Event
 from runs.jsonfiles import read_json, write_json
@@ -164,3 +167,29 @@ def test_a_copied_folder_ends_nobodys_worker(suspended: Waiting) -> None:
     suspended.wake()
     time.sleep(1.0)
     assert suspended.process.poll() is None
+
+
+@pytest.mark.slow
+def test_force_ends_a_study_with_its_child_and_leaves_both_interrupted(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runs.launch.FORCE_S", 1.0)
+    command, store = Command(home), Store(home)
+    started = command("study", *TINY, "--epochs", "500", "--share", "--detach")
+    study = store.find(started.stdout.strip())
+
+    def at_work() -> list[Run]:
+        children = store.children(study)
+        return children if children and children[0].checkpoints() else []
+
+    wait_for(at_work)
+    (child,) = at_work()
+    workers = [worker_pid(run) for run in (study, child)]
+    assert all(workers)
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)  # type: ignore[arg-type]
+    done = advtui("stop", "--force", study.id)
+    assert done.exit_code == 0, done.output
+    assert [run.state() for run in (study, child)] == ["interrupted", "interrupted"]
+    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in workers if pid), 20)
+    assert not child.has_worker
