@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from engine.process.device_queue import DeviceQueue, Place
+from engine.process.device_queue import DeviceQueue, Place, devices_for
 from engine.process.heartbeat import Heartbeat
 from engine.process.out_of_memory import is_out_of_memory
 from engine.process.ranks import end_with_rank_0, given_place
@@ -292,16 +292,14 @@ def _queue(
     if spec.share:
         yield None
         return
-    gpus = 0 if spec.device == "cpu" else visible_gpus()
-    devices = gpus if spec.device in ("auto", "cuda") else 1
     queue = DeviceQueue(
         run,
-        on_gpu=spec.device.startswith("cuda") or gpus > 0,
+        on_gpu=spec.device.startswith("cuda") or (spec.device != "cpu" and visible_gpus() > 0),
         on_place=report_place,
         check_stop=stop.check,
     )
     try:
-        queue.wait_before_import(max(devices, 1))
+        queue.wait_before_import(devices_for(spec.device))
         yield queue
     finally:
         queue.release()

@@ -16,17 +16,26 @@ MATRIX_SIDE = {"cuda": 8192, "cpu": 1024}
 
 
 def resolve(name: str) -> torch.device:
-    """The device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    """The device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``: the first of :func:`candidates`.
 
-    ``auto`` and ``cuda`` give the GPU with the least memory in use; ``auto`` gives the CPU where
-    there is no GPU. For a GPU, TF32 is switched off in convolutions.
+    Raises:
+        UserError: there is no such device; the message lists the devices there are.
+    """
+    return candidates(name)[0]
+
+
+def candidates(name: str) -> list[torch.device]:
+    """The devices that ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` may stand for, the best first.
+
+    ``auto`` and ``cuda`` stand for every GPU, that with the least memory in use first; ``auto``
+    stands for the CPU where there is no GPU. For a GPU, TF32 is switched off in convolutions.
 
     Raises:
         UserError: there is no such device; the message lists the devices there are.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "cpu" or (name == "auto" and count == 0):
-        return torch.device("cpu")
+        return [torch.device("cpu")]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     hidden = f" (CUDA_VISIBLE_DEVICES={visible})" if visible is not None else ""
     if count == 0:
@@ -34,12 +43,12 @@ def resolve(name: str) -> torch.device:
     # fp32 means float32: by default cuDNN's convolutions round their factors to TF32's ten bits.
     torch.backends.cudnn.allow_tf32 = False
     if name in ("auto", "cuda"):
-        return torch.device("cuda", min(range(count), key=_memory_used))
+        return [torch.device("cuda", n) for n in sorted(range(count), key=_memory_used)]
     number = int(name.partition(":")[2])
     if number >= count:
         devices = ", ".join(f"cuda:{n}" for n in range(count))
         raise UserError(f"there is no device {name}{hidden}; use --device with one of {devices}")
-    return torch.device("cuda", number)
+    return [torch.device("cuda", number)]
 
 
 def _memory_used(number: int) -> int:
@@ -89,6 +98,16 @@ def lock_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda-{torch.cuda.get_device_properties(device).uuid}"
     return "cpu"
+
+
+def take_cpu_slot(number: int, slots: int) -> None:
+    """Let this process compute on its part of the cores: the ``number``-th of ``slots``, from 0."""
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        cores = sorted(os.sched_getaffinity(0))
+        own = cores[number * len(cores) // slots : (number + 1) * len(cores) // slots]
+        if own:
+            os.sched_setaffinity(0, own)
+    torch.set_num_threads(max(1, torch.get_num_threads() // slots))
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:

@@ -7,8 +7,8 @@ heartbeats, results files and exit codes.
 import os
 import platform
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ import torchvision
 
 from engine.data.datasets import ensure_data
 from engine.data.image_folder import picture_size
-from engine.devices import autocast_dtype, describe, lock_name, resolve
+from engine.devices import autocast_dtype, candidates, describe, lock_name, take_cpu_slot
 from engine.evaluation.evaluate import evaluate, load_reference
+from engine.process.device_queue import DeviceQueue, cpu_slots
 from engine.process.ranks import Place, other_ranks, place_of, watched
 from engine.process.run_context import ReportStarted, RunContext
 from engine.process.stop_signal import StopSignal
@@ -57,8 +58,8 @@ def carry_out(
         devices = rank_devices(spec.device, place)
         device = devices[place.local_rank]
     else:
-        device = resolve(spec.device)
-        devices = [device]
+        devices = candidates(spec.device)
+        device = devices[0]
 
     def report_download(done: int, total: int) -> None:
         events.write("progress", task="download", done=done, total=total, unit="bytes", rate=None)
@@ -70,14 +71,16 @@ def carry_out(
         resumed = resumption(run, spec)
     else:
         _check_references(context, spec)
-    if spec.threads is not None:
-        torch.set_num_threads(spec.threads)
 
     queue = context.queue
     with ExitStack() as held:
-        if queue is not None:
+        if queue is not None and place is not None:
             for name in sorted(set(map(lock_name, devices))):
                 held.enter_context(queue.device(name))
+        elif queue is not None:
+            device = held.enter_context(_first_free(queue, devices))
+        if spec.threads is not None:
+            torch.set_num_threads(spec.threads)
         report_started(
             {
                 "resumed_from": resumed.point if resumed else None,
@@ -100,6 +103,21 @@ def carry_out(
         if place is None:
             return train(context, spec, device, resumed)
         return _train_together(context, spec, device, resumed, place)
+
+
+@contextmanager
+def _first_free(queue: DeviceQueue, devices: Sequence[torch.device]) -> Iterator[torch.device]:
+    """Hold the first of these devices that is free; of the CPU a slot, where it has several."""
+    slots = cpu_slots()
+    if devices[0].type == "cpu" and slots > 1:
+        names = [f"cpu-{number}" for number in range(slots)]
+        with queue.first_free(names) as name:
+            take_cpu_slot(names.index(name), slots)
+            yield devices[0]
+        return
+    by_name = {lock_name(device): device for device in devices}
+    with queue.first_free(list(by_name)) as name:
+        yield by_name[name]
 
 
 def carry_out_rank(run: Run, spec: TrainSpec, events: EventWriter, stop: StopSignal) -> None:

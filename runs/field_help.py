@@ -15,6 +15,7 @@ FIELD_HELP = {
     "stall_minutes": "Tell after so many minutes without progress.",
     "on_stall": "report or stop: what to do then, besides telling.",
     "retries": "How often to start again after a crash or a kill; a study's children.",
+    "parallel": "Train baseline and robust side by side where there are devices for both.",
     "share": "Do not wait for other runs on the device.",
     "seed": "Seed of all random numbers.",
     "data": "cifar100, cifar10 or digits.",

@@ -243,6 +243,8 @@ def _panel_costs(spec: Any, models: int, snapshot: Snapshot) -> list[float]:
 def _study_left(spec: Any, snapshot: Snapshot, members: Mapping[str, Snapshot]) -> float | None:
     total, warm_up = 0.0, 0.0
     pace: float | None = None
+    at_work: set[str] = set()
+    """Children that have begun and not ended."""
     for role in ROLES:
         child = getattr(spec, role)
         child.data = spec.data
@@ -256,7 +258,10 @@ def _study_left(spec: Any, snapshot: Snapshot, members: Mapping[str, Snapshot]) 
         left = _child_left(child, member, pace, warm_up)
         if left is None:
             return None
-        total += left
+        is_beside = role == "robust" and event is not None and "baseline" in at_work
+        total = max(total, left) if is_beside else total + left
+        if event is not None:
+            at_work.add(role)
     return total
 
 

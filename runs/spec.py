@@ -318,6 +318,7 @@ class StudySpec(Job):
     attack: AttackSpec = Field(description=FIELD_HELP["study.attack"])
     reuse: bool = Field(False, description=FIELD_HELP["reuse"])
     retries: int = Field(1, ge=0, le=100, description=FIELD_HELP["retries"])
+    parallel: bool = Field(True, description=FIELD_HELP["parallel"])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -363,7 +364,7 @@ def _field_names() -> set[str]:
 
 PLACE = ("name", "device", "devices", "threads", "share", "data_dir")
 """Fields that say under which name and where a run computes."""
-WATCH = ("checkpoint_minutes", "stall_minutes", "on_stall", "retries")
+WATCH = ("checkpoint_minutes", "stall_minutes", "on_stall", "retries", "parallel")
 """Fields that say how often a run is saved, and what is done where it hangs or is killed."""
 MAY_DIFFER = (*PLACE, *WATCH, "compile", "profile")
 """Fields of the spec in which two runs may differ and still count as equal. ``device``,

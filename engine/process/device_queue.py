@@ -11,12 +11,13 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from runs.gpus import visible_gpus
 from runs.json_types import INVALID, parser
 from runs.locks import FileLock, flock
 from runs.store import Run
@@ -24,6 +25,22 @@ from runs.store import Run
 POLL_S = 0.25
 """Seconds between two attempts to get a device."""
 SUFFIX = ".ticket"
+
+
+def cpu_slots() -> int:
+    """How many runs share the CPU of this machine: ``ADVTUI_CPU_SLOTS``, by default 1."""
+    try:
+        return max(1, min(int(os.environ.get("ADVTUI_CPU_SLOTS", "1")), os.cpu_count() or 1))
+    except ValueError:
+        return 1
+
+
+def devices_for(device: str) -> int:
+    """How many runs that ask for a spec's ``device`` can work at the same time on this machine."""
+    gpus = 0 if device == "cpu" else visible_gpus()
+    if device in ("auto", "cuda") and gpus:
+        return gpus
+    return 1 if device.startswith("cuda") else cpu_slots()
 
 
 @dataclass(frozen=True, order=True)
@@ -128,7 +145,7 @@ class DeviceQueue:
     def device(self, name: str) -> Iterator[None]:
         """Hold a device: enter when it is this run's turn, leave with the device free."""
         self._update(device=name, is_working=False)
-        lock = FileLock(self._locks / f"{socket.gethostname()}-{name}.lock")
+        lock = self._lock(name)
         try:
             self._check_stop()  # also when the run before has just stopped, by the same request
             while (
@@ -143,6 +160,47 @@ class DeviceQueue:
         finally:
             self._update(device=name, is_working=False)
             lock.release()
+
+    @contextmanager
+    def first_free(self, names: Sequence[str]) -> Iterator[str]:
+        """Hold the first of several devices that is free when it is this run's turn.
+
+        Args:
+            names: of devices of one kind, the preferred one first.
+
+        Returns:
+            The name of the device.
+        """
+        if len(names) == 1:
+            with self.device(names[0]):
+                yield names[0]
+            return
+        locks = {name: self._lock(name) for name in names}
+        try:
+            self._check_stop()
+            while (name := self._take_one(locks)) is None:
+                self._wait(self._ahead() or [e for n in names for e in self._holders(n)])
+            self._report(None)
+            self._update(device=name, is_working=True)
+            yield name
+        finally:
+            for lock in locks.values():
+                lock.release()
+
+    def _take_one(self, locks: Mapping[str, FileLock]) -> str | None:
+        """Take a lock that no earlier run waits for; None where there is none.
+
+        An earlier run that wants a certain device keeps that; each other one keeps one of the rest.
+        """
+        waiting = [entry for entry in self._ahead() if not entry.is_working]
+        wanted = {entry.device for entry in waiting}
+        held = {entry.device for entry in self.entries() if entry.is_working}
+        free = [name for name in locks if name not in wanted | held]
+        before = len(self._studies([entry for entry in waiting if entry.device is None]))
+        return next((name for name in free[before:] if locks[name].try_acquire()), None)
+
+    def _lock(self, name: str) -> FileLock:
+        return FileLock(self._locks / f"{socket.gethostname()}-{name}.lock")
 
     def report_place(self) -> None:
         """Report the place of a study, whose children do the waiting."""
@@ -203,8 +261,15 @@ class DeviceQueue:
                     fd = os.open(path, os.O_WRONLY)
                 except FileNotFoundError:
                     continue
-                os.pwrite(fd, _content(self._entry), 0)
+                os.pwrite(fd, _content(self._working_sibling() or self._entry), 0)
                 os.close(fd)
+
+    def _working_sibling(self) -> Entry | None:
+        """Of a child that does not work: another child of its study that does."""
+        own = (self.turn.run, self.turn.study)
+        siblings = (e for e in self.entries() if e.turn.study == self.turn.study)
+        working = (e for e in siblings if e.is_working and e.turn.run not in own)
+        return None if self._entry.is_working else next(working, None)
 
     def entries(self) -> list[Entry]:
         """The live tickets, in their order; those of ended workers are removed."""

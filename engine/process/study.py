@@ -1,17 +1,19 @@
-"""Carry out a study: its children baseline, robust and attack, one after another.
+"""Carry out a study: its children baseline and robust, then attack.
 
-Each child is an ordinary run with a worker of its own. When a study is resumed, a completed child
-is reused, a child with a live worker is followed, and any other child is resumed. With ``reuse`` a
-completed run of the home with an equal spec takes the place of a new child; of a training the
-checkpoints that the study attacks must exist. The module imports no torch and knows nothing about
-training and attacks.
+Each child is an ordinary run with a worker of its own. The two trainings work side by side where
+the machine has a device for each, else one after another. When a study is resumed, a completed
+child is reused, a child with a live worker is followed, and any other child is resumed. With
+``reuse`` a completed run of the home with an equal spec takes the place of a new child; of a
+training the checkpoints that the study attacks must exist. The module imports no torch and knows
+nothing about training and attacks.
 """
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
+from engine.process.device_queue import devices_for
 from engine.process.run_context import ReportStarted, RunContext
 from engine.process.stop_signal import AGAIN_S, StopRequested
 from runs.errors import EXIT_FAILED, UserError
@@ -49,20 +51,29 @@ def carry_out_study(
     """
     store = Store(context.run.home)
     children: dict[str, Run] = {}
+    is_started = False
 
     def child_started() -> None:
-        # A study starts when its first child has passed its checks and has its device. ``children``
-        # holds those that have ended: while the first one works, it is empty.
-        if not children:
+        # A study starts when its first child has passed its checks and has its device.
+        nonlocal is_started
+        if not is_started:
+            is_started = True
             report_started({"children": list(ROLES)})
 
-    for role in ROLES:
-        child_spec = spec.child(role).model_copy(update={"retries": spec.retries})
-        if isinstance(child_spec, AttackSpec):
-            child_spec = child_spec.model_copy(update={"checkpoints": _references(children)})
-        child = _existing_or_new_child(store, context.run, role, child_spec, reuse=spec.reuse)
-        _carry_out_child(child, role, context, child_started)
-        children[role] = child
+    groups: tuple[tuple[Role, ...], ...] = tuple((role,) for role in ROLES)
+    if spec.parallel and not spec.share and devices_for(spec.device) > 1:
+        groups = (("baseline", "robust"), ("attack",))
+    for group in groups:
+        work = []
+        for role in group:
+            child_spec = spec.child(role).model_copy(update={"retries": spec.retries})
+            if isinstance(child_spec, AttackSpec):
+                update = {"checkpoints": _references(children)}
+                child_spec = child_spec.model_copy(update=update)
+            child = _existing_or_new_child(store, context.run, role, child_spec, reuse=spec.reuse)
+            work.append(ChildAtWork(child, role, context, child_started))
+        _carry_out(work, context)
+        children |= {one.role: one.run for one in work}
     # Raw, because the rows go into a file again: the attacks of parsed rows are lists, also those
     # with a single ε, and parsing leaves out what this version doesn't know.
     result = children["attack"].raw_result or {}
@@ -123,58 +134,120 @@ def _is_same(other: Run, spec: TrainSpec | AttackSpec) -> bool:
         return False
 
 
-def _carry_out_child(
-    child: Run, role: Role, context: RunContext, child_started: Callable[[], None]
-) -> None:
-    """Start the child or follow its live worker, wait for its end, and write its states as events.
+class ChildAtWork:
+    """A child from its start to its end. Writes its states as events of the study.
 
-    ``child_started`` is called once, when the child has started.
-
-    Raises:
-        StopRequested: the child was interrupted.
-        UserError: the child failed, or its worker exited without a result.
+    Args:
+        run: the child.
+        role: of the child.
+        context: of the study.
+        on_start: called once, when the child has started.
     """
-    worker: subprocess.Popen[bytes] | None = None
-    state: str = child.state()
-    if state != "completed" and not child.has_worker:
-        context.stop.check()
-        if place := context.run.place:
-            child.set_place(place)
-        worker = start_worker(child)
-        state = "queued"
-    context.events.write("child", run=child.id, role=role, state=state)
-    has_started = False
-    forwarded, forward_from = 0, 0.0
-    while True:
-        ended = _ended(child, worker)
-        if not has_started and child.was_started:
-            has_started = True
+
+    def __init__(
+        self, run: Run, role: Role, context: RunContext, on_start: Callable[[], None]
+    ) -> None:
+        self.run, self.role = run, role
+        self.ended: str | None = None
+        """Its final state, once its worker has exited."""
+        self._context, self._on_start = context, on_start
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._state: str = ""
+        self._has_started = False
+        self._forwarded, self._forward_from = 0, 0.0
+
+    def start(self) -> None:
+        """Start its worker, unless it is completed or has one.
+
+        Raises:
+            StopRequested: a stop was requested.
+        """
+        run, state = self.run, str(self.run.state())
+        if state != "completed" and not run.has_worker:
+            self._context.stop.check()
+            if place := self._context.run.place:
+                run.set_place(place)
+            self._worker = start_worker(run)
+            state = "queued"
+        self._tell(state)
+
+    def look(self) -> None:
+        """Note what has happened, and forward stop requests."""
+        if self.ended is not None:
+            return
+        context = self._context
+        self.ended = _ended(self.run, self._worker)
+        if not self._has_started and self.run.was_started:
+            self._has_started = True
             if context.queue is not None:
                 context.queue.end_wait()
-            child_started()
-        current = child.state() if ended is None else ended
-        if current != state:
-            state = current
-            context.events.write("child", run=child.id, role=role, state=state)
-        if ended is not None:
-            break
-        if context.queue is not None and not has_started:
+            self._on_start()
+        current = self.run.state() if self.ended is None else self.ended
+        if current != self._state:
+            self._tell(current)
+        if self.ended is not None:
+            return
+        if context.queue is not None and not self._has_started:
             context.queue.report_place()
-        wanted = 2 if context.stop.is_urgent else int(context.stop.requested)
-        if forwarded < wanted and time.monotonic() >= forward_from:
-            request_stop(child, at_once=forwarded > 0)
+        self.forward(2 if context.stop.is_urgent else int(context.stop.requested))
+
+    def forward(self, wanted: int) -> None:
+        """Ask its worker to stop, as often as ``wanted`` in all."""
+        if self._forwarded < wanted and time.monotonic() >= self._forward_from:
+            request_stop(self.run, at_once=self._forwarded > 0)
             # Sooner, the child would take a second one for the same request.
-            forwarded, forward_from = forwarded + 1, time.monotonic() + AGAIN_S + POLL_S
-        time.sleep(POLL_S)
-    if state == "completed":
-        return
-    if state == "interrupted":
-        raise StopRequested
-    failure = child.failure
-    exit_status = None if worker is None else worker.returncode
-    reason = failure["message"] if failure else why_no_result(child, exit_status)
-    exit_code = failure.get("exit_code", EXIT_FAILED) if failure else EXIT_FAILED
-    raise UserError(f"{role} {child.id}: {reason}", exit_code=exit_code)
+            self._forward_from = time.monotonic() + AGAIN_S + POLL_S
+            self._forwarded += 1
+
+    def check(self) -> None:
+        """Do nothing if it is completed.
+
+        Raises:
+            StopRequested: it was interrupted.
+            UserError: it failed, or its worker exited without a result.
+        """
+        if self.ended == "completed":
+            return
+        if self.ended == "interrupted":
+            raise StopRequested
+        failure = self.run.failure
+        exit_status = None if self._worker is None else self._worker.returncode
+        reason = failure["message"] if failure else why_no_result(self.run, exit_status)
+        exit_code = failure.get("exit_code", EXIT_FAILED) if failure else EXIT_FAILED
+        raise UserError(f"{self.role} {self.run.id}: {reason}", exit_code=exit_code)
+
+    def _tell(self, state: str) -> None:
+        self._state = state
+        self._context.events.write("child", run=self.run.id, role=self.role, state=state)
+
+
+def _carry_out(work: Sequence[ChildAtWork], context: RunContext) -> None:
+    """Carry out children side by side; if one does not complete, the others are stopped.
+
+    Raises:
+        StopRequested: a child was interrupted.
+        UserError: a child failed, or its worker exited without a result.
+    """
+    started: list[ChildAtWork] = []
+    try:
+        for child in work:
+            child.start()
+            started.append(child)
+    except StopRequested:
+        if not started:
+            raise
+    while any(child.ended is None for child in started):
+        for child in started:
+            child.look()
+            if any(other.ended not in (None, "completed") for other in started):
+                child.forward(int(child.ended is None))
+        if any(child.ended is None for child in started):
+            time.sleep(POLL_S)
+    # What failed is told before what was only stopped for that.
+    for child in sorted(started, key=lambda child: child.ended == "interrupted"):
+        child.check()
+    if len(started) < len(work):
+        context.stop.check()
 
 
 def _ended(child: Run, worker: subprocess.Popen[bytes] | None) -> str | None:

@@ -1,23 +1,26 @@
 """Runs use a device in the order of their creation, whoever comes first and whoever is killed."""
 
+import itertools
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 import runs
-from advtui_process import wait_for
+from advtui_process import TINY, Command, wait_for
 from engine.process.device_queue import DeviceQueue, Place
 from engine.process.stop_signal import StopRequested, StopSignal
 from runs.events import last_events
 from runs.launch import request_stop, start_worker
 from runs.presets import preset
+from runs.snapshot import read_snapshot
 from runs.spec import AttackSpec, StudySpec, TrainSpec
 from runs.store import Run, Store
 
@@ -33,13 +36,13 @@ def note(word):
     with log.open("a") as stream:
         stream.write(f"{word} {folder.name}\\n")
 queue = DeviceQueue(Run(folder), on_gpu=False, on_place=lambda place: None, check_stop=lambda: None)
-with queue.device("cpu"):
-    note("begins")
+with queue.first_free(sys.argv[4:] or ["cpu"]) as name:
+    note(f"begins {time.time()} {name}")
     time.sleep(seconds)
-    note("ends")
+    note(f"ends {time.time()} {name}")
 queue.release()
 """
-"""A run that needs the device for some seconds."""
+"""A run that needs one of some devices for some seconds."""
 STUDY = """
 import subprocess, sys
 from pathlib import Path
@@ -71,10 +74,10 @@ class Workers:
     def create(self, spec: TrainSpec | AttackSpec | StudySpec) -> Run:
         return self.store.create(spec)
 
-    def start(self, run: Run, seconds: float = 0.05) -> None:
+    def start(self, run: Run, seconds: float = 0.05, names: Sequence[str] = ()) -> None:
         code = [STUDY, str(run.path), str(seconds), str(self.log), WORKER]
         if run.kind != "study":
-            code = [WORKER, *code[1:4]]
+            code = [WORKER, *code[1:4], *names]
         command = [sys.executable, "-c", *code]
         self._processes[run.id] = subprocess.Popen(command, env=self._environment)
 
@@ -95,7 +98,7 @@ class Workers:
         if not self.log.exists():
             return []
         lines = [line.split() for line in self.log.read_text().splitlines()]
-        ids = [run_id for word, run_id in lines if word == "begins"]
+        ids = [run_id for word, _, _, run_id in lines if word == "begins"]
         return [Run(self.store.folder / run_id).parent or run_id for run_id in ids]
 
 
@@ -311,3 +314,92 @@ def test_a_run_that_shares_takes_no_ticket(workers: Workers) -> None:
     with _queue(run, spec, StopSignal(run), report) as queue:
         assert queue is None
     assert workers.waiting() == 0
+
+
+def intervals(log: Path) -> list[tuple[float, float, str, str]]:
+    """Begin, end, device and run of each, by their begins."""
+    began: dict[str, float] = {}
+    found = []
+    for word, at, name, run_id in map(str.split, log.read_text().splitlines()):
+        if word == "begins":
+            began[run_id] = float(at)
+        else:
+            found.append((began[run_id], float(at), name, run_id))
+    return sorted(found)
+
+
+SLOTS = ("cpu-0", "cpu-1")
+
+
+def known(workers: Workers) -> set[str]:
+    """The runs that have a ticket, or have had the device."""
+    tickets = (workers.store.home / "locks").glob("queue-*/[!.]*.ticket")
+    return {*workers.began(), *(path.name.split("~")[3] for path in tickets)}
+
+
+def test_runs_that_may_use_several_devices_take_the_first_that_frees(workers: Workers) -> None:
+    created = [workers.create(DEMO.child("robust")) for _ in range(6)]
+    holder = queue_of(created[0])
+    with holder.first_free(SLOTS):  # until all are in the queue
+        for run in created[1:]:
+            workers.start(run, 0.4, SLOTS)
+            wait_for(lambda: known(workers) >= {run.id})  # noqa: B023 (called here and now)
+    holder.release()
+    workers.wait()
+    worked = intervals(workers.log)
+    assert workers.began() == [run.id for run in created[1:]]
+    assert {name for _, _, name, _ in worked} == set(SLOTS)
+    for name in SLOTS:  # one at a time on each
+        own = [(begin, end) for begin, end, used, _ in worked if used == name]
+        assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(own))
+
+
+def test_a_run_for_any_device_leaves_the_one_that_an_earlier_run_waits_for(
+    store: Store,
+) -> None:
+    runs_ = [store.create(DEMO.child("robust")) for _ in range(4)]
+    first, second, bound, any_ = map(queue_of, runs_)
+    with ExitStack() as held:
+        held.enter_context(first.first_free(SLOTS))
+        blocking = held.enter_context(ExitStack())
+        blocking.enter_context(second.device("cpu-1"))
+        stop = Waiting()
+        bound._check_stop = stop.check
+        with pytest.raises(StopRequested), bound.device("cpu-1"):
+            pass
+        bound._update(device="cpu-1", is_working=False)  # it still waits
+        blocking.close()
+        second.release()
+        any_._check_stop = Waiting().check
+        with pytest.raises(StopRequested), any_.first_free(SLOTS):
+            pass
+    first.release()
+    any_._check_stop = Stop().check
+    with any_.first_free(SLOTS) as name:
+        assert name == "cpu-0"
+    for queue in (bound, any_):
+        queue.release()
+
+
+@pytest.mark.slow
+def test_a_study_trains_side_by_side_on_two_slots(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its table is that of one that trains one after the other."""
+    monkeypatch.setenv("ADVTUI_CPU_SLOTS", "2")
+    command, tables = Command(home), []
+    for more in ((), ("--set", "parallel=false")):
+        done = command("study", *TINY, "--train-limit", "640", "--limit", "40", *more)
+        assert done.returncode == 0, done.stderr
+        tables.append(done.stdout)
+        study = next(run for run in Store(home).runs() if run.kind == "study")
+        times = {}
+        for child in Store(home).children(study):
+            snapshot = read_snapshot(child)
+            assert snapshot.started is not None
+            assert snapshot.ended is not None
+            times[child.role] = (snapshot.started["t"], snapshot.ended["t"])
+        overlap = times["baseline"][1] - times["robust"][0]
+        assert (overlap > 0) == (not more)
+        assert times["attack"][0] > max(times["baseline"][1], times["robust"][1])
+    assert tables[0] == tables[1]

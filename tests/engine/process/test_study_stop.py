@@ -7,7 +7,7 @@ import pytest
 from engine.process import study
 from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
-from engine.process.study import _carry_out_child
+from engine.process.study import ChildAtWork, _carry_out
 from runs.events import EventWriter
 from runs.jsonfiles import write_json
 from runs.presets import preset
@@ -60,7 +60,8 @@ def test_a_child_is_asked_as_often_as_its_study(
     child = store.create(spec, parent=parent.id, role="baseline")
     events = EventWriter(parent.events_path)
     stop = cast(StopSignal, Asked(urgently=urgently))
+    context = RunContext(parent, events, stop)
     with pytest.raises(StopRequested):
-        _carry_out_child(child, "baseline", RunContext(parent, events, stop), lambda: None)
+        _carry_out([ChildAtWork(child, "baseline", context, lambda: None)], context)
     events.close()
     assert asked == [(child, False), (child, True)][:times]
