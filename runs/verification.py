@@ -169,6 +169,7 @@ def _references(store: Store, run: Run, result: Result | None, found: Verificati
     found.problems += [f"it refers to {name}, which is not in this home" for name in absent]
     if agreed := len(cited) - len(absent):
         found.checked.append(f"{agreed} reference{'s' if agreed > 1 else ''}")
+    attacked = 0
     for row in result.get("rows", []) if result is not None and run.kind == "attack" else []:
         training, name = known.get(row.get("run") or ""), row.get("checkpoint")
         if training is None or name not in CHECKPOINTS:
@@ -183,7 +184,9 @@ def _references(store: Store, run: Run, result: Result | None, found: Verificati
                 f"{row['model']}: {training.id}:{name} is not the file that was attacked"
             )
         else:
-            found.checked.append(f"{training.id}:{name}")
+            attacked += 1
+    if attacked:
+        found.checked.append(f"{attacked} attacked checkpoint{'s' if attacked > 1 else ''}")
 
 
 def verify_all(store: Store, runs: Sequence[Run]) -> list[Verification]:

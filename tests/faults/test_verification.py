@@ -41,7 +41,7 @@ def test_a_finished_study_is_sound(copied: dict[str, Run]) -> None:
     assert "3 checkpoints" in found[copied["robust"].id].checked
     told = found[copied["attack"].id].checked
     assert "9 counts of its table" in told  # three rows: clean, targeted, untargeted
-    assert f"{copied['robust'].id}:best_robust" in told
+    assert "3 attacked checkpoints" in told
     assert "its table" in found[copied["study"].id].checked
 
 
@@ -156,7 +156,7 @@ def test_the_command_says_it_in_lines_and_as_json(copied: dict[str, Run]) -> Non
     found = advtui(home, "verify", run.id)
     assert found.code == 1
     assert found.stdout.splitlines() == [
-        f"{run.id}  NOT SOUND: 2 checkpoints",
+        f"{run.id}  NOT SOUND; what agrees: 2 checkpoints",
         "  differs: last.ckpt differs from the file that was saved (SHA-256)",
     ]
     (data,) = json.loads(advtui(home, "verify", run.id, "--json").stdout)

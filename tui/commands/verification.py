@@ -31,7 +31,7 @@ def print_verification(store: Store, runs: Sequence[Run], *, as_json: bool) -> N
 
 def _lines(found: Verification) -> list[str]:
     agreed = ", ".join(found.checked) or "nothing to compare"
-    lines = [f"{found.run}  {'sound' if found.is_sound else 'NOT SOUND'}: {agreed}"]
+    lines = [f"{found.run}  {'sound' if found.is_sound else 'NOT SOUND; what agrees'}: {agreed}"]
     lines += [f"  differs: {problem}" for problem in found.problems]
     return lines + [f"  not checked: {what}" for what in found.unchecked]
 
