@@ -354,6 +354,20 @@ def test_runs_that_may_use_several_devices_take_the_first_that_frees(workers: Wo
         assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(own))
 
 
+@pytest.mark.slow
+def test_no_slot_is_idle_while_a_run_waits(workers: Workers) -> None:
+    """Eight runs of five seconds on two slots: less than 5 % of the time between two of them."""
+    for run in [workers.create(DEMO.child("robust")) for _ in range(8)]:
+        workers.start(run, 5.0, SLOTS)
+    workers.wait()
+    worked = intervals(workers.log)
+    assert len(worked) == 8
+    for name in SLOTS:
+        own = [(begin, end) for begin, end, used, _ in worked if used == name]
+        gaps = sum(begin - end for (_, end), (begin, _) in itertools.pairwise(own))
+        assert gaps < 0.05 * (own[-1][1] - own[0][0])
+
+
 def test_a_run_for_any_device_leaves_the_one_that_an_earlier_run_waits_for(
     store: Store,
 ) -> None:
