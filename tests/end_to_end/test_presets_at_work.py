@@ -40,13 +40,13 @@ def test_demo_shows_a_difference_and_twice_the_same_table(tmp_path: Path) -> Non
 
 
 def without_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Everything of a table but run ids and seconds."""
+    """Everything of a table but run ids, the files of runs, and seconds."""
     return [
         {
             **{
                 key: value
                 for key, value in row.items()
-                if key not in ("run", "evaluation", "attacks")
+                if key not in ("run", "evaluation", "sha256", "attacks")
             },
             "attacks": {
                 name: {key: value for key, value in cell.items() if key != "seconds"}
