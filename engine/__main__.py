@@ -12,10 +12,12 @@ from engine.process.signals import hold_signals
 def main() -> int:
     """Carry out the run that the command line names; return the exit code."""
     hold_signals()
+    from engine.process.ranks import take_srun_place
     from engine.process.supervisor import retries_wanted, supervise
     from runs.permissions import protect_files
 
     protect_files()
+    take_srun_place(os.environ)
     arguments = sys.argv[1:]
     if retries_wanted(arguments):
         return supervise(arguments)

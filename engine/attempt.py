@@ -28,10 +28,12 @@ from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from runs.event_types import LogFields, StartedFields
 from runs.events import EventWriter, Unwritten, last_attempt, warnings_of
 from runs.gpus import visible_gpus
+from runs.interruption import STOP_FILE
 from runs.jsonfiles import remove_unfinished, write_json
-from runs.launch import STOP_FILE, record_worker, worker_words
+from runs.launch import record_worker, worker_words
 from runs.locks import FileLock
 from runs.on_end import run_on_end
+from runs.slurm_queue import in_job
 from runs.space import shortage
 from runs.spec import AnySpec, StudySpec, TrainSpec
 from runs.storage import Reserve, StorageError, storage_error, writing
@@ -289,7 +291,7 @@ def _queue(
     run: Run, spec: AnySpec, stop: StopSignal, report_place: Callable[[Place | None], None]
 ) -> Iterator[DeviceQueue | None]:
     """The run's ticket for a device, once few enough runs are before it; None with ``share``."""
-    if spec.share:
+    if spec.share or in_job():  # Slurm has given the devices out
         yield None
         return
     queue = DeviceQueue(

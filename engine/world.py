@@ -7,6 +7,7 @@ module knows nothing about models and runs.
 
 import datetime
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +18,7 @@ from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
 from engine.devices import resolve
-from engine.process.ranks import Place
+from engine.process.ranks import Place, started_by_launcher
 from runs.errors import UserError
 
 PATIENCE = datetime.timedelta(minutes=10)
@@ -129,14 +130,16 @@ def joined(place: Place, device: torch.device) -> Iterator[World]:
 def rank_devices(name: str, place: Place) -> list[torch.device]:
     """The devices of the ranks of this machine, for a spec's ``auto``, ``cpu`` or ``cuda``.
 
-    On a CPU the ranks share its cores, and this process takes its part.
+    On a CPU ranks that this machine has started for one run share its cores, and this process takes
+    its part; those of a launcher have the threads that it gave them.
 
     Raises:
         UserError: there are fewer GPUs than ranks.
     """
     first = resolve(name)
     if first.type == "cpu":
-        torch.set_num_threads(max(1, torch.get_num_threads() // place.local_size))
+        if not started_by_launcher(os.environ):
+            torch.set_num_threads(max(1, torch.get_num_threads() // place.local_size))
         return [first] * place.local_size
     count = torch.cuda.device_count()
     if count < place.local_size:

@@ -21,9 +21,14 @@ def check_request(spec: "AnySpec", home: Path) -> None:
     """Refuse a run that its worker would refuse.
 
     Raises:
+        UserError: no job can be handed to Slurm here.
         NotFoundError: the data are absent or damaged.
         UserError: an attack needs a package that is not installed, or more classes.
     """
+    if spec.slurm is not None:
+        from runs.submission import check_slurm
+
+        check_slurm()
     check_data(spec.data, home, spec.data_dir)
     attacks = spec.attacks if spec.kind == "attack" else ()
     if spec.kind == "study":

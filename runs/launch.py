@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runs.interruption import STOP_FILE, record_interruption
 from runs.jsonfiles import read_json, write_json
-from runs.locks import FileLock
+from runs.slurm_queue import RECORD_FILE
 from runs.storage import StorageError, writing
 from runs.store import Run, Store, discard
 from runs.worker_identity import LAUNCH_FILE, identity, other_host_in, pid_in
@@ -25,7 +26,6 @@ if TYPE_CHECKING:  # following and stopping a run needs no validation, and so no
     from runs.spec import AnySpec
 
 
-STOP_FILE = "stop"
 FORCE_S = 10.0
 """Seconds that a worker has to end by itself before it is killed."""
 _WORKER_ENVIRONMENT = {
@@ -38,8 +38,8 @@ _WORKER_ENVIRONMENT = {
 
 def begin(
     store: Store, spec: "AnySpec", tags: Sequence[str]
-) -> tuple[Run, subprocess.Popen[bytes]]:
-    """Check what needs no torch, create the run, and start its worker.
+) -> tuple[Run, subprocess.Popen[bytes] | None]:
+    """Check what needs no torch, create the run, and start its worker or hand it to Slurm.
 
     Raises:
         UserError: see :func:`runs.checks.check_request`; or the home can't be written; no run
@@ -55,20 +55,39 @@ def create_and_start(
     store: Store,
     spec: "AnySpec",
     tags: Sequence[str],
-) -> tuple[Run, subprocess.Popen[bytes]]:
-    """Create a run and start its worker.
+) -> tuple[Run, subprocess.Popen[bytes] | None]:
+    """Create a run, and start its worker or hand it to Slurm.
 
     Raises:
-        UserError: the home can't be written; no run remains.
+        UserError: the home can't be written, or Slurm refuses the job; no run remains.
     """
     run = store.create(spec)
     try:
         if tags:
             run.set_meta(tags=list(dict.fromkeys(tags)))
-        return run, start_worker(run)
+        return run, start(run)
     except BaseException:
         discard(run)
         raise
+
+
+def start(run: Run) -> subprocess.Popen[bytes] | None:
+    """Start a run's worker here, or hand the run to Slurm, as its spec and its place say.
+
+    Returns:
+        The worker; None of a run in Slurm.
+
+    Raises:
+        StorageError: a file of the run can't be written.
+        SlurmError: Slurm refuses the job.
+    """
+    if not {**run.raw_spec, **run.place}.get("slurm"):
+        (run.path / RECORD_FILE).unlink(missing_ok=True)
+        return start_worker(run)
+    from runs.submission import Submission
+
+    Submission(_WORKER_ENVIRONMENT).submit(run)
+    return None
 
 
 def start_worker(run: Run) -> subprocess.Popen[bytes]:
@@ -144,11 +163,20 @@ def request_stop(run: Run, *, at_once: bool = False) -> None:
 
     Writes a request file, which a worker on any host reads, and signals the worker if it is a
     process of this host. Asked again, it does nothing: a second signal means a stop without a
-    checkpoint, and is sent only with ``at_once``, or where the request can't be written.
+    checkpoint, and is sent only with ``at_once``, or where the request can't be written. A job of
+    Slurm that waits is taken back.
 
     Raises:
         StorageError: the request can't be written, and no process of this host is the worker.
+        SlurmError: the run is a job, and Slurm does not answer.
     """
+    if run.job is not None and worker_pid(run) is None:
+        from runs.submission import stop_job
+
+        with contextlib.suppress(StorageError), writing(run.path / STOP_FILE):
+            (run.path / STOP_FILE).touch()
+        stop_job(run, at_once=at_once)
+        return
     request, pid = run.path / STOP_FILE, worker_pid(run)
     is_first = not request.exists()
     try:
@@ -199,18 +227,3 @@ def end_by_force(family: Sequence[Run]) -> list[Run]:
     for run in mine:
         record_interruption(run)
     return [run for run in family if run not in mine]
-
-
-def record_interruption(run: Run) -> None:
-    """Let a run without a worker and without a result be interrupted.
-
-    Raises:
-        StorageError: the result can't be written.
-    """
-    with writing(run.lock_path):
-        lock = FileLock(run.lock_path)
-    try:
-        if lock.try_acquire() and run.raw_result is None:
-            write_json(run.path / "result.json", {"v": 1, "kind": run.kind, "state": "interrupted"})
-    finally:
-        lock.release()

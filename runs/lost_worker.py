@@ -17,6 +17,11 @@ def why_no_result(run: Run, exit_code: int | None) -> str:
         run: without a result, and no longer carried out.
         exit_code: of the worker, negative for a signal; None: it is not known.
     """
+    if run.job is not None:
+        from runs.submission import why_job_left_nothing
+
+        if (reason := why_job_left_nothing(run)) is not None:
+            return reason
     if exit_code is not None and exit_code < 0:
         return _by_signal(run, -exit_code)
     free = free_bytes(run.path)

@@ -18,8 +18,9 @@ from typing import Any
 from runs.jsonfiles import replacing
 from runs.locks import is_held
 from runs.regular_files import open_regular
+from runs.run_state import ENDED
 from runs.storage import StorageError
-from runs.store import ENDED, Run
+from runs.store import Run
 
 FILE = "index.json"
 READ_FROM = ("spec.json", "result.json", "meta.json", "events.jsonl")

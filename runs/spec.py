@@ -22,6 +22,7 @@ from runs.datasets import dataset_name
 from runs.errors import UserError
 from runs.field_help import FIELD_HELP
 from runs.jsonfiles import RUN_HEADER
+from runs.slurm_options import Slurm
 from runs.spec_errors import explain
 from runs.threat_model import EVALUATION_PGD, PGD, Attack, Budget, Spec, standard_attacks
 
@@ -78,6 +79,7 @@ class Job(Spec):
     retries: int = Field(0, ge=0, le=100, description=FIELD_HELP["retries"])
     data: Data = Field("cifar100", description=FIELD_HELP["attack.data"])
     data_dir: str | None = Field(None, description=FIELD_HELP["data_dir"])
+    slurm: Slurm | None = Field(None, description=FIELD_HELP["slurm"])
 
     _data_name = field_validator("data", mode="before")(dataset_name)
 
@@ -190,6 +192,8 @@ class TrainSpec(Job):
             )
         if self.devices > 1 and ":" in self.device:
             raise ValueError(f"device {self.device} is one device: with devices use cuda or cpu")
+        if self.slurm is not None:
+            self.slurm.ranks_per_node(self.devices)
 
     def _check_recipe(self) -> None:
         recipe, attack = self.recipe, self.attack
@@ -324,6 +328,9 @@ class StudySpec(Job):
     def _check(self) -> Self:
         if self.baseline.mode != "baseline" or self.robust.mode != "robust":
             raise ValueError("a study's baseline must have mode baseline, its robust mode robust")
+        if self.slurm is not None:
+            for training in (self.baseline, self.robust):
+                self.slurm.ranks_per_node(training.devices)
         return self
 
     def child(self, role: Literal["baseline", "robust", "attack"]) -> TrainSpec | AttackSpec:
@@ -358,11 +365,11 @@ def parse_spec(fields: Mapping[str, Any]) -> TrainSpec | AttackSpec | StudySpec:
 
 
 def _field_names() -> set[str]:
-    kinds = (PGD, Attack, CheckpointRef, ModelRef, TrainSpec, AttackSpec, StudySpec)
+    kinds = (PGD, Attack, CheckpointRef, ModelRef, Slurm, TrainSpec, AttackSpec, StudySpec)
     return {name for kind in kinds for name in kind.model_fields}
 
 
-PLACE = ("name", "device", "devices", "threads", "share", "data_dir")
+PLACE = ("name", "device", "devices", "threads", "share", "data_dir", "slurm")
 """Fields that say under which name and where a run computes."""
 WATCH = ("checkpoint_minutes", "stall_minutes", "on_stall", "retries", "parallel")
 """Fields that say how often a run is saved, and what is done where it hangs or is killed."""

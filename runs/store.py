@@ -14,38 +14,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from runs.errors import NotFoundError, UserError
-from runs.event_types import Event, HeartbeatEvent
+from runs.event_types import HeartbeatEvent
 from runs.events import events_like, last_event, last_events
 from runs.jsonfiles import RUN_HEADER, read_json, write_json
 from runs.locks import is_held
 from runs.regular_files import refuse_limit
 from runs.result_types import Failure, Result, parse_result
+from runs.run_state import LIVE, SILENCE_S, State, state_of
+from runs.slurm_queue import JobRecord, job_of
 from runs.storage import storage_error
 from runs.worker_identity import has_lease
 
 if TYPE_CHECKING:  # a list of runs needs no validation, and so no pydantic
     from runs.spec import AttackSpec, StudySpec, TrainSpec
 
-State = Literal["queued", "running", "unresponsive", "completed", "failed", "interrupted", "lost"]
-"""Each state is in :data:`LIVE`, in :data:`ENDED`, or ``lost``: no result and no sign of life."""
-LIVE = ("queued", "running", "unresponsive")
-"""No result yet, and a recent event; or ``unresponsive``: none, but a worker that holds the lock.
-
-Such a worker is suspended, or its file server does not answer; it goes on when it wakes.
-"""
-ENDED = ("completed", "failed", "interrupted")
-"""The state is in result.json. A new attempt of a run that is not completed deletes it."""
-SILENCE_S = 30.0
-"""Seconds without an event after which a run without a result is unresponsive or lost."""
-
-FUTURE_S = 3600.0
-"""Clocks of two hosts differ by less: an event further ahead is of a clock that was set back."""
-
 PLACE_FILE = "place.json"
-PLACE_FIELDS = ("device", "devices", "threads")
+PLACE_FIELDS = ("device", "devices", "threads", "slurm")
 """Fields of a spec that a resumed run may have otherwise."""
 
 CHECKPOINTS = ("best_clean", "best_robust", "last")
@@ -119,7 +106,7 @@ class Run:
     @property
     def place(self) -> dict[str, Any]:
         """Where its next attempts compute, as far as they do not where the spec says: ``device``,
-        ``devices``, ``threads``; of a study also those of its children."""
+        ``devices``, ``threads``, ``slurm``; of a study also those of its children."""
         found = read_json(self.path / PLACE_FILE) or {}
         return {key: found[key] for key in PLACE_FIELDS if key in found}
 
@@ -210,16 +197,13 @@ class Run:
         write_json(self.path / "meta.json", {**self.meta, **fields})
 
     def state(self, now: float | None = None) -> State:
-        """The state, derived from result.json, else from the last events and the lock."""
-        ended = (self.raw_result or {}).get("state")
-        if ended in ENDED:
-            return ended  # type: ignore[no-any-return]
-        silence = (time.time() if now is None else now) - self.last_sign
-        if silence > SILENCE_S:
-            return "unresponsive" if self.has_worker else "lost"
-        if silence < -FUTURE_S and not self.has_worker:  # the clock was set back
-            return "lost"
-        return "queued" if _phase(last_events(self.events_path)) == "queued" else "running"
+        """The state, derived from the run's files, its lock, and of a job from Slurm's queue."""
+        return state_of(self, now)
+
+    @property
+    def job(self) -> JobRecord | None:
+        """The job that it was last given to Slurm as; None of a run that is carried out here."""
+        return job_of(self.path)
 
     @property
     def has_worker(self) -> bool:
@@ -263,20 +247,6 @@ class Run:
 def _text(value: object) -> str | None:
     """A text of a file; None where the file holds something else."""
     return value if isinstance(value, str) else None
-
-
-def _phase(events: list[Event]) -> str:
-    """``queued``, or another phase of a run that has started, from its last events.
-
-    The newest heartbeat names its phase; an event that only work writes, if it is newer, means
-    ``running``. Without any of these the run has not started.
-    """
-    for event in reversed(events):
-        if event["kind"] == "heartbeat":
-            return str(event.get("phase", "running"))
-        if event["kind"] in ("started", "metric", "attack", "checkpoint"):
-            return "running"
-    return "queued"
 
 
 class Store:

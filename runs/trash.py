@@ -7,8 +7,9 @@ full disk. Knows no terminal.
 from collections.abc import Sequence
 
 from runs.errors import NotFoundError, UserError
+from runs.run_state import LIVE
 from runs.storage import StorageError, sync_folder, writing
-from runs.store import LIVE, Run, Store, remove_folder
+from runs.store import Run, Store, remove_folder
 
 
 class Trash(Store):

@@ -16,9 +16,10 @@ from runs.examples import Examples
 from runs.outcomes import FILE as OUTCOMES
 from runs.outcomes import Outcomes, level_names
 from runs.result_types import Result, Row, ThreatModel
+from runs.run_state import LIVE
 from runs.snapshot import Snapshot, read_snapshot
 from runs.spec import AttackSpec
-from runs.store import CHECKPOINTS, LIVE, Run, Store
+from runs.store import CHECKPOINTS, Run, Store
 from runs.trash import references
 
 

@@ -5,6 +5,8 @@ bell = true               # ring when a run ends that is not on the screen
 osc9 = true               # a desktop notification, where the terminal supports OSC 9
 on_end = "…"              # a command that a worker runs when a run has ended (runs.on_end)
 umask = "027"             # who may read new files of a home (runs.permissions)
+[slurm]                   # defaults of --launcher slurm (tui.slurm_flags)
+partition = "gpu"
 [keys]
 "runs.new" = "ctrl+n"     # the help (?) lists the ids
 """
@@ -14,7 +16,19 @@ from pathlib import Path
 
 from runs.settings_file import settings_path
 
-_TYPES = {"theme": str, "bell": bool, "osc9": bool, "on_end": str, "umask": str, "keys": dict}
+_TYPES = {
+    **dict.fromkeys(("theme", "on_end", "umask"), str),
+    **dict.fromkeys(("bell", "osc9"), bool),
+    **dict.fromkeys(("slurm", "keys"), dict),
+}
+    "theme": str,
+    "bell": bool,
+    "osc9": bool,
+    "on_end": str,
+    "umask": str,
+    "slurm": dict,
+    "keys": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,8 @@ class Settings:
     """Read by workers; see :mod:`runs.on_end`."""
     umask: str = ""
     """Read by workers and commands; see :mod:`runs.permissions`."""
+    slurm: dict[str, object] = field(default_factory=dict)
+    """Read by commands and the form; see :mod:`tui.slurm_flags`."""
 
 
 def read_settings(path: Path | None = None) -> Settings:

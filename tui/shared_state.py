@@ -37,9 +37,13 @@ class SharedState:
         """The run with this id, whether its folder exists or not."""
         return Run(self.store.folder / run_id)
 
-    def adopt(self, worker: subprocess.Popen[bytes]) -> None:
-        """Keep a worker that a screen has started, until :meth:`reap_workers` finds it ended."""
-        self._workers.append(worker)
+    def adopt(self, worker: subprocess.Popen[bytes] | None) -> None:
+        """Keep a worker that a screen has started, until :meth:`reap_workers` finds it ended.
+
+        None of a run that was handed to Slurm.
+        """
+        if worker is not None:
+            self._workers.append(worker)
 
     def reap_workers(self) -> None:
         """Collect the exit status of ended workers, so that none stays a zombie process."""

@@ -20,6 +20,7 @@ from runs.results import default_checkpoints, row_label, split_checkpoint
 from runs.spec import AWP_GAMMA, AttackSpec, CheckpointRef, StudySpec, TrainSpec, parse_spec
 from runs.store import Run, Store
 from runs.threat_model import EVALUATION_PGD, Attack, standard_attacks
+from tui.slurm_flags import with_slurm
 from tui.user_model_flags import data_set, own_model
 
 
@@ -31,6 +32,7 @@ def study_spec(
     Raises:
         UserError: an unknown preset or field, a value out of range, an unreadable config.
     """
+    flags = with_slurm(flags)
     base = _from_config(config, "study")
     if base is None:
         base = _preset(preset, flags)
@@ -46,6 +48,7 @@ def train_spec(
     flags: dict[str, Any],
 ) -> TrainSpec:
     """The spec of ``advtui train``; raises as :func:`study_spec` does."""
+    flags = with_slurm(flags)
     base = _from_config(config, "train")
     if base is None:
         if mode not in (None, "baseline", "robust"):
@@ -84,6 +87,7 @@ def attack_spec(
         NotFoundError: a run or checkpoint does not exist.
         UserError: as :func:`study_spec`; or the runs differ in data or threat model.
     """
+    flags = with_slurm(flags)
     base = _from_config(config, "attack")
     references, runs = _references(store, words)
     for flag in ("weights", "normalised"):

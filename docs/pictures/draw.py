@@ -8,7 +8,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from runs.store import LIVE, Run, Store
+from runs.run_state import LIVE
+from runs.store import Run, Store
 from tui.app import AdvtuiApp
 from tui.settings import Settings
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,8 @@ WATCH_S = 0.5
 """Seconds between two looks at the other ranks, and of a rank at rank 0."""
 GRACE_S = 15.0
 """Seconds that a rank has to end by itself once another has ended."""
+_PORTS = range(15_000, 30_000)
+"""Below those that systems give out. A job takes one by its id: two jobs of a node differ."""
 _PARENT = "ADVTUI_RANK_0"
 """Names the process that has started a rank, and is to outlive it."""
 
@@ -43,6 +45,52 @@ def given_place(environment: Mapping[str, str]) -> Place | None:
         return Place(*(int(environment[name]) for name in names))
     except (KeyError, ValueError):
         return None
+
+
+def started_by_launcher(environment: Mapping[str, str]) -> bool:
+    """Whether torchrun or ``srun`` has started this process, and not the worker of a run."""
+    return given_place(environment) is not None and _PARENT not in environment
+
+
+def take_srun_place(environment: MutableMapping[str, str]) -> None:
+    """Give torchrun's variables to a task that ``srun`` has started in a job of advtui.
+
+    Of a job of one task it keeps nothing: that is a process like any other. Rank 0 works on the
+    node that has started the tasks.
+    """
+    if "ADVTUI_JOB" not in environment or given_place(environment) is not None:
+        return
+    try:
+        rank, size, local, node = (
+            int(environment[f"SLURM_{name}"])
+            for name in ("PROCID", "STEP_NUM_TASKS", "LOCALID", "NODEID")
+        )
+        tasks = tasks_per_node(environment["SLURM_STEP_TASKS_PER_NODE"])[node]
+    except (KeyError, ValueError, IndexError):
+        return
+    if size == 1:
+        return
+    environment.update(
+        RANK=str(rank),
+        WORLD_SIZE=str(size),
+        LOCAL_RANK=str(local),
+        LOCAL_WORLD_SIZE=str(tasks),
+        MASTER_ADDR=environment.get("SLURM_LAUNCH_NODE_IPADDR", socket.gethostname()),
+        MASTER_PORT=str(_PORTS[0] + int(environment["ADVTUI_JOB"]) % len(_PORTS)),
+    )
+
+
+def tasks_per_node(words: str) -> list[int]:
+    """The numbers in Slurm's ``2(x3),1``: 2, 2, 2, 1.
+
+    Raises:
+        ValueError: the words are of another form.
+    """
+    numbers = []
+    for word in words.split(","):
+        count, _, times = word.removesuffix(")").partition("(x")
+        numbers += [int(count)] * int(times or 1)
+    return numbers
 
 
 def place_of(devices: int, environment: Mapping[str, str]) -> Place:

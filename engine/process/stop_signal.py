@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from engine.process.signals import STOP_SIGNALS, release_signals
-from runs.launch import STOP_FILE
+from runs.interruption import STOP_FILE
 from runs.store import Run
 
 CHECK_EVERY_S = 0.5

@@ -2,7 +2,8 @@
 
 Each child is an ordinary run with a worker of its own. The two trainings work side by side where
 the machine has a device for each, else one after another. When a study is resumed, a completed
-child is reused, a child with a live worker is followed, and any other child is resumed. With
+child is reused, a child with a live worker is followed, and any other child is resumed. In Slurm
+the children have jobs of their own, and the study's job gathers what they have left. With
 ``reuse`` a completed run of the home with an equal spec takes the place of a new child; of a
 training the checkpoints that the study attacks must exist. The module imports no torch and knows
 nothing about training and attacks.
@@ -11,7 +12,7 @@ nothing about training and attacks.
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 from engine.process.device_queue import devices_for
 from engine.process.run_context import ReportStarted, RunContext
@@ -19,12 +20,12 @@ from engine.process.stop_signal import AGAIN_S, StopRequested
 from runs.errors import EXIT_FAILED, UserError
 from runs.launch import request_stop, start_worker
 from runs.lost_worker import why_no_result
-from runs.results import default_checkpoints, row_label
-from runs.spec import AttackSpec, CheckpointRef, StudySpec, TrainSpec, outcome_fields
-from runs.store import ENDED, Run, Store
+from runs.run_state import ENDED
+from runs.slurm_queue import in_job
+from runs.spec import StudySpec
+from runs.store import Run, Store
+from runs.study_children import ROLES, Role, child_spec, existing_or_new_child
 
-Role = Literal["baseline", "robust", "attack"]
-ROLES: tuple[Role, ...] = get_args(Role)
 POLL_S = 0.2
 """Seconds between two checks of the child at work."""
 TABLE_FIELDS = ("threat_model", "rows", "paired", "sanity")
@@ -50,7 +51,7 @@ def carry_out_study(
         UserError: a child failed; the message is that of the child.
     """
     store = Store(context.run.home)
-    children: dict[str, Run] = {}
+    children: dict[Role, Run] = {}
     is_started = False
 
     def child_started() -> None:
@@ -60,17 +61,16 @@ def carry_out_study(
             is_started = True
             report_started({"children": list(ROLES)})
 
+    if in_job():
+        report_started({"children": list(ROLES)})
     groups: tuple[tuple[Role, ...], ...] = tuple((role,) for role in ROLES)
     if spec.parallel and not spec.share and devices_for(spec.device) > 1:
         groups = (("baseline", "robust"), ("attack",))
     for group in groups:
         work = []
         for role in group:
-            child_spec = spec.child(role).model_copy(update={"retries": spec.retries})
-            if isinstance(child_spec, AttackSpec):
-                update = {"checkpoints": _references(children)}
-                child_spec = child_spec.model_copy(update=update)
-            child = _existing_or_new_child(store, context.run, role, child_spec, reuse=spec.reuse)
+            wanted = child_spec(spec, role, children)
+            child = existing_or_new_child(store, context.run, role, wanted, reuse=spec.reuse)
             work.append(ChildAtWork(child, role, context, child_started))
         _carry_out(work, context)
         children |= {one.role: one.run for one in work}
@@ -87,51 +87,6 @@ def carry_out_study(
             for text in ended.get("warnings", [])
         ],
     }
-
-
-def _references(children: dict[str, Run]) -> tuple[CheckpointRef, ...]:
-    """The checkpoints to attack, in the order of the table's rows."""
-    return tuple(
-        CheckpointRef(run=child.id, checkpoint=name, label=row_label(child, name))
-        for child in children.values()
-        for name in default_checkpoints(child.mode)
-    )
-
-
-def _existing_or_new_child(
-    store: Store, study: Run, role: Role, spec: TrainSpec | AttackSpec, *, reuse: bool
-) -> Run:
-    """The run for a role: the existing child, else (``reuse``) an equal run, else a new run.
-
-    An equal run is completed, has the checkpoints that the study attacks, and its spec is equal.
-    """
-    existing = [child for child in store.children(study) if child.role == role]
-    if existing:
-        return existing[-1]
-    if reuse:
-        for other in store.runs():
-            if other.kind == spec.kind and _is_reusable(other) and _is_same(other, spec):
-                return other
-    return store.create(spec, parent=study.id, role=role)
-
-
-def _is_reusable(run: Run) -> bool:
-    """Whether a run is completed and has the checkpoints that :func:`_references` names."""
-    if run.state() != "completed":
-        return False
-    return run.kind != "train" or set(default_checkpoints(run.mode)) <= set(run.checkpoints())
-
-
-def _is_same(other: Run, spec: TrainSpec | AttackSpec) -> bool:
-    """Whether a run's spec is equal, apart from :data:`runs.spec.MAY_DIFFER`.
-
-    A field that did not exist when the run was made has its default. A spec that this version can't
-    read equals no other.
-    """
-    try:
-        return outcome_fields(other.spec) == outcome_fields(spec)
-    except UserError:
-        return False
 
 
 class ChildAtWork:
@@ -163,6 +118,10 @@ class ChildAtWork:
             StopRequested: a stop was requested.
         """
         run, state = self.run, str(self.run.state())
+        if in_job():  # Slurm starts the job of a study after those of its children
+            self.ended = _ended(run, None) or state
+            self._tell(self.ended)
+            return
         if state != "completed" and not run.has_worker:
             self._context.stop.check()
             if place := self._context.run.place:

@@ -19,8 +19,9 @@ from engine.process.stop_signal import StopSignal
 from runs.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from runs.event_types import LogFields
 from runs.events import EventWriter, last_attempt, last_event_like
+from runs.interruption import STOP_FILE, record_interruption
 from runs.jsonfiles import write_json
-from runs.launch import STOP_FILE, record_interruption, record_worker
+from runs.launch import record_worker
 from runs.locks import FileLock
 from runs.lost_worker import why_no_result
 from runs.on_end import run_on_end

@@ -31,7 +31,8 @@ from engine import worker as _everything_that_a_worker_imports  # noqa: F401
 from engine.attempt import carry_out_attempt
 from engine.process.signals import hold_signals
 from engine.training import trainer as _the_rest  # noqa: F401
-from runs.launch import STOP_FILE, worker_pid
+from runs.interruption import STOP_FILE
+from runs.launch import worker_pid
 from runs.overrides import override
 from runs.presets import preset
 from runs.snapshot import read_snapshot

@@ -17,7 +17,8 @@ from one_process import carry_out
 from runs.events import EventWriter, last_events
 from runs.launch import record_worker
 from runs.locks import FileLock, is_held
-from runs.store import SILENCE_S, Run, Store
+from runs.run_state import SILENCE_S
+from runs.store import Run, Store
 from runs.worker_identity import has_lease
 from tiny_training import tiny
 

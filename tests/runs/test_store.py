@@ -12,8 +12,9 @@ from runs.errors import NotFoundError, UserError
 from runs.jsonfiles import write_json
 from runs.locks import FileLock
 from runs.presets import preset
+from runs.run_state import LIVE, SILENCE_S
 from runs.spec import AttackSpec, TrainSpec
-from runs.store import LIVE, SILENCE_S, Run, Store, default_home
+from runs.store import Run, Store, default_home
 
 NOW = 1_800_000_000.0
 

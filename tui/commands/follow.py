@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -18,19 +18,24 @@ from runs.launch import (
     carried_out_words,
     other_host,
     request_stop,
-    start_worker,
+    start,
 )
 from runs.lost_worker import why_no_result
 from runs.result_types import Failure
+from runs.run_state import ENDED, LIVE, has_ended_for_good
 from runs.spec import AttackSpec, StudySpec, TrainSpec
-from runs.store import ENDED, LIVE, Run, discard
+from runs.store import Run, discard
 from tui.commands.live_view import View, make_view
 from tui.commands.output import print_result
 from tui.commands.plain_output import open_store, say
 from tui.render.log_lines import log_tail
+from tui.render.queue_text import queued_words, slurm_place
 from tui.render.silence_text import silence_of
 
-POLL_S = 0.1
+POLL_S, JOB_POLL_S = 0.1, 0.5
+"""Seconds between two looks at a run here, and at one in Slurm."""
+SHARED_FILES_S = 5.0
+"""Seconds after which what another machine wrote is seen here."""
 
 
 def start_and_follow(
@@ -49,20 +54,27 @@ def start_and_follow(
     """
     store = open_store(home)
     run, worker = begin(store, spec, tags or ())
+    if worker is None and not as_json:
+        say(f"{run.id} is {_job_words(run)}")
     if detach:
         print(run.id)
         say(f"follow it with: advtui watch {run.id}")
         return
-    if not as_json:
+    if worker is not None and not as_json:
         say(f"{run.id} (Ctrl-C stops it; advtui resume continues it)")
-    code = follow(run, worker, make_view(run, as_json=as_json))
+    code = _follow_started(run, worker, as_json=as_json)
     refusal = failure(run)
     if refusal and not run.was_started:
         store.delete(run)
         raise UserError(refusal["message"], exit_code=code)
-    if code and not refusal and not last_events(run.events_path):  # it could not even begin
-        discard(run)
-        raise UserError(why_no_result(run, worker.returncode), exit_code=code)
+    if code and not refusal and not _has_begun(run):
+        reason = why_no_result(run, None if worker is None else worker.returncode)
+        if worker is None:
+            with suppress(UserError):
+                store.delete(run)
+        else:
+            discard(run)
+        raise UserError(reason, exit_code=code)
     finish(run, code, worker, as_json=as_json)
 
 
@@ -85,12 +97,43 @@ def resume_and_follow(
     check_request(run.spec_at({**run.place, **place}), run.home)
     if place:
         run.set_place(place)
-    worker = start_worker(run)
+    worker = start(run)
     if detach:
         print(run.id)
         return
-    code = follow(run, worker, make_view(run, as_json=as_json))
+    if worker is None and not as_json:
+        say(f"{run.id} is {_job_words(run)}")
+    code = _follow_started(run, worker, as_json=as_json)
     finish(run, code, worker, as_json=as_json)
+
+
+def _has_begun(run: Run) -> bool:
+    """Whether its worker, or that of a child, has left any trace; its result is not looked at."""
+    job = run.job
+    children = [] if job is None else [Run(run.path.parent / child) for child in job.children]
+    return any(last_events(member.events_path) for member in (run, *children))
+
+
+def _job_words(run: Run) -> str:
+    """``job 4711 of Slurm (Ctrl-C leaves it there; advtui stop takes it back)``."""
+    job = run.job
+    assert job is not None
+    return f"job {job.job} of Slurm (Ctrl-C leaves it there; advtui stop {run.id} takes it back)"
+
+
+def _follow_started(run: Run, worker: subprocess.Popen[bytes] | None, *, as_json: bool) -> int:
+    """Follow a run that this process has started, to its end; its exit code.
+
+    Raises:
+        typer.Exit: Ctrl-C has left a job in Slurm, where it goes on.
+    """
+    try:
+        return follow(run, worker, make_view(run, as_json=as_json))
+    except KeyboardInterrupt:
+        if worker is not None:
+            raise
+        say(f"detached; {run.id} continues")
+        raise typer.Exit(0) from None
 
 
 def watch_run(word: str, home: Path | None, *, as_json: bool) -> None:
@@ -152,23 +195,40 @@ def show(
     run: Run, worker: subprocess.Popen[bytes] | None, view: View, asked: threading.Event
 ) -> int:
     """As :func:`follow`, within :func:`stopping`."""
-    readers: dict[str, tuple[Run, EventReader]] = {run.id: (run, EventReader(run.events_path))}
+    readers: dict[str, tuple[Run, EventReader]] = {}
+
+    def add(member: Run) -> None:
+        if member.id not in readers:
+            readers[member.id] = (member, EventReader(member.events_path))
+
+    add(run)
+    in_slurm, told, lost_at = run.job is not None, "", 0.0
     with view:
         while True:
             ended = _ended(run, worker)  # before reading, so that no event is missed
+            for child_id in run.job.children if in_slurm and run.job is not None else ():
+                add(Run(run.path.parent / child_id))
             for member, reader in list(readers.values()):
                 for event in reader.all_new():
                     view.event(member, event)
                     child = event.get("run")
-                    if event["kind"] == "child" and child and child not in readers:
-                        started = Run(run.path.parent / str(child))
-                        readers[started.id] = (started, EventReader(started.events_path))
+                    if event["kind"] == "child" and child:
+                        add(Run(run.path.parent / str(child)))
+            if in_slurm and ended is None and (words := slurm_place(run)) != told:
+                told = words
+                if words and run.state() == "queued":
+                    view.note(run, queued_words(words))
             view.refresh()
+            if ended == "lost" and in_slurm:
+                # A file server may show the result later than Slurm the end of the job.
+                lost_at = lost_at or time.monotonic()
+                if time.monotonic() - lost_at < SHARED_FILES_S:
+                    ended = None
             if ended is not None:
                 return _exit_code(run, ended)
             if asked.is_set() and worker is None:
                 raise KeyboardInterrupt
-            time.sleep(POLL_S)
+            time.sleep(JOB_POLL_S if in_slurm else POLL_S)
 
 
 def _exit_code(run: Run, ended: str) -> int:
@@ -187,7 +247,7 @@ def _ended(run: Run, worker: subprocess.Popen[bytes] | None) -> str | None:
     state = str(result.get("state")) if exited and result else None
     # Another process may have begun a new attempt, which is about to delete the old result.
     is_resumed = worker is None and state != "completed" and run.has_worker
-    if state in ENDED and not is_resumed:
+    if state in ENDED and not is_resumed and (worker is not None or has_ended_for_good(run)):
         return state
     if worker is not None and exited:
         if run.has_worker:  # two workers were started at once

@@ -147,6 +147,7 @@ def attack(
     )
 
 
+@o.with_shared_options
 def resume(
     run: o.RunWord,
     epochs: Annotated[
@@ -160,11 +161,13 @@ def resume(
     detach: o.Detach = False,
     as_json: o.Json = False,
     home: o.Home = None,
+    **launching: Unpack[o.Launching],
 ) -> None:
     """Continue an interrupted, failed or lost run.
 
     The run continues from its last checkpoint. With --device, --devices or --threads it continues
-    elsewhere; another number of devices or threads changes rounding.
+    elsewhere; another number of devices or threads changes rounding. A run of Slurm is handed in
+    again; --launcher here or slurm moves it, with all that the job asks for.
     """
     from tui.commands.follow import resume_and_follow
 
@@ -175,8 +178,10 @@ def resume(
             "a training keeps its number of epochs: both schedules of the learning rate follow the "
             f"planned length. Start a new one: advtui train --epochs {epochs}"
         )
-    place = {"device": device, "devices": devices, "threads": threads}
-    asked = {key: value for key, value in place.items() if value is not None}
+    from tui.slurm_flags import with_slurm
+
+    place = {"device": device, "devices": devices, "threads": threads, **launching}
+    asked = with_slurm({key: value for key, value in place.items() if value is not None})
     resume_and_follow(run, home, asked, detach=detach, as_json=as_json)
 
 

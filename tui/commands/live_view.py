@@ -50,6 +50,9 @@ class View(AbstractContextManager["View", None]):
     def refresh(self) -> None:
         """Redraw; called several times a second."""
 
+    def note(self, run: Run, text: str) -> None:
+        """Take what no event says: a run's place in Slurm's queue."""
+
 
 def make_view(run: Run, *, as_json: bool) -> View:
     """The JSON view on request, the live view where stderr is a terminal, else plain lines."""
@@ -79,6 +82,9 @@ class PlainView(View):
         self._snapshots.setdefault(run.id, Snapshot()).apply(event)
         for line in self._lines(run, event):
             print(clean(line, 500), file=sys.stderr, flush=True)
+
+    def note(self, run: Run, text: str) -> None:
+        print(clean(f"{label(run)}: {text}", 500), file=sys.stderr, flush=True)
 
     def _lines(self, run: Run, event: Event) -> list[str]:
         if line := event_line(run, event):

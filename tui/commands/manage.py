@@ -22,7 +22,7 @@ def stop(
     """
     from runs.errors import UserError
     from runs.launch import end_by_force, other_host, request_stop
-    from runs.store import LIVE
+    from runs.run_state import LIVE
     from tui.commands.plain_output import open_store, say
     from tui.render.silence_text import asked_words
 

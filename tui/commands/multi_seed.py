@@ -29,7 +29,8 @@ from tui.commands.output import print_result, stdout_console
 from tui.commands.plain_output import open_store, print_json, say
 from tui.render.seed_table import mean_comparison, trainings
 
-Begun = list[tuple[Run, subprocess.Popen[bytes]]]
+Begun = list[tuple[Run, subprocess.Popen[bytes] | None]]
+"""Runs with their workers; None of a run in Slurm."""
 
 
 def parse_seeds(
@@ -84,8 +85,16 @@ def launch_each(
             print(run.id)
         return
     if not as_json:
-        say("Ctrl-C stops them all at their next step")
-    codes = _follow(store, begun, as_json=as_json)
+        in_slurm = any(worker is None for _, worker in begun)
+        stays = "Ctrl-C leaves them in Slurm; advtui stop takes them back"
+        say(stays if in_slurm else "Ctrl-C stops them all at their next step")
+    try:
+        codes = _follow(store, begun, as_json=as_json)
+    except KeyboardInterrupt:
+        if any(worker is not None for _, worker in begun):
+            raise
+        say("detached; the runs continue")
+        raise typer.Exit(0) from None
     _conclude(store, [run for run, _ in begun], group, as_json=as_json)
     raise typer.Exit(next((code for code in codes if code), 0))
 
@@ -115,7 +124,8 @@ def _withdraw(store: Store, begun: Begun) -> None:
         if run.result is None:
             request_stop(run)
     for run, worker in waiting:
-        worker.wait()
+        if worker is not None:
+            worker.wait()
         if not run.was_started:
             with contextlib.suppress(UserError):  # one that exited without a result counts as live
                 store.delete(run)
@@ -128,7 +138,7 @@ def _follow(store: Store, begun: Begun, *, as_json: bool) -> list[int]:
         UserError: a worker refused its run before it started, as those of other seeds would.
     """
     codes = []
-    with stopping([run for run, _ in begun]) as asked:
+    with stopping([run for run, worker in begun if worker is not None]) as asked:
         for run, worker in begun:
             if not as_json:
                 say(f"{run.id}: seed {run.raw_spec['seed']}")

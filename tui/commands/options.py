@@ -99,6 +99,9 @@ Threads = Annotated[int | None, field("threads")]
 # Options of the commands that start a run. Typer passes all of them; a dictionary holds them.
 
 
+_SLURM: dict[str, Any] = {"rich_help_panel": "Slurm"}
+
+
 class Naming(TypedDict):
     """What a run is called, what it reads, and its seed."""
 
@@ -174,11 +177,31 @@ class Execution(TypedDict):
     home: Home
 
 
-class TrainingOptions(Naming, Training, Perturbation, Execution):
+class Launching(TypedDict):
+    """Whether a run works here or is a job of Slurm, and what the job asks for."""
+
+    launcher: Annotated[str | None, field("launcher", **_SLURM)]
+    partition: Annotated[str | None, field("slurm.partition", **_SLURM)]
+    account: Annotated[str | None, field("slurm.account", **_SLURM)]
+    time: Annotated[str | None, field("slurm.time", **_SLURM)]
+    gres: Annotated[str | None, field("slurm.gres", **_SLURM)]
+    cpus_per_task: Annotated[int | None, field("slurm.cpus_per_task", **_SLURM)]
+    mem: Annotated[str | None, field("slurm.mem", **_SLURM)]
+    qos: Annotated[str | None, field("slurm.qos", **_SLURM)]
+    constraint: Annotated[str | None, field("slurm.constraint", **_SLURM)]
+    nodes: Annotated[int | None, field("slurm.nodes", **_SLURM)]
+    requeues: Annotated[int | None, field("slurm.requeues", **_SLURM)]
+    slurm_arg: Annotated[
+        list[str] | None,
+        field("slurm.args", " (mail-type=END); repeatable", metavar="KEY=VALUE", **_SLURM),
+    ]
+
+
+class TrainingOptions(Naming, Training, Perturbation, Execution, Launching):
     """What ``study`` and ``train`` share."""
 
 
-class AttackOptions(Naming, Perturbation, Execution):
+class AttackOptions(Naming, Perturbation, Execution, Launching):
     """What ``attack`` shares with them."""
 
 

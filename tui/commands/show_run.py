@@ -9,6 +9,7 @@ from rich.text import Text
 
 from runs.damage import unreadable, words
 from runs.errors import UserError
+from runs.slurm_queue import QUEUE
 from runs.snapshot import Snapshot, read_snapshot
 from runs.store import Run, Store
 from tui.commands.follow import failure
@@ -81,11 +82,22 @@ def _print_facts(console: Console, run: Run) -> None:
         "damage": "; ".join(words(unreadable(run))),
         "study": run.parent,
         "now on": ", ".join(f"{key} {value}" for key, value in run.place.items()),
+        "job": _job_words(run),
         "again": f"advtui {run.kind} --config {run.path / 'spec.json'}",
     }
     for key, value in facts.items():
         if value:
             console.print(Text.assemble((f"{key:>8}  ", "dim"), clean(value, 500)), soft_wrap=True)
+
+
+def _job_words(run: Run) -> str | None:
+    """Its job in Slurm, and what Slurm says of that; None of a run that works here."""
+    job = run.job
+    if job is None:
+        return None
+    state = QUEUE.state(job)
+    told = f" ({state.reason})" if state.reason else ""
+    return f"{job.job} of Slurm, {state.word.lower()}{told}"
 
 
 def _print_notices(console: Console, run: Run, snapshot: Snapshot) -> None:

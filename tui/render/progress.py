@@ -14,7 +14,7 @@ from runs.event_types import AttackEvent, Event, MetricEvent, ProgressEvent, att
 from runs.remaining import attack_left_s, reported_left_s
 from runs.snapshot import Snapshot
 from runs.store import Run
-from tui.render.queue_text import place_text
+from tui.render.queue_text import place_text, queued_words, slurm_place
 from tui.render.text import clean, duration, keeping_eps, megabytes, percent
 
 STARTING = "starting, or waiting for the device"
@@ -230,10 +230,12 @@ def trains_on(run: Run) -> str | None:
 def waiting(run: Run, snapshot: Snapshot) -> str | None:
     """Why a run makes no progress; None where it makes some, or has ended."""
     beat = snapshot.heartbeat
+    if run.job is not None and run.state() == "queued":
+        return f"{label(run)}: {queued_words(slurm_place(run))}"
     if not beat or snapshot.ended:
         return None
     if place := place_text(run, beat):
-        return f"{label(run)}: queued, {place}"
+        return f"{label(run)}: {queued_words(place)}"
     if beat.get("phase") == "queued" and snapshot.started is None and run.kind != "study":
         return f"{label(run)}: {STARTING}"
     if reason := stalled(run, snapshot):

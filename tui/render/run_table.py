@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tui.render.palette import TERMINAL, Palette, tint
+from tui.render.queue_text import queued_words
 from tui.render.text import ago, cells, clean, duration, percent
 
 if TYPE_CHECKING:
@@ -166,9 +167,7 @@ class RunList:
     def _state(self, row: Mapping[str, Any], form: _Form) -> Parts:
         place = clean(row["place"], form.place) if form.place else ""
         glyph, style = self._palette.state(row["state"])
-        parts = [
-            (f"{glyph} {row['state']}, {place}" if place else f"{glyph} {row['state']}", style)
-        ]
+        parts = [(f"{glyph} {queued_words(place) if place else row['state']}", style)]
         return [*parts, (" !", self._palette.warn)] if row["warnings"] else parts
 
     def _figure(self, figures: Mapping[str, Any], key: str) -> tuple[str, str]:

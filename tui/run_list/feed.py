@@ -12,8 +12,9 @@ from pathlib import Path
 from runs.event_types import Event
 from runs.events import EventReader
 from runs.remaining import left_s
+from runs.run_state import LIVE
 from runs.snapshot import Snapshot
-from runs.store import LIVE, Run, Store
+from runs.store import Run, Store
 from tui.run_list.machine_load import MachineLoads
 from tui.run_list.row import Row, read_row
 

@@ -14,8 +14,9 @@ from runs.durations import durations_of
 from runs.events import OF_EPOCH, last_event_like, warning_texts
 from runs.headline import Budget, headline, validation_budget
 from runs.result_types import Result
+from runs.run_state import LIVE
 from runs.snapshot import Snapshot
-from runs.store import LIVE, Run
+from runs.store import Run
 from tui.render.queue_text import queue_place
 from tui.render.silence_text import silence, silent_worker
 from tui.render.text import clean
@@ -117,7 +118,8 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
     damage = words(unreadable_at_once(run, has_result=result is not None))
     place = queue_place(run, state)
     if place:
-        progress = f"{place.partition(',')[0]} in queue"
+        in_slurm = place.startswith("in Slurm")
+        progress = "in Slurm" if in_slurm else f"{place.partition(',')[0]} in queue"
     return Row(
         id=run.id,
         name=clean(run.name or "", 200),

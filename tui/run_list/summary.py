@@ -13,7 +13,8 @@ from runs.events import warnings_of
 from runs.jsonfiles import read_json
 from runs.result_types import Result
 from runs.run_index import RunIndex
-from runs.store import ENDED, LIVE, Run, Store
+from runs.run_state import ENDED, LIVE
+from runs.store import Run, Store
 from tui.render.queue_text import queue_place
 from tui.run_list.row import figures, last_metrics, number
 

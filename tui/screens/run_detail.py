@@ -10,7 +10,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import Resize
 from textual.widget import Widget
 
-from runs.store import LIVE, Run
+from runs.run_state import LIVE
+from runs.store import Run
 from tui.charts.training_curves import TrainingCurves
 from tui.render.lines import Line
 from tui.render.text import clean, duration, time_words

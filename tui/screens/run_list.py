@@ -10,7 +10,7 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Input
 
-from runs.store import LIVE
+from runs.run_state import LIVE
 from tui.messages import OpenComparison, OpenNewRun, OpenRun
 from tui.render.text import clean, home_short, run_count
 from tui.run_list.filter import COLUMNS, arrange, matching

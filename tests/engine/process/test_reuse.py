@@ -4,12 +4,12 @@ from typing import Any, Literal
 
 import pytest
 
-from engine.process.study import _existing_or_new_child
 from runs.jsonfiles import read_json, write_json
 from runs.presets import preset
 from runs.results import default_checkpoints
 from runs.spec import AttackSpec, StudySpec, TrainSpec
 from runs.store import Run, Store
+from runs.study_children import existing_or_new_child
 
 DEMO = preset("demo")
 BASELINE = DEMO.child("baseline")
@@ -37,7 +37,7 @@ def wanted(store: Store, **changes: Any) -> Run:
     assert isinstance(BASELINE, TrainSpec)
     study = store.create(StudySpec.model_validate({**DEMO.model_dump(), "reuse": True}))
     spec = TrainSpec.model_validate({**BASELINE.model_dump(), **changes})
-    return _existing_or_new_child(store, study, "baseline", spec, reuse=True)
+    return existing_or_new_child(store, study, "baseline", spec, reuse=True)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_training_is_reused_only_with_every_checkpoint_that_the_study_attacks(
     if missing:
         old.checkpoint(missing).unlink()
     study = store.create(DEMO)
-    assert (_existing_or_new_child(store, study, role, spec, reuse=True).id == old.id) == reused
+    assert (existing_or_new_child(store, study, role, spec, reuse=True).id == old.id) == reused
 
 
 def test_an_attack_run_is_reused_without_checkpoints(store: Store) -> None:
@@ -110,4 +110,4 @@ def test_an_attack_run_is_reused_without_checkpoints(store: Store) -> None:
     old = store.create(spec)
     write_json(old.path / "result.json", {"state": "completed"})
     study = store.create(DEMO)
-    assert _existing_or_new_child(store, study, "attack", spec, reuse=True).id == old.id
+    assert existing_or_new_child(store, study, "attack", spec, reuse=True).id == old.id

@@ -15,8 +15,9 @@ from engine.process.signals import STOP_SIGNALS
 from engine.process.supervisor import pause_before, retries_wanted, supervise
 from one_process import carry_out
 from runs.events import EventReader, EventWriter
+from runs.interruption import STOP_FILE
 from runs.jsonfiles import write_json
-from runs.launch import STOP_FILE, worker_pid
+from runs.launch import worker_pid
 from runs.presets import preset
 from runs.spec import AnySpec
 from runs.store import Run, Store

@@ -74,7 +74,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ids.append(run.id)
         return Worker()
 
-    monkeypatch.setattr("tui.screens.actions.stop_and_resume.start_worker", start)
+    monkeypatch.setattr("tui.screens.actions.stop_and_resume.start", start)
     return ids
 
 

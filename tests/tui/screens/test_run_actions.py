@@ -57,7 +57,7 @@ async def test_resume_starts_a_worker(fixed: Home, monkeypatch: pytest.MonkeyPat
         started.append(run.id)
         return Worker()
 
-    monkeypatch.setattr("tui.screens.actions.stop_and_resume.start_worker", start)
+    monkeypatch.setattr("tui.screens.actions.stop_and_resume.start", start)
     async with opened(fixed.path) as screen:
         await at(screen, fixed, "study")
         await screen.press("run.resume")

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from runs.store import LIVE, Run
+from runs.run_state import LIVE
+from runs.store import Run
 from runs.trash import Trash, citing
 from tui.render.text import megabytes
 from tui.screens.actions.targets import LISTED, RunTargets, count

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from runs.launch import carried_out_words, request_stop, start_worker
-from runs.store import LIVE, Run
+from runs.launch import carried_out_words, request_stop, start
+from runs.run_state import LIVE
+from runs.store import Run
 from tui.render.silence_text import asked_words
 from tui.screens.actions.targets import RunTargets, count, others
 from tui.screens.dialogs import Choose
@@ -63,7 +64,7 @@ def resume(screen: RunTargets) -> None:
 
 
 def _resume(screen: RunTargets, runs: Sequence[Run]) -> None:
-    done, problems = screen.each(runs, lambda run: screen.state.adopt(start_worker(run)))
+    done, problems = screen.each(runs, lambda run: screen.state.adopt(start(run)))
     screen.tell_done(f"resuming {screen.named(done)}" if done else "", problems)
 
 

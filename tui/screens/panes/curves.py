@@ -9,8 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.widget import Widget
 
+from runs.run_state import LIVE
 from runs.snapshot import Snapshot
-from runs.store import LIVE, Run
+from runs.store import Run
 from tui.charts.legend import next_alone
 from tui.charts.plot import Plot, x_range
 from tui.charts.training_curves import (
