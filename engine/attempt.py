@@ -35,7 +35,7 @@ from runs.locks import FileLock
 from runs.on_end import run_on_end
 from runs.slurm_queue import in_job
 from runs.space import shortage
-from runs.spec import AnySpec, StudySpec, TrainSpec
+from runs.spec import AnySpec, StudySpec, SweepSpec, TrainSpec
 from runs.storage import Reserve, StorageError, storage_error, writing
 from runs.store import Run
 
@@ -278,6 +278,10 @@ def _completed(
             from engine.process.study import carry_out_study
 
             fields = carry_out_study(context, spec, report_started)
+        elif isinstance(spec, SweepSpec):
+            from engine.process.sweep import carry_out_sweep
+
+            fields = carry_out_sweep(context, spec, report_started)
         else:
             from engine.worker import carry_out
 

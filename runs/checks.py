@@ -29,6 +29,12 @@ def check_request(spec: "AnySpec", home: Path) -> None:
         from runs.submission import check_slurm
 
         check_slurm()
+    if spec.kind == "sweep":
+        from runs.sweep_points import check_points, combinations
+
+        check_points(spec, list(combinations(spec.grid, spec.seeds)))
+        check_request(spec.base, home)
+        return
     check_data(spec.data, home, spec.data_dir)
     attacks = spec.attacks if spec.kind == "attack" else ()
     if spec.kind == "study":

@@ -152,7 +152,7 @@ def durations_of(
     seconds = None if result is None else result.get("seconds")
     if result is None or seconds is None:
         return (timeline or read_timeline(run.events_path)).durations(now)
-    is_single = result.get("attempt", 1) == 1 and run.kind != "study"
+    is_single = result.get("attempt", 1) == 1 and run.kind not in ("study", "sweep")
     if is_single and (waited := _first_wait(run.events_path)) is not None:
         return Durations(max(0.0, seconds - waited), waited)
     counted = (timeline or read_timeline(run.events_path)).durations()

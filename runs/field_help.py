@@ -108,6 +108,11 @@ FIELD_HELP = {
     "pgd.momentum": "Decay of the accumulated gradient; 1: MI-FGSM, 0: none.",
     "craft_mode": "Mode of the model during the attack; train disables the active set.",
     "active_set": "In evaluation, remove images from the batch once they are fooled.",
+    # A sweep
+    "sweep.base": "The training or study of which each point is a variation.",
+    "sweep.grid": "Fields of the base, and the values that each takes.",
+    "sweep.seeds": "Seeds of each combination; none: that of the base.",
+    "sweep.reuse": "Take a completed run with an equal spec in the place of a new point.",
     # A study
     "study.baseline": "The baseline training.",
     "study.robust": "The adversarial training.",

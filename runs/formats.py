@@ -130,12 +130,12 @@ def markdown_table(heads: Sequence[Head], body: list[list[str]], notes: list[str
     """Lines of model, accuracy and two figures per attack; model names and notes are escaped."""
     head = ["model", "accuracy %"]
     for attack in heads:
-        title = _markdown(attack.title)
-        threat = "".join(f"<br>{_markdown(part)}" for part in attack.threat)
+        title = markdown_text(attack.title)
+        threat = "".join(f"<br>{markdown_text(part)}" for part in attack.threat)
         head += [f"{title} success %{threat}", f"{title} robust %{threat}"]
     lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    lines += ["| " + " | ".join([_markdown(model), *rest]) + " |" for model, *rest in body]
-    return "\n".join([*lines, "", *(f"- {_markdown(note)}" for note in notes)]) + "\n"
+    lines += ["| " + " | ".join([markdown_text(model), *rest]) + " |" for model, *rest in body]
+    return "\n".join([*lines, "", *(f"- {markdown_text(note)}" for note in notes)]) + "\n"
 
 
 def _with_interval(value: float | None, bounds: Interval | None) -> str:
@@ -147,7 +147,8 @@ def _one_line(text: str) -> str:
     return re.sub("[\x00-\x1f\x7f-\x9f]", "·", " ".join(text.split()))
 
 
-def _markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """A text as a cell of a Markdown table."""
     text = _one_line(text).replace("&", "&amp;").replace("<", "&lt;")
     return text.replace("\\", "&#92;").replace("|", "&#124;")
 
@@ -165,7 +166,8 @@ _LATEX = {
 }
 
 
-def _tex(text: str) -> str:
+def latex_text(text: str) -> str:
+    """A text without commands of LaTeX."""
     return "".join(_LATEX.get(character, character) for character in _one_line(text))
 
 
@@ -214,10 +216,10 @@ def latex_table(heads: Sequence[Head], body: list[list[str]], notes: list[str]) 
         *([f"   {rules}"] if heads else []),
         r"    Model & Accuracy" + " & Success & Robust" * len(heads) + r" \\",
         r"    \midrule",
-        *("    " + " & ".join(_tex(text) for text in line) + r" \\" for line in body),
+        *("    " + " & ".join(latex_text(text) for text in line) + r" \\" for line in body),
         r"    \bottomrule",
         r"  \end{tabular}",
-        rf"  \caption{{Accuracy and attack success in \%. {_tex(note)}}}",
+        rf"  \caption{{Accuracy and attack success in \%. {latex_text(note)}}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -225,7 +227,7 @@ def latex_table(heads: Sequence[Head], body: list[list[str]], notes: list[str]) 
 
 def _tex_groups(texts: Sequence[str]) -> str:
     """A text over the two columns of each attack."""
-    return "".join(rf" & \multicolumn{{2}}{{c}}{{{_tex(text)}}}" for text in texts)
+    return "".join(rf" & \multicolumn{{2}}{{c}}{{{latex_text(text)}}}" for text in texts)
 
 
 _MODEL_COLUMNS = ("model", "run", "checkpoint", "n", "correct_k", "accuracy")

@@ -12,7 +12,7 @@ from typing import Any, overload
 
 from runs.budgets import norm_name, parse_budget
 from runs.errors import UserError
-from runs.spec import AttackSpec, StudySpec, TrainSpec, parse_spec
+from runs.spec import AttackSpec, StudySpec, SweepSpec, TrainSpec, parse_spec
 from runs.threat_model import Attack
 
 THREAT = ("norm", "eps")
@@ -73,6 +73,7 @@ def override(
     if fields.get("kind") != spec.kind:
         raise UserError(f"the kind of a {spec.kind} run can't be changed")
     changed = parse_spec(fields)
+    assert not isinstance(changed, SweepSpec)
     _refuse_idle(changed, changes)
     return changed
 

@@ -36,6 +36,8 @@ def needed_bytes(spec: "AnySpec") -> int:
         return _SMALL + _train_bytes(spec)
     if spec.kind == "attack":
         return _SMALL + _attack_bytes(spec, len(spec.references))
+    if spec.kind == "sweep":  # of its points each tells by itself
+        return _SMALL
     trainings = (spec.child("baseline"), spec.child("robust"))
     attack = spec.child("attack")
     of_trainings = sum(_train_bytes(one) for one in trainings if one.kind == "train")

@@ -345,13 +345,45 @@ class StudySpec(Job):
         return own.model_copy(update=shared)
 
 
-AnySpec = Annotated[TrainSpec | AttackSpec | StudySpec, Field(discriminator="kind")]
+GridValue = str | int | float | bool | None
 
 
-_ADAPTER: TypeAdapter[TrainSpec | AttackSpec | StudySpec] = TypeAdapter(AnySpec)
+class SweepSpec(Job):
+    """A sweep: a training or a study for each combination of a grid's values, and for each seed.
+
+    Its runs (points) take their place (device, threads, Slurm, …) from the sweep.
+    """
+
+    kind: Literal["sweep"] = "sweep"
+    base: Annotated[TrainSpec | StudySpec, Field(discriminator="kind")] = Field(
+        description=FIELD_HELP["sweep.base"]
+    )
+    grid: dict[str, tuple[GridValue, ...]] = Field({}, description=FIELD_HELP["sweep.grid"])
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(
+        (), description=FIELD_HELP["sweep.seeds"]
+    )
+    reuse: bool = Field(True, description=FIELD_HELP["sweep.reuse"])
+    retries: int = Field(1, ge=0, le=100, description=FIELD_HELP["retries"])
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name, values in self.grid.items():
+            if not values:
+                raise ValueError(f"grid {name} has no value: write {name}=A,B")
+            if name == "seed":
+                raise ValueError("grid seed: write --seeds, over which the table averages")
+            if name in Job.model_fields and name != "precision":
+                raise ValueError(f"grid {name}: all points of a sweep share it")
+        return self
 
 
-def parse_spec(fields: Mapping[str, Any]) -> TrainSpec | AttackSpec | StudySpec:
+AnySpec = Annotated[TrainSpec | AttackSpec | StudySpec | SweepSpec, Field(discriminator="kind")]
+
+
+_ADAPTER: TypeAdapter[TrainSpec | AttackSpec | StudySpec | SweepSpec] = TypeAdapter(AnySpec)
+
+
+def parse_spec(fields: Mapping[str, Any]) -> TrainSpec | AttackSpec | StudySpec | SweepSpec:
     """Build the spec that plain JSON or TOML describes.
 
     Raises:
@@ -365,7 +397,8 @@ def parse_spec(fields: Mapping[str, Any]) -> TrainSpec | AttackSpec | StudySpec:
 
 
 def _field_names() -> set[str]:
-    kinds = (PGD, Attack, CheckpointRef, ModelRef, Slurm, TrainSpec, AttackSpec, StudySpec)
+    parts = (PGD, Attack, CheckpointRef, ModelRef, Slurm)
+    kinds = (*parts, TrainSpec, AttackSpec, StudySpec, SweepSpec)
     return {name for kind in kinds for name in kind.model_fields}
 
 
@@ -380,4 +413,8 @@ MAY_DIFFER = (*PLACE, *WATCH, "compile", "profile")
 
 def outcome_fields(spec: AnySpec) -> dict[str, Any]:
     """The fields of a spec that decide what comes of the run, as JSON."""
-    return spec.model_dump(mode="json", exclude=set(MAY_DIFFER))
+    fields = spec.model_dump(mode="json", exclude={*MAY_DIFFER, "reuse"})
+    if isinstance(spec, StudySpec):
+        for role in ("baseline", "robust", "attack"):
+            fields[role] = outcome_fields(spec.child(role))
+    return fields

@@ -29,7 +29,7 @@ from runs.storage import storage_error
 from runs.worker_identity import has_lease
 
 if TYPE_CHECKING:  # a list of runs needs no validation, and so no pydantic
-    from runs.spec import AttackSpec, StudySpec, TrainSpec
+    from runs.spec import AnySpec
 
 PLACE_FILE = "place.json"
 PLACE_FIELDS = ("device", "devices", "threads", "slurm")
@@ -81,7 +81,7 @@ class Run:
         return read_json(self.path / "spec.json") or {}
 
     @property
-    def spec(self) -> "TrainSpec | AttackSpec | StudySpec":
+    def spec(self) -> "AnySpec":
         """The validated spec, with the place of the next attempt.
 
         Raises:
@@ -89,7 +89,7 @@ class Run:
         """
         return self.spec_at(self.place)
 
-    def spec_at(self, place: Mapping[str, object]) -> "TrainSpec | AttackSpec | StudySpec":
+    def spec_at(self, place: Mapping[str, object]) -> "AnySpec":
         """The validated spec with another ``device``, ``devices`` or ``threads``.
 
         Raises:
@@ -259,7 +259,7 @@ class Store:
 
     def create(
         self,
-        spec: "TrainSpec | AttackSpec | StudySpec",
+        spec: "AnySpec",
         *,
         parent: str | None = None,
         role: str | None = None,

@@ -38,7 +38,7 @@ def existing_or_new_child(
 def equal_run(store: Store, spec: TrainSpec | AttackSpec | StudySpec) -> Run | None:
     """A completed run of the home whose outcome stands for that of ``spec``; None without one."""
     for other in store.runs():
-        if other.kind == spec.kind and _is_reusable(other) and _is_same(other, spec):
+        if other.kind == spec.kind and is_reusable(other) and _is_same(other, spec):
             return other
     return None
 
@@ -52,7 +52,7 @@ def _references(children: Mapping[Role, Run]) -> tuple[CheckpointRef, ...]:
     )
 
 
-def _is_reusable(run: Run) -> bool:
+def is_reusable(run: Run) -> bool:
     """Whether a run is completed and has the checkpoints that :func:`_references` names."""
     if run.state() != "completed":
         return False

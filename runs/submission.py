@@ -22,10 +22,11 @@ from runs.slurm_queue import (
     is_installed,
     record_job,
 )
-from runs.spec import StudySpec
+from runs.spec import StudySpec, SweepSpec
 from runs.storage import writing
 from runs.store import Run, Store, discard
 from runs.study_children import ROLES, Role, child_spec, existing_or_new_child
+from runs.sweep_points import PointRuns, points_of
 
 if TYPE_CHECKING:
     from runs.spec import AnySpec
@@ -55,6 +56,8 @@ class Submission:
             spec = run.spec
             if isinstance(spec, StudySpec):
                 return self._study(run, spec)
+            if isinstance(spec, SweepSpec):
+                return self._sweep(run, spec)
             return self._job(run, spec)
         except BaseException:
             self._take_back()
@@ -77,8 +80,24 @@ class Submission:
         after = [f"afterany:{':'.join(jobs.values())}"] if jobs else []
         return self._job(study, spec, after, list(children.values()))
 
-    def _child(self, study: Run, child: Run, needed: Sequence[str]) -> str | None:
-        """The id of a child's job, an old one where that still waits or works; None: it needs none.
+    def _sweep(self, sweep: Run, spec: SweepSpec) -> str:
+        runs = PointRuns(Store(sweep.home), sweep, spec)
+        self._made = runs.new
+        jobs, members = [], []
+        for point in points_of(sweep, spec):
+            member = runs.run_of(point)
+            members.append(member)
+            if (job := self._child(sweep, member, [])) is not None:
+                jobs.append(job)
+        if (old := sweep.job) is not None and sweep.state() in LIVE:
+            ask_slurm("scancel", old.job)  # it would gather too early
+        after = [f"afterany:{':'.join(jobs)}"] if jobs else []
+        return self._job(sweep, spec, after, members)
+
+    def _child(self, parent: Run, child: Run, needed: Sequence[str]) -> str | None:
+        """The id of the last job of a child; None where it needs none.
+
+        It is an old one where that still waits or works.
 
         ``needed``: jobs that must have succeeded before.
         """
@@ -87,10 +106,13 @@ class Submission:
             return None
         if state in LIVE and (job := child.job) is not None:
             return job.job
-        if place := study.place:
+        if place := parent.place:
             child.set_place(place)
+        spec = child.spec
+        if isinstance(spec, StudySpec):
+            return self._study(child, spec)
         after = [f"afterok:{':'.join(needed)}", "--kill-on-invalid-dep=yes"] if needed else []
-        return self._job(child, child.spec, after)
+        return self._job(child, spec, after)
 
     def _job(
         self, run: Run, spec: "AnySpec", after: Sequence[str] = (), children: Sequence[Run] = ()
@@ -103,7 +125,7 @@ class Submission:
             devices = spec.devices
         else:
             slurm = slurm.model_copy(update={"nodes": 1})
-        is_gatherer = spec.kind == "study"
+        is_gatherer = spec.kind in ("study", "sweep")
         gpus = not is_gatherer and slurm.gres is None and self._wants_gpus(spec)
         if is_gatherer:
             slurm = slurm.model_copy(update={"gres": None})

@@ -15,7 +15,7 @@ from tui.commands import browse, launch, manage
 from tui.commands.options import Home
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Make": (launch.study, launch.train, launch.attack, launch.resume),
+    "Make": (launch.study, launch.train, launch.attack, launch.sweep, launch.resume),
     "Look": (
         *(browse.runs, browse.show, browse.watch, browse.logs, browse.compare),
         *(browse.classes, browse.examples, browse.verify),

@@ -21,14 +21,6 @@ _TYPES = {
     **dict.fromkeys(("bell", "osc9"), bool),
     **dict.fromkeys(("slurm", "keys"), dict),
 }
-    "theme": str,
-    "bell": bool,
-    "osc9": bool,
-    "on_end": str,
-    "umask": str,
-    "slurm": dict,
-    "keys": dict,
-}
 
 
 @dataclass(frozen=True)

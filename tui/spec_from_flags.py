@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from runs.attacks import named_attack
 from runs.budgets import parse_budget
 from runs.errors import NotFoundError, UserError
@@ -17,7 +19,17 @@ from runs.gpus import visible_gpus
 from runs.overrides import override
 from runs.presets import preset as named_preset
 from runs.results import default_checkpoints, row_label, split_checkpoint
-from runs.spec import AWP_GAMMA, AttackSpec, CheckpointRef, StudySpec, TrainSpec, parse_spec
+from runs.spec import (
+    AWP_GAMMA,
+    AnySpec,
+    AttackSpec,
+    CheckpointRef,
+    Job,
+    StudySpec,
+    SweepSpec,
+    TrainSpec,
+    parse_spec,
+)
 from runs.store import Run, Store
 from runs.threat_model import EVALUATION_PGD, Attack, standard_attacks
 from tui.slurm_flags import with_slurm
@@ -59,6 +71,56 @@ def train_spec(
         flags = {"mode": mode, **flags}
     assert isinstance(base, TrainSpec)
     return override(base, {**_with_gamma(flags, base), **_parse_sets(sets)})
+
+
+def sweep_spec(
+    base: TrainSpec | StudySpec, grid: Sequence[str] | None, seeds: Sequence[int] | None
+) -> SweepSpec:
+    """The spec of ``advtui sweep``: variations of a training or of a study.
+
+    The name of the base is that of the sweep, and its place (device, threads, …) too.
+
+    Raises:
+        UserError: an item of the grid is not written as FIELD=A,B.
+    """
+    shared = {name: getattr(base, name) for name in Job.model_fields}
+    try:
+        return SweepSpec(
+            **{**shared, "retries": max(base.retries, 1)},
+            base=base.model_copy(update={"name": None}),
+            grid=parse_grid(grid),
+            seeds=tuple(seeds or ()),
+        )
+    except ValidationError as error:
+        reasons = [str(item.get("ctx", {}).get("error", item["msg"])) for item in error.errors()]
+        raise UserError("; ".join(reasons)) from None
+
+
+def parse_grid(items: Sequence[str] | None) -> dict[str, tuple[Any, ...]]:
+    """``recipe=pgd-at,trades`` as a field and its values.
+
+    Raises:
+        UserError: an item is written otherwise, or names a field twice.
+    """
+    grid: dict[str, tuple[Any, ...]] = {}
+    for item in items or ():
+        name, equals, values = item.partition("=")
+        name = name.strip()
+        parts = [part.strip() for part in values.split(",")]
+        if not equals or not name or not all(parts):
+            raise UserError(f"--grid {item!r}: write FIELD=A,B, e.g. recipe=pgd-at,trades")
+        if name in grid:
+            raise UserError(f"--grid {name}: it is given twice; write all its values in one")
+        grid[name] = tuple(_value(part) for part in parts)
+    return grid
+
+
+def _value(text: str) -> Any:
+    """A value as JSON has it, else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _with_gamma(flags: dict[str, Any], base: TrainSpec) -> dict[str, Any]:
@@ -221,7 +283,7 @@ def _distinct(references: Sequence[CheckpointRef]) -> tuple[CheckpointRef, ...]:
     )
 
 
-def _from_config(path: Path | None, kind: str) -> TrainSpec | AttackSpec | StudySpec | None:
+def _from_config(path: Path | None, kind: str) -> AnySpec | None:
     if path is None:
         return None
     if path.suffix.lower() in (".yaml", ".yml"):
@@ -249,10 +311,7 @@ def _parse_sets(sets: Sequence[str] | None) -> dict[str, Any]:
         field, equals, value = item.partition("=")
         if not equals or not field:
             raise UserError(f"--set {item!r}: write FIELD=VALUE, e.g. weight_decay=1e-3")
-        try:
-            parsed[field.strip()] = json.loads(value)
-        except ValueError:
-            parsed[field.strip()] = value.strip()
+        parsed[field.strip()] = _value(value.strip())
     return parsed
 
 

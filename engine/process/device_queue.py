@@ -54,8 +54,10 @@ class Turn:
 
     @classmethod
     def of(cls, run: Run) -> "Turn":
-        """The turn of a run; a run without a study is its own."""
-        study = Run(run.path.parent / run.parent) if run.parent else run
+        """The turn of a run; without a parent it is its own. What a sweep holds has its turn."""
+        study = run
+        while study.parent is not None and (parent := Run(run.path.parent / study.parent)).raw_spec:
+            study = parent
         return cls(study.created, study.id, run.created, run.id)
 
 

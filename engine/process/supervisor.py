@@ -44,7 +44,7 @@ def retries_wanted(arguments: list[str]) -> int:
         return 0
     run = Run(Path(arguments[0]).absolute())
     retries = run.raw_spec.get("retries")
-    if run.kind == "study" or not isinstance(retries, int) or run.state() == "completed":
+    if run.kind in ("study", "sweep") or not isinstance(retries, int) or run.state() == "completed":
         return 0
     return max(retries, 0)
 

@@ -71,7 +71,7 @@ def watchdog_of(
         events: of the run.
         fail: records that the run has failed, and ends the process.
     """
-    if spec.kind == "study":
+    if spec.kind in ("study", "sweep"):
         return None
 
     def tell(sentence: str) -> None:

@@ -1,5 +1,6 @@
 """A private Slurm for the tests of this folder, and the command in a home that its nodes see."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,4 +39,5 @@ def slurm(cluster: PrivateSlurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pr
 @pytest.fixture
 def advtui(slurm: PrivateSlurm, tmp_path: Path) -> Command:
     """The command in an empty home, with this Slurm."""
+    assert slurm.env["SLURM_CONF"] == os.environ["SLURM_CONF"]
     return Command(tmp_path / "home")

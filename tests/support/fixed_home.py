@@ -9,7 +9,7 @@ from typing import Any
 from runs.overrides import override
 from runs.presets import preset
 from runs.results import attack_cell, row, table
-from runs.spec import AttackSpec, CheckpointRef, StudySpec, TrainSpec
+from runs.spec import AnySpec, AttackSpec, CheckpointRef, StudySpec, TrainSpec
 from runs.store import Run
 
 NOW = 1_795_400_000.0
@@ -27,7 +27,7 @@ class FixedHome:
 
     def run(
         self,
-        spec: TrainSpec | AttackSpec | StudySpec,
+        spec: AnySpec,
         ago: float,
         suffix: str,
         *,

@@ -114,6 +114,13 @@ class PrivateSlurm:
         """A line for each job that waits or works."""
         return self.run("squeue", "-h", "-o", form).splitlines()
 
+    def hurry(self) -> None:
+        """Let requeued jobs begin at once: Slurm lets each wait for two minutes."""
+        for line in self.squeue("%i %r"):
+            job, _, reason = line.partition(" ")
+            if reason == "BeginTime":
+                self.run("scontrol", "update", f"jobid={job}", "starttime=now")
+
     def clear(self) -> None:
         """Cancel all jobs, wait for their end, and let every node work again."""
         if "slurmctld" not in self._daemons:

@@ -20,6 +20,7 @@ import runs
 import tui
 from runs.datasets import DATASETS, check_data, data_folder
 from runs.errors import EXIT_FAILED, UserError
+from runs.slurm_queue import Partition, SlurmError, is_installed, partitions, version
 from runs.store import Store
 from tui.commands.output import stdout_console
 from tui.commands.plain_output import open_store, print_json
@@ -50,6 +51,7 @@ def examine(home: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
         *_torch(),
         *_data(store, data_dir),
         _home(store),
+        _slurm(),
         _terminal(),
     ]
     if as_json:
@@ -128,6 +130,27 @@ def _torch() -> list[Finding]:
             _finding(f"cuda:{number}", "ok", f"{gpu['name']}, {memory}, {bf16}{hidden}")
         )
     return findings
+
+
+def _slurm() -> Finding:
+    """The cluster that this machine belongs to: its partitions with their nodes and GPUs."""
+    if not is_installed():
+        return _finding("slurm", "ok", "not installed: runs work on this machine")
+    try:
+        found = [version(), *(_partition(part) for part in partitions())]
+    except SlurmError as error:
+        return _finding("slurm", "note", str(error), "runs work on this machine meanwhile")
+    return _finding("slurm", "ok", "; ".join(found))
+
+
+def _partition(part: Partition) -> str:
+    """``gpu (default): 4 nodes of 64 cores and gpu:8, up to 2-00:00:00``."""
+    default = " (default)" if part.is_default else ""
+    gpus = f" and {part.resources}" if part.resources else ""
+    nodes = f"{part.nodes} {'node' if part.nodes == '1' else 'nodes'}"
+    limit = "" if part.limit == "infinite" else f", up to {part.limit}"
+    state = "" if part.state == "up" else f", {part.state}"
+    return f"{part.name}{default}: {nodes} of {part.cpus} cores{gpus}{limit}{state}"
 
 
 def _data(store: Store, data_dir: Path | None) -> list[Finding]:

@@ -23,7 +23,7 @@ from runs.launch import (
 from runs.lost_worker import why_no_result
 from runs.result_types import Failure
 from runs.run_state import ENDED, LIVE, has_ended_for_good
-from runs.spec import AttackSpec, StudySpec, TrainSpec
+from runs.spec import AnySpec
 from runs.store import Run, discard
 from tui.commands.live_view import View, make_view
 from tui.commands.output import print_result
@@ -39,7 +39,7 @@ SHARED_FILES_S = 5.0
 
 
 def start_and_follow(
-    spec: TrainSpec | AttackSpec | StudySpec,
+    spec: AnySpec,
     home: Path | None,
     tags: Sequence[str] | None,
     *,

@@ -62,6 +62,68 @@ def train(
 
 
 @o.with_shared_options
+def sweep(
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=A,B",
+            help="Values of a field; of several grids all combinations; repeatable.",
+        ),
+    ] = None,
+    studies: Annotated[
+        bool, typer.Option("--studies", help="Whole studies in the place of trainings.")
+    ] = False,
+    add: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Add --grid and --seeds to this sweep, also while it is at work.",
+            autocompletion=o.complete_run,
+        ),
+    ] = None,
+    mode: Annotated[str | None, o.field("mode", "; default: robust")] = None,
+    preset: o.Preset = None,
+    config: o.Config = None,
+    recipe: Annotated[str | None, o.field("recipe")] = None,
+    limit: o.Limit = None,
+    **shared: Unpack[o.TrainingOptions],
+) -> None:
+    """Train over a grid of settings and seeds; print a table, the best setting first.
+
+    The grid takes any field of a training (or of a study, with --studies), as --set does: recipe,
+    awp_gamma, robust.weight_decay. The table is sorted by robust accuracy on the validation split.
+    A completed run with an equal spec takes the place of a new one.
+    """
+    from runs.errors import UserError
+    from tui.commands.follow import start_and_follow
+    from tui.commands.multi_seed import parse_seeds
+    from tui.commands.sweep import add_to_sweep
+    from tui.spec_from_flags import parse_grid, study_spec, sweep_spec, train_spec
+
+    flags = _flags(shared, recipe=recipe, limit=limit)
+    seeds = parse_seeds(shared["seeds"], shared["seed"], shared["sets"])
+    detach, as_json, home = shared["detach"], shared["as_json"], shared["home"]
+    if add is not None:
+        if flags or shared["sets"] or studies or mode or preset or config:
+            raise UserError("--add takes only --grid and --seeds: the rest is that of the sweep")
+        add_to_sweep(add, parse_grid(grid), seeds or (), home, detach=detach, as_json=as_json)
+        return
+    if not grid and not seeds:
+        raise UserError("name at least one --grid FIELD=A,B, or --seeds")
+    base: TrainSpec | StudySpec
+    if studies:
+        if mode is not None:
+            raise UserError("--mode is of one training: a study has both")
+        base = study_spec(_preset(preset, config, flags), config, shared["sets"], flags)
+    else:
+        if limit is not None:
+            raise UserError("--limit is of the attacks: add --studies")
+        base = train_spec(mode, _preset(preset, config, flags), config, shared["sets"], flags)
+    spec = sweep_spec(base, grid, seeds)
+    start_and_follow(spec, home, shared["tag"], detach=detach, as_json=as_json)
+
+
+@o.with_shared_options
 def attack(
     words: Annotated[
         list[str] | None,

@@ -29,6 +29,13 @@ def print_result(run: Run, *, as_json: bool) -> None:
         print_json(result_json, indent=None)
         return
     console, table = stdout_console(), own_table(run)
+    if run.kind == "sweep":
+        from runs.sweep_table import sweep_table  # brings pydantic, which a training does not need
+        from tui.render.sweep_table import sweep_comparison
+
+        console.print()
+        console.print(sweep_comparison(sweep_table(run)))
+        return
     result = run.result
     if result is None:
         return

@@ -216,12 +216,18 @@ def left_s(event: ProgressEvent | AttackEvent) -> float | None:
 
 def trains_on(run: Run) -> str | None:
     """The attack on the training batches, of a study on those of its robust run; else None."""
-    from runs.spec import AttackSpec, StudySpec  # imports pydantic: too slow for a list of runs
+    from runs.spec import (  # imports pydantic: too slow for a list of runs
+        AttackSpec,
+        StudySpec,
+        SweepSpec,
+    )
 
     try:
         spec = run.spec
     except UserError:
         return None
+    if isinstance(spec, SweepSpec):
+        spec = spec.base
     if isinstance(spec, AttackSpec):
         return None
     return (spec.robust if isinstance(spec, StudySpec) else spec).crafting

@@ -5,9 +5,10 @@ from typing import cast
 import pytest
 
 from engine.process import study
+from engine.process.child_at_work import ChildAtWork
 from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
-from engine.process.study import ChildAtWork, _carry_out
+from engine.process.study import _carry_out
 from runs.events import EventWriter
 from runs.jsonfiles import write_json
 from runs.presets import preset
