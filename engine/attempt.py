@@ -39,8 +39,9 @@ from runs.spec import AnySpec, StudySpec, SweepSpec, TrainSpec
 from runs.storage import Reserve, StorageError, storage_error, writing
 from runs.store import Run
 
-LOCK_TRIES = 20
-"""Attempts to take the run's lock, 0.1 s apart."""
+LOCK_TRIES, LOCK_TRIES_IN_JOB = 20, 900
+"""Attempts to take the run's lock, 0.1 s apart; of a job that Slurm has handed out again, whose
+worker on another node may still be ending, or heard of a while ago."""
 MEMORY_ADVICE = "choose a smaller --batch-size, or a machine with more free memory"
 NO_LOCKS = (
     "the file system of the home has no locks, so a worker is known by its process and heartbeat "
@@ -90,15 +91,12 @@ def _one_attempt(run: Run, lock: FileLock, retries_left: int | None) -> int:
     Raises:
         StorageError: the beginning or the end of the attempt can't be recorded.
     """
-    if not _acquire(lock):
+    if not _acquire(lock, run):
         _print(f"{run.id} is being carried out by {worker_words(run)}")
         return EXIT_FAILED
     if run.state() == "completed":
         _print(f"{run.id} is already completed: there is nothing to do")
         return 0
-    if not lock.is_supported and run.has_worker:
-        _print(f"{run.id} is being carried out by {worker_words(run)}")
-        return EXIT_FAILED
     remove_unfinished(run.path, but_of="meta.json")  # people write it, without the run's lock
     record_worker(run)
     attempt = 1 + last_attempt(run.events_path)
@@ -217,10 +215,13 @@ def _end_without_folder(run: Run) -> NoReturn:
     os._exit(EXIT_FAILED)
 
 
-def _acquire(lock: FileLock) -> bool:
-    """Take the run's lock, with several attempts: a process that tests a lock holds it briefly."""
-    for _ in range(LOCK_TRIES):
-        if lock.try_acquire():
+def _acquire(lock: FileLock, run: Run) -> bool:
+    """Take the run's lock, with several attempts: a process that tests a lock holds it briefly.
+
+    Where the file system has no locks, no other worker may be known.
+    """
+    for _ in range(LOCK_TRIES_IN_JOB if in_job() else LOCK_TRIES):
+        if lock.try_acquire() and (lock.is_supported or not run.has_worker):
             return True
         time.sleep(0.1)
     return False

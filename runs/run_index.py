@@ -19,6 +19,7 @@ from runs.jsonfiles import replacing
 from runs.locks import is_held
 from runs.regular_files import open_regular
 from runs.run_state import ENDED
+from runs.slurm_queue import RECORD_FILE
 from runs.storage import StorageError
 from runs.store import Run
 
@@ -163,6 +164,8 @@ def _has_settled(sign: Sign) -> bool:
 
 
 def _is_at_rest(entry: Entry, folder: str) -> bool:
-    """Whether the run has ended, or is lost and no worker has it."""
+    """Whether the run has ended, or is lost and no worker has it, and Slurm has no job of it."""
     state = entry.get("state")
+    if state in ("interrupted", "lost") and Path(folder, RECORD_FILE).exists():
+        return False
     return state in ENDED or (state == "lost" and is_held(Path(folder, "lock")) is False)

@@ -55,6 +55,12 @@ def has_ended_for_good(run: "Run") -> bool:
     return job is None or QUEUE.state(job, fresh=True).has_ended
 
 
+def may_return(run: "Run") -> bool:
+    """Whether a run that has stopped is a job that Slurm may hand out again."""
+    job = run.job
+    return job is not None and not QUEUE.state(job).has_ended
+
+
 def _of_job(run: "Run", job: JobRecord, state: JobState, now: float | None) -> State:
     if state.is_waiting:
         return "running" if _any_child_began(run, job) else "queued"

@@ -20,6 +20,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from runs.errors import UserError
+from runs.slurm_queue import QUEUE
 from runs.storage import storage_error
 from runs.store import Store
 from tui.messages import OpenComparison, OpenNewRun, OpenRun, Severity, show_notice
@@ -272,6 +273,7 @@ def open_app(home: Path | None) -> None:
     Raises:
         UserError: stdin or stdout is not a terminal, or a terminal without UTF-8.
     """
+    QUEUE.can_wait = False  # Slurm may take seconds to answer; a thread asks it
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError(
             "the screen needs a terminal; in a pipe use a command: advtui --help lists them"

@@ -12,7 +12,6 @@ from engine.process.child_at_work import POLL_S, ChildAtWork
 from engine.process.device_queue import devices_for
 from engine.process.run_context import ReportStarted, RunContext
 from runs.errors import EXIT_FAILED, UserError
-from runs.slurm_queue import in_job
 from runs.spec import StudySpec, SweepSpec
 from runs.store import Store
 from runs.sweep_points import ROLE, Point, PointRuns, points_of
@@ -86,11 +85,9 @@ def carry_out_sweep(
 
 
 def _at_once(spec: SweepSpec) -> int:
-    """How many points work at the same time on this machine; in Slurm none does."""
-    if in_job():
-        return 1
+    """How many points have a worker: those for which there are devices, and the next one."""
     per_point = spec.base.devices if not isinstance(spec.base, StudySpec) else 1
-    return max(1, devices_for(spec.device) // per_point)
+    return 1 + max(1, devices_for(spec.device) // per_point)
 
 
 def _check(ended: list[ChildAtWork], context: RunContext) -> None:

@@ -3,11 +3,14 @@
 import gc
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tui.commands import options as o
+
+if TYPE_CHECKING:
+    from runs.store import Store
 
 
 def runs(
@@ -104,7 +107,7 @@ def compare(
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """Print the comparison table of studies, attack runs or models."""
+    """Print the comparison table of studies, attack runs or models, or the table of a sweep."""
     from runs import formats, results, seed_formats, seeds
     from runs.errors import UserError
     from tui.commands.output import print_comparison, stdout_console
@@ -117,7 +120,11 @@ def compare(
     if wanted not in names:
         raise UserError(f"unknown format {format_!r}: there are {', '.join(names)}")
     store = open_store(home)
-    if mean:
+    if not mean and any(_is_sweep(store, word) for word in words):
+        from tui.commands.sweep import print_sweep
+
+        print_sweep(store, words, wanted)
+    elif mean:
         means = seeds.mean_over_seeds(store, words)
         if wanted == "table":
             stdout_console().print(mean_comparison(means))
@@ -129,6 +136,16 @@ def compare(
             print_comparison(stdout_console(), table)
         else:
             print_formatted(formats.FORMATS[wanted](table), wanted)
+
+
+def _is_sweep(store: "Store", word: str) -> bool:
+    """Whether a word names a sweep; a word that names nothing is left to the comparison."""
+    from runs.errors import NotFoundError
+
+    try:
+        return store.find(word).kind == "sweep"
+    except NotFoundError:
+        return False
 
 
 def classes(

@@ -1,13 +1,18 @@
-"""Add points to a sweep, whether it is at work or has ended."""
+"""Add points to a sweep, whether it is at work or has ended, and print its table."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from runs.errors import UserError
 from runs.run_state import LIVE
+from runs.store import Store
 from runs.sweep_points import add_points, reopen
+from runs.sweep_table import FORMATS, sweep_table
 from tui.commands.follow import resume_and_follow
-from tui.commands.plain_output import open_store, say
+from tui.commands.output import stdout_console
+from tui.commands.plain_output import open_store, print_formatted, say
+from tui.render.sweep_table import sweep_comparison
 
 
 def add_to_sweep(
@@ -35,3 +40,18 @@ def add_to_sweep(
         return
     reopen(run)
     resume_and_follow(run.id, home, {}, detach=detach, as_json=as_json)
+
+
+def print_sweep(store: Store, words: Sequence[str], wanted: str) -> None:
+    """Print the table of a sweep, as a table or in one of :data:`runs.sweep_table.FORMATS`.
+
+    Raises:
+        UserError: several runs are named: a sweep's rows are settings, not models.
+    """
+    if len(words) > 1:
+        raise UserError("a sweep has a table of its own: compare it alone")
+    table = sweep_table(store.find(words[0]))
+    if wanted == "table":
+        stdout_console().print(sweep_comparison(table))
+    else:
+        print_formatted(FORMATS[wanted](table), wanted)

@@ -47,8 +47,9 @@ def fitted(text: str, room: int) -> str:
 
 
 def label(run: Run) -> str:
-    """The run's name in a line: its role, else its mode, else its kind."""
-    return run.role or run.mode or run.kind
+    """The run's name in a line: its role, else its mode, else its kind; a sweep's point by name."""
+    own = run.name if run.role == "point" else run.role
+    return own or run.mode or run.kind
 
 
 ANY_WIDTH = 10_000

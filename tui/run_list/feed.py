@@ -98,7 +98,8 @@ class HomeFeed:
         known = self.rows.get(run_id)
         run = Run(self.store.folder / run_id)
         stamp = (folder_changed, _mtime(run.events_path) if known and not known.is_live else 0)
-        if known and not known.is_live and self._stamps.get(run_id) == stamp:
+        at_rest = known is not None and not known.is_live and not known.may_return
+        if at_rest and self._stamps.get(run_id) == stamp:
             return
         try:
             row = self._row(run, known)
@@ -152,7 +153,7 @@ class RunFeed:
         self.run = run
         self.members: dict[str, Member] = {}
         self._add(run)
-        if run.kind == "study":
+        if run.kind in ("study", "sweep"):
             for child in (store or Store(run.home)).children(run):
                 self._add(child)
 

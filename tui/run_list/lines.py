@@ -144,7 +144,8 @@ class ListLines:
     def _cell(self, row: Row, key: str, now: float) -> str:
         match key:
             case "name":
-                return clean(row.label + "".join(f" #{tag}" for tag in row.tags), 200)
+                group = f"{row.group}  " if row.group else ""
+                return clean(group + row.label + "".join(f" #{tag}" for tag in row.tags), 200)
             case "kind":
                 return clean(row.what, 40)
             case "data":

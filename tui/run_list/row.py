@@ -14,7 +14,7 @@ from runs.durations import durations_of
 from runs.events import OF_EPOCH, last_event_like, warning_texts
 from runs.headline import Budget, headline, validation_budget
 from runs.result_types import Result
-from runs.run_state import LIVE
+from runs.run_state import LIVE, may_return
 from runs.snapshot import Snapshot
 from runs.store import Run
 from tui.render.queue_text import queue_place
@@ -50,6 +50,10 @@ class Row:
     """ε of ``robust`` where it is not the usual one: ``16/255``."""
     on_test: bool = False
     """Whether ``clean`` and ``robust`` are of the test split, not of the validation split."""
+    group: str = ""
+    """Its value of the field by which the list is grouped: ``recipe trades``."""
+    may_return: bool = False
+    """Whether it has stopped, but is a job that Slurm may hand out again."""
     tags: tuple[str, ...] = ()
     note: str = ""
     error: str = ""
@@ -139,6 +143,7 @@ def _row(run: Run, snapshot: Snapshot | None, now: float) -> Row:
         robust=number(found.robust),
         at=found.at,
         on_test=found.on_test,
+        may_return=state in ("interrupted", "lost") and may_return(run),
         tags=tuple(clean(tag, 60) for tag in meta["tags"]),
         note=clean(meta.get("note") or "", 500),
         error=_error(result),

@@ -55,6 +55,31 @@ def spec_test(term: str) -> SpecTest | None:
     return test
 
 
+def value_at(spec: Mapping[str, Any], field: str) -> Any:
+    """The value at a dotted path of a spec, of a study or a sweep also of what it trains.
+
+    None where it has none.
+    """
+    for prefix in ((), ("robust",), ("base",), ("base", "robust")):
+        value = _value(spec, [*prefix, *field.split(".")])
+        if value is not _MISSING:
+            return value
+    return None
+
+
+def word_of(value: Any) -> str:
+    """A value for a list; a dash for none."""
+    return "–" if value is None else _word(value)
+
+
+def order_of(value: Any) -> tuple[int, float, str]:
+    """A key by which numbers ascend, then words, then what is absent."""
+    number = _as_number(value)
+    if number is not None:
+        return (0, number, "")
+    return (2, 0.0, "") if value is None else (1, 0.0, _word(value))
+
+
 def _value(spec: Any, path: list[str]) -> Any:
     """The value at a path through objects and lists, else :data:`_MISSING`."""
     place = spec

@@ -4,6 +4,7 @@ Ended runs come from the home's index (:mod:`runs.run_index`), where it knows th
 """
 
 import time
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -16,6 +17,7 @@ from runs.run_index import RunIndex
 from runs.run_state import ENDED, LIVE
 from runs.store import Run, Store
 from tui.render.queue_text import queue_place
+from tui.run_list.filter import MOST_DEPTH
 from tui.run_list.row import figures, last_metrics, number
 
 _VERSION = "summary 1"
@@ -34,7 +36,16 @@ def summaries(store: Store, limit: int | None) -> list[dict[str, Any]]:
         if row["parent"] in ids:
             children.setdefault(row["parent"], []).append(row)
     started = [row for row in rows if row["parent"] not in ids][:limit]
-    return [member for row in started for member in (row, *children.get(row["id"], []))]
+    return [member for row in started for member in _family(row, children)]
+
+
+def _family(
+    row: dict[str, Any], children: Mapping[str, list[dict[str, Any]]], depth: int = 0
+) -> Iterator[dict[str, Any]]:
+    """A run, then those below it, each followed by its own."""
+    yield row
+    for child in children.get(row["id"], []) if depth <= MOST_DEPTH else ():
+        yield from _family(child, children, depth + 1)
 
 
 def summary(run: Run) -> dict[str, Any]:

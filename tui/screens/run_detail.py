@@ -150,7 +150,9 @@ class RunDetailScreen(RunActions):
             return TABS.index("log")
         if self._row.kind == "attack":
             return TABS.index("attacks")
-        if self._row.kind == "study" and self._row.state == "completed":
+        if self._row.kind == "sweep" or (
+            self._row.kind == "study" and self._row.state == "completed"
+        ):
             return TABS.index("table")
         return 0
 

@@ -13,7 +13,7 @@ from textual.widgets import Input
 from runs.run_state import LIVE
 from tui.messages import OpenComparison, OpenNewRun, OpenRun
 from tui.render.text import clean, home_short, run_count
-from tui.run_list.filter import COLUMNS, arrange, matching
+from tui.run_list.filter import COLUMNS, arrange, grouping, matching
 from tui.run_list.machine_load import Machine
 from tui.run_list.row import Row
 from tui.screens.panes.preview import Preview
@@ -84,7 +84,8 @@ class RunListScreen(RunActions):
 
     def body(self) -> Iterable[Widget]:
         filter_line = Input(
-            placeholder="words  mode:robust  state:running  acc>50  tag:…", id="filter"
+            placeholder="words  mode:robust  state:running  acc>50  tag:…  group:recipe",
+            id="filter",
         )
         filter_line.can_focus = False
         yield filter_line
@@ -222,6 +223,7 @@ class RunListScreen(RunActions):
             by=self._order,
             reverse=self._turned,
             unfolded=lambda row: not folds.get(row.id, False),
+            group=grouping(self._filter),
         )
         self.runlist.show(
             arranged,

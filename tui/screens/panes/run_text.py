@@ -5,16 +5,22 @@ Caches the comparison table, which reads the files of several runs. Knows no wid
 
 from collections.abc import Iterable, Sequence
 
+from rich.console import RenderableType
+from rich.text import Text
+
 from runs.errors import UserError
 from runs.live_table import LiveTable
 from runs.result_types import Row, Table
 from runs.results import compare
 from runs.snapshot import Snapshot
 from runs.store import Run
+from runs.sweep_table import sweep_table
 from tui.render.comparison_table import short_table
 from tui.render.lines import Line, lines_of
 from tui.render.palette import Palette
+from tui.render.sweep_table import sweep_comparison
 from tui.render.table_notes import FOLDED, Fold
+from tui.render.text import clean
 from tui.run_list.feed import RunFeed
 from tui.screens.panes import pages
 from tui.screens.panes.attack_bars import attack_bars
@@ -35,9 +41,13 @@ class RunText:
         self._table: Table | None = None
         self._table_key: object = None
         self._live_table = LiveTable()
+        self._sweep_shown: RenderableType = Text()
+        self._sweep_key: object = None
 
     def table(self, width: int, fold: Fold, palette: Palette) -> Iterable[Line]:
         """The lines of the page table."""
+        if self._run.kind == "sweep":
+            return lines_of(self._sweep(palette), width)
         return table_page(self._run, self._comparison(), fold, width, palette)
 
     def short_table(self, width: int, palette: Palette) -> Iterable[Line]:
@@ -61,10 +71,24 @@ class RunText:
         """The lines of one of :data:`BESIDE`."""
         if name != "table":
             return self.page(name, width, palette)
+        if self._run.kind == "sweep":
+            return lines_of(self._sweep(palette), width)
         table = self._comparison()
         charts = charts_of(table, width, palette) if table else []
         # a table with several ε is too wide
         return charts or table_page(self._run, table, FOLDED, width, palette)
+
+    def _sweep(self, palette: Palette) -> RenderableType:
+        """The table of a sweep; read again when a run of the home has changed its state."""
+        rows = self._state.feed.rows.values()
+        key = [(row.id, row.state, row.parent) for row in rows]
+        if key != self._sweep_key:
+            self._sweep_key = key
+            try:
+                self._sweep_shown = sweep_comparison(sweep_table(self._run), palette)
+            except UserError as error:
+                self._sweep_shown = Text(clean(str(error), 500))
+        return self._sweep_shown
 
     def _outcome(self) -> Sequence[Row] | None:
         """The rows of the table of a run that is over; None while it goes on."""
