@@ -35,7 +35,7 @@ from runs.locks import FileLock
 from runs.on_end import run_on_end
 from runs.slurm_queue import in_job
 from runs.space import shortage
-from runs.spec import AnySpec, StudySpec, SweepSpec, TrainSpec
+from runs.spec import AnySpec, AttackSpec, StudySpec, SweepSpec, TrainSpec
 from runs.storage import Reserve, StorageError, storage_error, writing
 from runs.store import Run
 
@@ -172,7 +172,7 @@ def _carry_out_rank(run: Run) -> int:
         from engine.worker import carry_out_rank
 
         spec = run.spec
-        assert isinstance(spec, TrainSpec)
+        assert isinstance(spec, TrainSpec | AttackSpec)
         carry_out_rank(run, spec, Unwritten(), stop)
     except StopRequested:
         return EXIT_INTERRUPTED

@@ -23,10 +23,10 @@ from engine.evaluation.evaluate import evaluate, load_reference
 from engine.process.device_queue import DeviceQueue, cpu_slots
 from engine.process.ranks import Place, other_ranks, place_of, watched
 from engine.process.run_context import ReportStarted, RunContext
-from engine.process.stop_signal import StopSignal
+from engine.process.stop_signal import StopRequested, StopSignal
 from engine.training.resumption import Resumption, resumption
 from engine.training.trainer import train
-from engine.world import World, joined, rank_devices
+from engine.world import ALONE, MEETING, PATIENCE, World, joined, rank_devices
 from runs.datasets import DATASETS, dataset_of
 from runs.errors import EXIT_FAILED, UserError
 from runs.events import EventWriter
@@ -53,7 +53,7 @@ def carry_out(
     """
     run, events, stop = context.run, context.events, context.stop
     place = None
-    if isinstance(spec, TrainSpec) and spec.devices > 1:
+    if spec.devices > 1:
         place = place_of(spec.devices, os.environ)
         devices = rank_devices(spec.device, place)
         device = devices[place.local_rank]
@@ -98,11 +98,21 @@ def carry_out(
                 },
             }
         )
-        if not isinstance(spec, TrainSpec):
-            return evaluate(context, spec, device)
         if place is None:
-            return train(context, spec, device, resumed)
-        return _train_together(context, spec, device, resumed, place)
+            return _work(context, spec, device, resumed, ALONE)
+        return _work_together(context, spec, device, resumed, place)
+
+
+def _work(
+    context: RunContext,
+    spec: TrainSpec | AttackSpec,
+    device: torch.device,
+    resumed: Resumption | None,
+    world: World,
+) -> dict[str, Any]:
+    if isinstance(spec, TrainSpec):
+        return train(context, spec, device, resumed, world)
+    return evaluate(context, spec, device, world)
 
 
 @contextmanager
@@ -120,7 +130,9 @@ def _first_free(queue: DeviceQueue, devices: Sequence[torch.device]) -> Iterator
         yield by_name[name]
 
 
-def carry_out_rank(run: Run, spec: TrainSpec, events: EventWriter, stop: StopSignal) -> None:
+def carry_out_rank(
+    run: Run, spec: TrainSpec | AttackSpec, events: EventWriter, stop: StopSignal
+) -> None:
     """Do the part of a rank other than 0; see :mod:`engine.process.ranks`.
 
     Raises:
@@ -132,19 +144,21 @@ def carry_out_rank(run: Run, spec: TrainSpec, events: EventWriter, stop: StopSig
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
     context = RunContext(run, events, stop)
-    _train_together(context, spec, device, resumption(run, spec), place)
+    resumed = resumption(run, spec) if isinstance(spec, TrainSpec) else None
+    _work_together(context, spec, device, resumed, place)
 
 
-def _train_together(
+def _work_together(
     context: RunContext,
-    spec: TrainSpec,
+    spec: TrainSpec | AttackSpec,
     device: torch.device,
     resumed: Resumption | None,
     place: Place,
 ) -> dict[str, Any]:
-    """Train with the other ranks.
+    """Train or attack with the other ranks.
 
     Raises:
+        StopRequested: a stop was requested.
         UserError: another rank has failed; the message is its own.
     """
     met: list[World] = []
@@ -155,10 +169,14 @@ def _train_together(
 
         over = watched(problem, context.fail) if context.fail is not None else None
         try:
-            with joined(place, device) as world:
+            # Ranks of an attack run meet once for each batch, which takes as long as it takes.
+            patience = PATIENCE if isinstance(spec, TrainSpec) else MEETING
+            with joined(place, device, patience) as world:
                 met.append(world)
-                return train(context, spec, device, resumed, world)
+                return _work(context, spec, device, resumed, world)
         except Exception as error:
+            if isinstance(spec, AttackSpec) and context.stop.requested:  # another rank has heard it
+                raise StopRequested from error
             if place.rank == 0 and (found := _first(problem)) is not None:
                 raise UserError(found, exit_code=EXIT_FAILED) from error
             if met:

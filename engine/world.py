@@ -1,4 +1,4 @@
-"""The processes of one training on several devices, one for each, and what they agree on.
+"""The processes of one run on several devices, one for each, and what they agree on.
 
 Each is called a rank. Rank 0 is the run's worker; :mod:`engine.process.ranks` starts the others.
 All functions but those of one process alone must be called by all ranks in the same order. The
@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -22,14 +22,15 @@ from engine.process.ranks import Place, started_by_launcher
 from runs.errors import UserError
 
 PATIENCE = datetime.timedelta(minutes=10)
-"""How long a rank waits for the others in a step. A rank that dies is noticed at once."""
+"""How long a rank of a training waits for the others in a step; a dead one is noticed at once."""
 MEETING = datetime.timedelta(days=7)
 """How long ranks wait for rank 0 to begin: it may wait for its devices."""
-_ERROR = "advtui/error"
+_ERROR, _DONE = "advtui/error", "advtui/done"
+T = TypeVar("T")
 
 
 class World:
-    """All ranks of a training; a training in one process has rank 0 of 1 and talks to nobody."""
+    """All ranks of a run; a run in one process has rank 0 of 1 and talks to nobody."""
 
     def __init__(
         self,
@@ -85,6 +86,31 @@ class World:
         """Whether a flag is true on any rank."""
         return self.highest(flag) > 0
 
+    def gathered(self, value: T) -> list[T]:
+        """The values of all ranks, in their order. No rank waits for its device."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        distributed.all_gather_object(values, value, group=self._control)
+        return values
+
+    def agreed(self, value: T) -> T:
+        """The value of rank 0."""
+        if self.size == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values, src=0, group=self._control)
+        return values[0]
+
+    def wait_for_rank_0(self) -> None:
+        """On rank 0: say that all work is done. On others: wait until it is, however long."""
+        if self._store is None:
+            return
+        if self.rank == 0:
+            self._store.set(_DONE, "")
+        else:
+            self._store.wait([_DONE], MEETING)
+
     def tell_error(self, message: str) -> None:
         """Tell rank 0 why this rank ends; of several errors it hears the first."""
         if self._store is not None:
@@ -104,10 +130,17 @@ ALONE = World()
 
 
 @contextmanager
-def joined(place: Place, device: torch.device) -> Iterator[World]:
+def joined(
+    place: Place, device: torch.device, patience: datetime.timedelta = PATIENCE
+) -> Iterator[World]:
     """Meet the other ranks; leave when all have done their work.
 
     The addresses are those of torchrun's variables.
+
+    Args:
+        place: of this process.
+        device: of this process.
+        patience: how long a rank waits for what the others have to say.
     """
     meeting: Any = rendezvous("env://", place.rank, place.size, timeout=MEETING)
     store, rank, size = next(meeting)
@@ -121,7 +154,7 @@ def joined(place: Place, device: torch.device) -> Iterator[World]:
         device_id=device if device.type == "cuda" else None,
     )
     # Of its own, and of the CPU: what ranks agree on must not wait for their devices.
-    control = distributed.new_group(backend="gloo", timeout=PATIENCE)
+    control = distributed.new_group(backend="gloo", timeout=patience)
     told = PrefixStore("world", store.clone())
     yield World(rank, size, place.local_size, told, control)
     distributed.destroy_process_group()  # after an error it could wait for a rank that is no more

@@ -9,7 +9,7 @@ FIELD_HELP = {
     # Every run
     "name": "Free text for lists and tables.",
     "device": "auto, cpu, cuda or cuda:N.",
-    "devices": "Devices of one training; each takes its share of the batch.",
+    "devices": "Devices of one run; each takes its share of a batch, or of the batches.",
     "threads": "CPU threads; none: all cores.",
     "precision": "auto, bf16 or fp32; auto: bf16 autocast where the hardware supports it.",
     "stall_minutes": "Tell after so many minutes without progress.",
@@ -30,7 +30,7 @@ FIELD_HELP = {
     "slurm.mem": "Memory of each node, e.g. 32G.",
     "slurm.qos": "Quality of service.",
     "slurm.constraint": "Features that the nodes must have.",
-    "slurm.nodes": "Machines of one training; its devices are spread over them.",
+    "slurm.nodes": "Machines of one run; its devices are spread over them.",
     "slurm.requeues": "How often the job may return into the queue before its time limit.",
     "slurm.args": "Further options of sbatch: KEY=VALUE.",
     # What the command line and the form add to the fields

@@ -46,15 +46,6 @@ def state_of(run: "Run", now: float | None = None) -> State:
     return _of_job(run, job, QUEUE.state(job), now)
 
 
-def has_ended_for_good(run: "Run") -> bool:
-    """Whether a run has a result that no attempt which is under way or planned will replace."""
-    ended = (run.raw_result or {}).get("state")
-    if ended != "interrupted":
-        return ended in ENDED
-    job = run.job
-    return job is None or QUEUE.state(job, fresh=True).has_ended
-
-
 def may_return(run: "Run") -> bool:
     """Whether a run that has stopped is a job that Slurm may hand out again."""
     job = run.job
@@ -64,10 +55,8 @@ def may_return(run: "Run") -> bool:
 def _of_job(run: "Run", job: JobRecord, state: JobState, now: float | None) -> State:
     if state.is_waiting:
         return "running" if _any_child_began(run, job) else "queued"
-    if state.has_ended:
-        return "lost"
     by_files = _by_files(run, now)
-    if by_files != "lost":
+    if by_files != "lost" or state.has_ended:  # while Slurm requeues a job, it seems to have ended
         return by_files
     return "unresponsive" if (run.path / LAUNCH_FILE).exists() else "queued"
 

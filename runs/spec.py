@@ -68,6 +68,7 @@ class Job(Spec):
 
     name: str | None = Field(None, min_length=1, max_length=200, description=FIELD_HELP["name"])
     device: Device = Field("auto", description=FIELD_HELP["device"])
+    devices: int = Field(1, ge=1, le=1024, description=FIELD_HELP["devices"])
     threads: int | None = Field(None, ge=1, le=1024, description=FIELD_HELP["threads"])
     precision: Precision = Field("auto", description=FIELD_HELP["precision"])
     share: bool = Field(False, description=FIELD_HELP["share"])
@@ -82,6 +83,14 @@ class Job(Spec):
     slurm: Slurm | None = Field(None, description=FIELD_HELP["slurm"])
 
     _data_name = field_validator("data", mode="before")(dataset_name)
+
+    @model_validator(mode="after")
+    def _check_place(self) -> Self:
+        if self.devices > 1 and ":" in self.device:
+            raise ValueError(f"device {self.device} is one device: with devices use cuda or cpu")
+        if self.slurm is not None:
+            self.slurm.ranks_per_node(self.devices)
+        return self
 
 
 class TrainSpec(Job):
@@ -105,7 +114,6 @@ class TrainSpec(Job):
     activation: Activation = Field("relu", description=FIELD_HELP["activation"])
     epochs: int = Field(30, ge=1, le=100_000, description=FIELD_HELP["epochs"])
     batch_size: int = Field(128, ge=2, le=65_536, description=FIELD_HELP["batch_size"])
-    devices: int = Field(1, ge=1, le=1024, description=FIELD_HELP["devices"])
     lr: float = Field(0.2, gt=0, le=100, description=FIELD_HELP["lr"])
     momentum: float = Field(0.9, ge=0, lt=1, description=FIELD_HELP["momentum"])
     weight_decay: float = Field(5e-4, ge=0, le=1, description=FIELD_HELP["weight_decay"])
@@ -178,11 +186,16 @@ class TrainSpec(Job):
                 f"batch_size {self.batch_size} exceeds train_limit {self.train_limit}: lower the "
                 "one or raise the other"
             )
-        self._check_devices()
+        self.check_devices()
         self._check_recipe()
         return self
 
-    def _check_devices(self) -> None:
+    def check_devices(self) -> None:
+        """Refuse devices that can't share the batch or the nodes.
+
+        Raises:
+            ValueError: with what to use instead.
+        """
         left = self.batch_size % self.devices
         if left:
             lower, higher = self.batch_size - left, self.batch_size - left + self.devices
@@ -190,10 +203,6 @@ class TrainSpec(Job):
             raise ValueError(
                 f"batch_size {self.batch_size} can't be shared by {self.devices} devices: use {use}"
             )
-        if self.devices > 1 and ":" in self.device:
-            raise ValueError(f"device {self.device} is one device: with devices use cuda or cpu")
-        if self.slurm is not None:
-            self.slurm.ranks_per_node(self.devices)
 
     def _check_recipe(self) -> None:
         recipe, attack = self.recipe, self.attack
@@ -328,9 +337,8 @@ class StudySpec(Job):
     def _check(self) -> Self:
         if self.baseline.mode != "baseline" or self.robust.mode != "robust":
             raise ValueError("a study's baseline must have mode baseline, its robust mode robust")
-        if self.slurm is not None:
-            for training in (self.baseline, self.robust):
-                self.slurm.ranks_per_node(training.devices)
+        for training in (self.baseline, self.robust):
+            training.model_copy(update={"devices": self.devices}).check_devices()
         return self
 
     def child(self, role: Literal["baseline", "robust", "attack"]) -> TrainSpec | AttackSpec:

@@ -99,9 +99,7 @@ class Run:
             raise UserError(f"{self.path / 'spec.json'} is missing or unreadable")
         from runs.spec import parse_spec
 
-        foreign = () if self.kind == "train" else ("devices",)
-        own = {key: value for key, value in place.items() if key not in foreign}
-        return parse_spec({**self.raw_spec, **own})
+        return parse_spec({**self.raw_spec, **place})
 
     @property
     def place(self) -> dict[str, Any]:

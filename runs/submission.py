@@ -120,15 +120,11 @@ class Submission:
         """Write a run's ``job.sh``, hand it in, and note the job's id."""
         slurm = spec.slurm
         assert slurm is not None
-        devices = 1
-        if spec.kind == "train":
-            devices = spec.devices
-        else:
-            slurm = slurm.model_copy(update={"nodes": 1})
+        devices = spec.devices
         is_gatherer = spec.kind in ("study", "sweep")
         gpus = not is_gatherer and slurm.gres is None and self._wants_gpus(spec)
         if is_gatherer:
-            slurm = slurm.model_copy(update={"gres": None})
+            devices, slurm = 1, slurm.model_copy(update={"gres": None, "nodes": 1})
         script = run.path / SCRIPT_FILE
         text = job_script(run, slurm, devices, gpus=gpus, environment=self._environment)
         with writing(script):

@@ -20,7 +20,7 @@ from runs.study_children import is_reusable
 POINTS_FILE, ADDED_FILE = "points.json", "added.json"
 MOST_POINTS = 20_000
 ROLE = "point"
-_PLACE = ("device", "threads", "share", "stall_minutes", "on_stall", "retries", "slurm")
+_PLACE = ("device", "devices", "threads", "share", "stall_minutes", "on_stall", "retries", "slurm")
 """Fields that the points take from the sweep; all others are those of its base."""
 
 

@@ -5,6 +5,7 @@ about attack routines, data sets and tables.
 """
 
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from engine.attacks.autoattack import AutoAttack
 from engine.data.pictures import to_float
 from engine.evaluation.attack_progress import AttackAtEps, AttackReport
 from engine.evaluation.attack_state import Array, AttackState, Reached
-from engine.evaluation.counts import Tally
+from engine.evaluation.counts import Extremes, Tally
 from engine.evaluation.model_under_attack import ModelUnderAttack
 from runs.attacks import AUTOATTACK_STAGES
 from runs.event_types import AttackOutcome
@@ -48,7 +49,8 @@ def attack_all(model: ModelUnderAttack, attack: Attack) -> AllAttacked:
         UserError: the attack is AutoAttack, and AutoAttack is not installed.
     """
     clean = model.logits.argmax(dim=1).numpy(force=True)
-    with AttackState(model.context.run.path, model.label, attack.name, clean) as state:
+    folder = model.context.run.path if model.world.rank == 0 else None
+    with AttackState(folder, model.label, attack.name, clean) as state:
         return _AttackOnAll(model, attack, state).carry_out()
 
 
@@ -56,6 +58,7 @@ class _AttackOnAll:
     def __init__(self, model: ModelUnderAttack, attack: Attack, state: AttackState) -> None:
         self._model, self._attack, self._state = model, attack, state
         self._events, self._stop = model.context.events, model.context.stop
+        self._world = model.world
         spec = model.spec
         self._levels = [
             AttackAtEps(
@@ -71,7 +74,7 @@ class _AttackOnAll:
         report = levels[0].report
         if len(levels) > 1:
             report = AttackReport(self._events, model.label, self._attack.name, levels[-1].tally)
-        reached = self._state.load()
+        reached = self._world.agreed(self._state.load())
         if reached is not None:
             self._restore(reached)
             if len(levels) > 1:
@@ -109,47 +112,77 @@ class _AttackOnAll:
     def _batch_by_batch(self) -> None:
         """PGD and its family: one batch after another, each at every ε, smallest first."""
         model = self._model
-        for places in model.batches(model.correct[self._levels[-1].done :]):
-            images, labels = to_float(model.test.images[places]), model.test.labels[places]
-            # For each image its last point and the prediction there, and whether the attack has not
-            # yet succeeded on it: only these remaining images are attacked.
-            points, predicted = images, labels.clone()
-            remaining = torch.ones_like(labels, dtype=torch.bool)
-            for position, level in enumerate(self._levels):
-                began = time.monotonic()
-
-                def on_step(
-                    step: Step, level: AttackAtEps = level, batch: int = len(labels)
-                ) -> None:
-                    self._stop.check()
-                    level.step(step.restart, step.step, batch, len(step.images))
-
-                adversarial, targets = points[remaining], None
-                if len(adversarial) and level.attack.pgd.eps > 0:
-                    start = adversarial if position else None
-                    adversarial, targets = model.craft(
-                        places[remaining], level.attack, on_step, start=start
+        for round_, own in self._rounds(model.correct[self._levels[-1].done :]):
+            found = self._world.gathered(None if own is None else self._attack_batch(own))
+            for number, level in enumerate(self._levels):
+                parts = [part[number] for part in found if part is not None]
+                slowest = max(part.seconds for part in parts)
+                for places, part in zip(round_, parts, strict=True):
+                    self._attacked[level.name][places] = self._tensor(part.predicted)
+                    level.extremes.merge(part.extremes)
+                    level.count(
+                        images=len(places),
+                        successes=part.successes,
+                        robust=part.robust,
+                        seconds=slowest,
                     )
-                latest = model.original_logits(adversarial).argmax(dim=1)
-                level.extremes.include(images[remaining], adversarial)
-                # What is misclassified at a smaller ε is misclassified at this ε as well: the point
-                # in the smaller ball also lies in this ball.
-                was_wrong = predicted[remaining] != labels[remaining]
-                latest = torch.where(
-                    was_wrong & (latest == labels[remaining]), predicted[remaining], latest
+                    slowest = 0.0  # the batches of a round go on side by side
+            self._keep({})
+
+    def _rounds(self, places: Tensor) -> Iterator[tuple[list[Tensor], Tensor | None]]:
+        """The batches of these places, as many at a time as there are ranks, and this rank's own.
+
+        The batches are those of one process, and so is what comes of each.
+        """
+        batches, world = list(self._model.batches(places)), self._world
+        for first in range(0, len(batches), world.size):
+            round_ = batches[first : first + world.size]
+            yield round_, round_[world.rank] if world.rank < len(round_) else None
+
+    def _attack_batch(self, places: Tensor) -> list["_Found"]:
+        """Attack the images at these places at every ε, smallest first."""
+        model, found = self._model, []
+        images, labels = to_float(model.test.images[places]), model.test.labels[places]
+        # For each image its last point and the prediction there, and whether the attack has not
+        # yet succeeded on it: only these remaining images are attacked.
+        points, predicted = images, labels.clone()
+        remaining = torch.ones_like(labels, dtype=torch.bool)
+        for position, level in enumerate(self._levels):
+            began = time.monotonic()
+
+            def on_step(step: Step, level: AttackAtEps = level, batch: int = len(labels)) -> None:
+                self._stop.check()
+                level.step(step.restart, step.step, batch, len(step.images))
+
+            adversarial, targets = points[remaining], None
+            if len(adversarial) and level.attack.pgd.eps > 0:
+                start = adversarial if position else None
+                adversarial, targets = model.craft(
+                    places[remaining], level.attack, on_step, start=start
                 )
-                succeeded = latest != labels[remaining] if targets is None else latest == targets
-                points = points.clone()
-                points[remaining], predicted[remaining] = adversarial, latest
-                remaining = remaining.masked_scatter(remaining, ~succeeded)
-                self._attacked[level.name][places] = predicted
-                level.count(
-                    images=len(labels),
+            latest = model.original_logits(adversarial).argmax(dim=1)
+            extremes = Extremes(level.attack.pgd.norm)
+            extremes.include(images[remaining], adversarial)
+            # What is misclassified at a smaller ε is misclassified at this ε as well: the point
+            # in the smaller ball also lies in this ball.
+            was_wrong = predicted[remaining] != labels[remaining]
+            latest = torch.where(
+                was_wrong & (latest == labels[remaining]), predicted[remaining], latest
+            )
+            succeeded = latest != labels[remaining] if targets is None else latest == targets
+            points = points.clone()
+            points[remaining], predicted[remaining] = adversarial, latest
+            remaining = remaining.masked_scatter(remaining, ~succeeded)
+            found.append(
+                _Found(
+                    predicted=predicted.clone().numpy(force=True),
                     successes=int((~remaining).sum()),
                     robust=int((predicted == labels).sum()),
+                    extremes=extremes,
                     seconds=time.monotonic() - began,
                 )
-            self._keep({})
+            )
+        return found
 
     def _stage_by_stage(self, reached: Reached | None) -> None:
         """AutoAttack: at each ε, each stage on the images that withstood all stages before it.
@@ -211,20 +244,18 @@ class _AttackOnAll:
         withstood = int(withstanding.sum())
         tally = Tally(correct=len(robust), successes=done - withstood)
         report = AttackReport(self._events, model.label, f"{level.name} {work.stage}", tally)
-        for places in model.batches(robust[done:]):
-            images, labels = to_float(model.test.images[places]), model.test.labels[places]
-
-            def on_query(done: int = done, batch: int = len(labels)) -> None:
-                self._stop.check()
-                report.step(done, batch, batch)
-
-            adversarial = autoattack.attack(work.stage, images, labels, on_query)
-            predicted[places] = model.original_logits(adversarial).argmax(dim=1)
-            is_robust = predicted[places] == labels
-            level.extremes.include(images, adversarial)
-            withstanding[places[is_robust]] = 1
-            tally.successes += int((~is_robust).sum())
-            done += len(labels)
+        for round_, own in self._rounds(robust[done:]):
+            mine = None
+            if own is not None:
+                mine = self._stage_on_batch(autoattack, work, own, report, done)
+            found = [part for part in self._world.gathered(mine) if part is not None]
+            for places, part in zip(round_, found, strict=True):
+                predicted[places] = self._tensor(part.predicted)
+                is_robust = predicted[places] == model.test.labels[places]
+                level.extremes.merge(part.extremes)
+                withstanding[places[is_robust]] = 1
+                tally.successes += part.successes
+                done += len(places)
             report.step(done, 0, 0)
             self._keep(
                 {"at": work.at, "done": done, "seconds": time.monotonic() - work.began},
@@ -234,6 +265,47 @@ class _AttackOnAll:
             )
         report.finish(None)
         return withstanding.nonzero().flatten()
+
+    def _stage_on_batch(
+        self,
+        autoattack: AutoAttack,
+        work: "_Stage",
+        places: Tensor,
+        report: AttackReport,
+        done: int,
+    ) -> "_Found":
+        """Run one stage of AutoAttack on the images at these places."""
+        model = self._model
+        images, labels = to_float(model.test.images[places]), model.test.labels[places]
+
+        def on_query() -> None:
+            self._stop.check()
+            report.step(done, len(labels), len(labels))
+
+        began = time.monotonic()
+        adversarial = autoattack.attack(work.stage, images, labels, on_query)
+        predicted = model.original_logits(adversarial).argmax(dim=1)
+        extremes = Extremes(work.level.attack.pgd.norm)
+        extremes.include(images, adversarial)
+        robust = int((predicted == labels).sum())
+        return _Found(
+            predicted=predicted.numpy(force=True),
+            successes=len(labels) - robust,
+            robust=robust,
+            extremes=extremes,
+            seconds=time.monotonic() - began,
+        )
+
+
+class _Found(NamedTuple):
+    """What an attack at one ε has found on a batch of M images."""
+
+    predicted: Array
+    """int64 (M,), predictions on the adversarial images."""
+    successes: int
+    robust: int
+    extremes: Extremes
+    seconds: float
 
 
 class _Stage(NamedTuple):

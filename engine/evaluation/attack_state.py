@@ -35,21 +35,23 @@ class AttackState:
     """The file of one attack on one model; as a context it saves what is due when the work ends.
 
     Args:
-        folder: of the run.
+        folder: of the run; None: nothing is read or written, by a rank other than 0.
         model: label of the model.
         attack: name of the attack.
         clean: int64 (N,), predictions on the clean images. Where they differ from those in the
             file, another network or other images were attacked, and the file is not used.
     """
 
-    def __init__(self, folder: Path, model: str, attack: str, clean: Array) -> None:
-        self._path = folder / FILE
+    def __init__(self, folder: Path | None, model: str, attack: str, clean: Array) -> None:
+        self._path = None if folder is None else folder / FILE
         self._key, self._clean = [model, attack], clean
         self._due: Reached | None = None
         self._saved_at = time.monotonic()
 
     def load(self) -> Reached | None:
         """What an earlier attempt has reached; None where it has not begun this attack."""
+        if self._path is None:
+            return None
         try:
             with open_regular(self._path) as stream, np.load(stream, allow_pickle=False) as kept:
                 numbers = json.loads(str(kept["numbers"]))
@@ -72,7 +74,7 @@ class AttackState:
             self._save()
 
     def _save(self) -> None:
-        if self._due is None:
+        if self._due is None or self._path is None:
             return
         numbers, arrays = self._due
         size = self._clean.nbytes + sum(part.nbytes for part in arrays.values())

@@ -47,3 +47,9 @@ class Extremes:
         self.largest = max(self.largest, float(norms.max()))
         self.lowest = min(self.lowest, float(pixels.min()))
         self.highest = max(self.highest, float(pixels.max()))
+
+    def merge(self, other: "Extremes") -> None:
+        """Include what another has included."""
+        self.largest = max(self.largest, other.largest)
+        self.lowest = min(self.lowest, other.lowest)
+        self.highest = max(self.highest, other.highest)

@@ -28,6 +28,7 @@ from engine.models.checkpoint import load_model
 from engine.models.resnet import PictureClassifier
 from engine.models.user_model import load_user_model, user_model_source
 from engine.process.run_context import RunContext
+from engine.world import ALONE, World
 from runs.attack_table import attack_cells, threat_model
 from runs.checksums import sha256_of
 from runs.datasets import DATASETS
@@ -43,12 +44,23 @@ from runs.store import Run
 from runs.threat_model import Attack
 
 
-def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dict[str, Any]:
+def evaluate(
+    context: RunContext, spec: AttackSpec, device: torch.device, world: World = ALONE
+) -> dict[str, Any]:
     """Carry out an attack spec. A resumed run keeps the attacks that an earlier attempt finished.
+
+    Several ranks share the batches of each attack. Clean predictions, examples and the sanity panel
+    are rank 0's alone.
+
+    Args:
+        context: of the run.
+        spec: of the run.
+        device: of this rank.
+        world: the ranks.
 
     Returns:
         The fields of an attack run's result: threat model, rows, paired comparisons, sanity
-        checks, precision.
+        checks, precision. On a rank other than 0 nothing, once rank 0 has done all.
 
     Raises:
         StopRequested: a stop was requested.
@@ -62,13 +74,14 @@ def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dic
     finished = {
         key: event["cell"] for key, event in read_snapshot(run).attacks.items() if "cell" in event
     }
-    outcomes = _outcomes(run, test, classes)
+    finished = world.agreed(finished)
+    outcomes = world.agreed(_outcomes(run, test, classes))
     rows: list[Row] = []
     observed: list[ObservedExtremes] = []
     models: list[ModelUnderAttack] = []
     for reference in spec.references:
         network = load_reference(reference, run, len(classes), _size(test)).to(device)
-        model = ModelUnderAttack(network, reference.label, test, spec, dtype, context)
+        model = ModelUnderAttack(network, reference.label, test, spec, dtype, context, world)
         correct = model.classify_clean()
         outcomes.clean[model.label] = _int16(model.logits.argmax(dim=1))
         attacks: dict[str, list[Cell]] = {}
@@ -88,18 +101,23 @@ def evaluate(context: RunContext, spec: AttackSpec, device: torch.device) -> dic
             )
         )
         models.append(model)
+    if world.rank > 0:
+        world.wait_for_rank_0()
+        return {}
     attack_state.forget(run.path)
     precision = "fp32" if dtype is None else "bf16"
     if spec.examples:
         keep_examples(run.path, models, spec, classes)
     comparison = table(threat_model(spec, len(test), precision), rows)
-    return {
+    fields = {
         "threat_model": comparison["threat_model"],
         "rows": file_rows(rows, comparison["threat_model"]),
         "paired": compare_pairs(run.path.parent, comparison),
         "sanity": sanity_panel(context, spec, models, observed, rows),
         "precision": precision,
     }
+    world.wait_for_rank_0()
+    return fields
 
 
 def _attack(
@@ -122,7 +140,8 @@ def _attack(
     outcome, predictions = attack_all(model, attack)
     for name in names:
         outcomes.attacked[model.label, name] = _int16(predictions[name])
-    outcomes.save(model.context.run.path / OUTCOMES)
+    if model.world.rank == 0:
+        outcomes.save(model.context.run.path / OUTCOMES)
     return outcome
 
 

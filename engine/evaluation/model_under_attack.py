@@ -19,6 +19,7 @@ from engine.evaluation.batch_size import room_for
 from engine.models.batchnorm_folding import Folded
 from engine.models.resnet import PictureClassifier
 from engine.process.run_context import RunContext
+from engine.world import ALONE, World
 from runs.attacks import AUTOATTACK_STAGES
 from runs.spec import AttackSpec
 from runs.threat_model import Attack
@@ -36,6 +37,7 @@ class ModelUnderAttack:
         spec: of the attack run.
         dtype: of autocast in attacks; None: attacks compute in fp32.
         context: the run, for its events and stop requests.
+        world: the ranks that evaluate it together.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class ModelUnderAttack:
         spec: AttackSpec,
         dtype: torch.dtype | None,
         context: RunContext,
+        world: World = ALONE,
     ) -> None:
         self.original, self.label, self.test, self.spec = original, label, test, spec
         self.copy = Folded(original).network
@@ -53,6 +56,7 @@ class ModelUnderAttack:
         self.logits = torch.empty(0)
         """float32 (N, classes), of the clean images."""
         self._dtype = dtype
+        self.world = world
         self.context = context
         self.correct = torch.empty(0, dtype=torch.int64)
         """int64 (M,): the places of the images that are classified correctly when clean."""
@@ -65,7 +69,10 @@ class ModelUnderAttack:
         for places in self.batches(torch.arange(len(self.test))):
             parts.append(self.original_logits(to_float(self.test.images[places])))
             self.context.stop.check()
+        # Those of rank 0, since nodes of two kinds may round differently.
         self.logits = torch.cat(parts)
+        if self.world.size > 1:
+            self.logits = self.world.agreed(self.logits.cpu()).to(self.logits.device)
         self.correct = (self.logits.argmax(dim=1) == self.test.labels).nonzero().flatten()
         return len(self.correct)
 
@@ -73,7 +80,8 @@ class ModelUnderAttack:
         """Choose smaller batches where memory is short; results don't depend on the size."""
         with self.autocast():
             largest = to_float(self.test.images[: self.spec.batch_size])
-            self._batch_size, notice = room_for(self.copy, largest)
+            fitting, notice = room_for(self.copy, largest)
+            self._batch_size = -self.world.highest(-fitting)
         if notice:
             self.context.events.write("log", level="warning", message=f"{self.label}: {notice}")
 

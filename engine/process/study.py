@@ -58,7 +58,7 @@ def carry_out_study(
     if in_job():
         report_started({"children": list(ROLES)})
     groups: tuple[tuple[Role, ...], ...] = tuple((role,) for role in ROLES)
-    if spec.parallel and not spec.share and devices_for(spec.device) > 1:
+    if spec.parallel and not spec.share and devices_for(spec.device) // spec.devices > 1:
         groups = (("baseline", "robust"), ("attack",))
     for group in groups:
         work = []

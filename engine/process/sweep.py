@@ -12,7 +12,7 @@ from engine.process.child_at_work import POLL_S, ChildAtWork
 from engine.process.device_queue import devices_for
 from engine.process.run_context import ReportStarted, RunContext
 from runs.errors import EXIT_FAILED, UserError
-from runs.spec import StudySpec, SweepSpec
+from runs.spec import SweepSpec
 from runs.store import Store
 from runs.sweep_points import ROLE, Point, PointRuns, points_of
 from runs.sweep_table import sweep_table
@@ -86,8 +86,7 @@ def carry_out_sweep(
 
 def _at_once(spec: SweepSpec) -> int:
     """How many points have a worker: those for which there are devices, and the next one."""
-    per_point = spec.base.devices if not isinstance(spec.base, StudySpec) else 1
-    return 1 + max(1, devices_for(spec.device) // per_point)
+    return 1 + max(1, devices_for(spec.device) // spec.devices)
 
 
 def _check(ended: list[ChildAtWork], context: RunContext) -> None:

@@ -108,7 +108,6 @@ def test_a_job_cancelled_by_hand_is_interrupted(advtui: Command, slurm: PrivateS
     held = waiting.job
     assert held is not None
     slurm.run("scancel", held.job)
-    wait_for(lambda: waiting.state() == "lost")
     assert f"Slurm ended its job {held.job}: CANCELLED" in advtui("watch", waiting.id).stderr
 
 
@@ -148,10 +147,10 @@ def test_states_do_not_flap_while_slurm_does_not_answer(
         while time.monotonic() < until:
             seen.add((working.state(), waiting.state()))
             time.sleep(0.5)
-        listed = advtui("runs").stdout
+        shown = advtui("show", waiting.id).stdout
     finally:
         slurm.start_controller()
     assert seen == {("running", "queued")}
-    assert "Slurm does not answer" in listed
+    assert "Slurm does not answer" in shown
     wait_for(lambda: slurm.squeue())
     assert (working.state(), waiting.state()) == ("running", "queued")

@@ -22,7 +22,8 @@ from runs.launch import (
 )
 from runs.lost_worker import why_no_result
 from runs.result_types import Failure
-from runs.run_state import ENDED, LIVE, has_ended_for_good
+from runs.run_state import ENDED, LIVE
+from runs.slurm_queue import QUEUE
 from runs.spec import AnySpec
 from runs.store import Run, discard
 from tui.commands.live_view import View, make_view
@@ -34,8 +35,8 @@ from tui.render.silence_text import silence_of
 
 POLL_S, JOB_POLL_S = 0.1, 0.5
 """Seconds between two looks at a run here, and at one in Slurm."""
-SHARED_FILES_S = 5.0
-"""Seconds after which what another machine wrote is seen here."""
+SHARED_FILES_S = 8.0
+"""Seconds after which what another machine wrote is seen here, and in which a job is requeued."""
 
 
 def start_and_follow(
@@ -202,7 +203,7 @@ def show(
             readers[member.id] = (member, EventReader(member.events_path))
 
     add(run)
-    in_slurm, told, lost_at = run.job is not None, "", 0.0
+    in_slurm, told, ended_at = run.job is not None, "", 0.0
     with view:
         while True:
             ended = _ended(run, worker)  # before reading, so that no event is missed
@@ -219,16 +220,38 @@ def show(
                 if words and run.state() == "queued":
                     view.note(run, queued_words(words))
             view.refresh()
-            if ended == "lost" and in_slurm:
-                # A file server may show the result later than Slurm the end of the job.
-                lost_at = lost_at or time.monotonic()
-                if time.monotonic() - lost_at < SHARED_FILES_S:
-                    ended = None
+            if in_slurm and ended not in ("completed", "failed"):
+                ended, ended_at = _ended_in_slurm(run, ended, ended_at)
             if ended is not None:
                 return _exit_code(run, ended)
             if asked.is_set() and worker is None:
                 raise KeyboardInterrupt
             time.sleep(JOB_POLL_S if in_slurm else POLL_S)
+
+
+def _ended_in_slurm(run: Run, ended: str | None, since: float) -> tuple[str | None, float]:
+    """The final state of a run without a better result than ``ended``, once its job has ended.
+
+    A job that Slurm requeues seems to have ended for a moment, and a file server may show a result
+    later than Slurm the end of the job: so it must have ended for :data:`SHARED_FILES_S`.
+
+    Args:
+        run: whose job is looked at.
+        ended: its state by its files, None while it goes on.
+        since: when its job was first seen to have ended, on the monotonic clock; 0: not yet.
+
+    Returns:
+        The state, None while it goes on; and the new ``since``.
+    """
+    job = run.job
+    if job is None:
+        return ended, 0.0
+    if not QUEUE.state(job).has_ended:
+        return None, 0.0
+    since = since or time.monotonic()
+    if time.monotonic() - since < SHARED_FILES_S:
+        return None, since
+    return ended or "lost", since
 
 
 def _exit_code(run: Run, ended: str) -> int:
@@ -247,7 +270,7 @@ def _ended(run: Run, worker: subprocess.Popen[bytes] | None) -> str | None:
     state = str(result.get("state")) if exited and result else None
     # Another process may have begun a new attempt, which is about to delete the old result.
     is_resumed = worker is None and state != "completed" and run.has_worker
-    if state in ENDED and not is_resumed and (worker is not None or has_ended_for_good(run)):
+    if state in ENDED and not is_resumed:
         return state
     if worker is not None and exited:
         if run.has_worker:  # two workers were started at once

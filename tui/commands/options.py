@@ -129,7 +129,6 @@ class Training(TypedDict):
     activation: Annotated[str | None, field("activation")]
     epochs: Annotated[int | None, field("epochs")]
     batch_size: Annotated[int | None, field("batch_size")]
-    devices: Annotated[int | None, field("devices")]
     lr: Annotated[float | None, field("lr")]
     weight_decay: Annotated[float | None, field("weight_decay")]
     schedule: Annotated[str | None, field("schedule")]
@@ -159,6 +158,7 @@ class Execution(TypedDict):
     """Where a run works, any other field, and what the command prints."""
 
     device: Device
+    devices: Annotated[int | None, field("devices")]
     threads: Threads
     precision: Annotated[str | None, field("precision")]
     share: Annotated[bool | None, field("share", "", "--share")]
