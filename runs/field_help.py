@@ -27,7 +27,7 @@ FIELD_HELP = {
     "slurm.time": "Time limit of the job: 90 (minutes), 8:00:00 or 2-12; it then requeues.",
     "slurm.gres": "Resources of each node; none: a GPU for each process where there are any.",
     "slurm.cpus_per_task": "CPU cores of each process.",
-    "slurm.mem": "Memory of each node, e.g. 32G.",
+    "slurm.mem": "Memory of each node: 32G.",
     "slurm.qos": "Quality of service.",
     "slurm.constraint": "Features that the nodes must have.",
     "slurm.nodes": "Machines of one run; its devices are spread over them.",

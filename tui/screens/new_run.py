@@ -27,6 +27,7 @@ from tui.screens.new_run_form import (
     Request,
     default_text,
     help_line,
+    is_asked,
 )
 from tui.shared_state import SharedState
 from tui.spec_from_flags import default_preset
@@ -126,9 +127,10 @@ class NewRunScreen(AppScreen):
         return Request.of(self._values())
 
     def _changed(self) -> None:
-        request = self.request()
+        values = self._values()
+        request = Request.of(values)
         for field in FIELDS:
-            self._field(field.key).display = request.what in field.kinds
+            self._field(field.key).display = is_asked(field, values)
         recipe = self._field("recipe").entry
         if isinstance(recipe, Choice):
             is_baseline = request.what == "train" and request.mode == "baseline"

@@ -101,8 +101,22 @@ FIELDS = (
     FormField("seed", "seed"),
     FormField("device", "device"),
     FormField("threads", "CPU threads"),
+    FormField("launcher", "launcher", options=("", "slurm"), own_help="Here, or a job of Slurm"),
+    FormField("partition", "partition", own_help="Of Slurm; empty: its default"),
+    FormField("time", "time limit", own_help="8:00:00; it then requeues"),
+    FormField("gres", "resources", own_help="E.g. gpu:1; empty: a GPU if any"),
     FormField("sets", "other fields", own_help="FIELD=VALUE …, e.g. patience=5"),
 )
+
+
+OF_SLURM = ("partition", "time", "gres")
+"""Fields that a job of Slurm alone has."""
+
+
+def is_asked(field: FormField, values: Mapping[str, str]) -> bool:
+    """Whether a field belongs to what the values of all fields ask for."""
+    has_job = field.key not in OF_SLURM or values["launcher"] == "slurm"
+    return values["what"] in field.kinds and has_job
 
 
 @dataclass(frozen=True)
@@ -127,7 +141,7 @@ class Request:
         flags = {
             field.key: values[field.key]
             for field in FIELDS
-            if what in field.kinds and field.key not in NOT_FLAGS and values[field.key]
+            if is_asked(field, values) and field.key not in NOT_FLAGS and values[field.key]
         }
         if "data_dir" in flags:
             flags["data_dir"] = str(Path(flags["data_dir"]).expanduser().absolute())
@@ -211,7 +225,18 @@ def default_text(spec: AnySpec, key: str) -> str:
     if key in ("eps", "step_size"):
         unique = [format_budget(value) for value in unique]
     text = " / ".join("" if value is None else str(value) for value in unique)
-    return text or {"limit": "all", "threads": "all cores", "data_dir": "in the home"}.get(key, "")
+    if key in OF_SLURM and spec.slurm is not None:
+        return str(getattr(spec.slurm, key) or "")
+    return text or _NOTHING.get(key, "")
+
+
+_NOTHING = {
+    "limit": "all",
+    "threads": "all cores",
+    "data_dir": "in the home",
+    "launcher": "here",
+}
+"""What an empty field means whose value in the spec is none."""
 
 
 def _pgds(spec: AnySpec) -> list[PGD]:
