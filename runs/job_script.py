@@ -33,8 +33,8 @@ export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-${{SLURM_CPUS_PER_TASK:-1}}}}"
 # Before the time limit Slurm sends USR1 to this script alone: the worker saves and ends, and the
 # job goes back into the queue.
 warned= again=
-trap 'again=yes; [ -e "$run/stop" ] || {{ warned=yes; kill -USR1 "$worker"; }}' USR1
-trap 'again=yes; kill -TERM "$worker"' TERM
+trap 'again=yes; [ -e "$run/stop" ] || {{ warned=yes; kill -USR1 "$worker" 2>/dev/null; }}' USR1
+trap 'again=yes; kill -TERM "$worker" 2>/dev/null' TERM
 
 srun --wait={wait} {python} -P -m engine "$run" &
 worker=$!

@@ -5,7 +5,8 @@ also Slurm's queue. A Slurm that does not answer decides nothing.
 """
 
 import time
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from runs.events import last_events
 from runs.file_clock import changed_at
@@ -14,7 +15,24 @@ from runs.worker_identity import LAUNCH_FILE, other_host_in
 
 if TYPE_CHECKING:
     from runs.event_types import Event
-    from runs.store import Run
+
+
+class RunFiles(Protocol):
+    """What of a run decides its state; see :class:`runs.store.Run`."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def events_path(self) -> Path: ...
+    @property
+    def raw_result(self) -> dict[str, Any] | None: ...
+    @property
+    def job(self) -> JobRecord | None: ...
+    @property
+    def has_worker(self) -> bool: ...
+    @property
+    def last_sign(self) -> float: ...
+
 
 State = Literal["queued", "running", "unresponsive", "completed", "failed", "interrupted", "lost"]
 """Each state is in :data:`LIVE`, in :data:`ENDED`, or ``lost``: no result and no sign of life."""
@@ -32,7 +50,7 @@ FUTURE_S = 3600.0
 """Clocks of two hosts differ by less: an event further ahead is of a clock that was set back."""
 
 
-def state_of(run: "Run", now: float | None = None) -> State:
+def state_of(run: RunFiles, now: float | None = None) -> State:
     """The state of a run; ``now``: unix seconds."""
     ended = (run.raw_result or {}).get("state")
     if ended in ("completed", "failed"):
@@ -46,13 +64,13 @@ def state_of(run: "Run", now: float | None = None) -> State:
     return _of_job(run, job, QUEUE.state(job), now)
 
 
-def may_return(run: "Run") -> bool:
+def may_return(run: RunFiles) -> bool:
     """Whether a run that has stopped is a job that Slurm may hand out again."""
     job = run.job
     return job is not None and not QUEUE.state(job).has_ended
 
 
-def _of_job(run: "Run", job: JobRecord, state: JobState, now: float | None) -> State:
+def _of_job(run: RunFiles, job: JobRecord, state: JobState, now: float | None) -> State:
     if state.is_waiting:
         return "running" if _any_child_began(run, job) else "queued"
     by_files = _by_files(run, now)
@@ -61,11 +79,11 @@ def _of_job(run: "Run", job: JobRecord, state: JobState, now: float | None) -> S
     return "unresponsive" if (run.path / LAUNCH_FILE).exists() else "queued"
 
 
-def _any_child_began(run: "Run", job: JobRecord) -> bool:
+def _any_child_began(run: RunFiles, job: JobRecord) -> bool:
     return any((run.path.parent / child / LAUNCH_FILE).exists() for child in job.children)
 
 
-def _by_files(run: "Run", now: float | None) -> State:
+def _by_files(run: RunFiles, now: float | None) -> State:
     silence = silence_s(run, now)
     if silence > SILENCE_S:
         return "unresponsive" if run.has_worker else "lost"
@@ -74,7 +92,7 @@ def _by_files(run: "Run", now: float | None) -> State:
     return "queued" if _phase(last_events(run.events_path)) == "queued" else "running"
 
 
-def silence_s(run: "Run", now: float | None = None) -> float:
+def silence_s(run: RunFiles, now: float | None = None) -> float:
     """Seconds since the run's last event, or since its creation; ``now``: unix seconds.
 
     The clock of another host may differ from this one's: its events count from the time that the

@@ -36,7 +36,7 @@ def suspended(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Waiting]:
     """A worker that is suspended, and silent for longer than a worker may be."""
     with waiting_worker(home) as waiting:
         waiting.suspend()
-        monkeypatch.setattr("runs.store.SILENCE_S", -1.0)
+        monkeypatch.setattr("runs.run_state.SILENCE_S", -1.0)
         yield waiting
 
 
@@ -94,7 +94,7 @@ class WakesIt(View):
     def refresh(self) -> None:
         self.looks += 1
         if self.looks == 3:
-            self._monkeypatch.setattr("runs.store.SILENCE_S", 30.0)
+            self._monkeypatch.setattr("runs.run_state.SILENCE_S", 30.0)
             self._waiting.wake()
             self._waiting.process.terminate()
 
@@ -118,7 +118,7 @@ def test_once_it_is_killed_it_is_lost_and_can_be_deleted(suspended: Waiting) -> 
 def test_a_lost_run_of_another_host_names_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Store(home).create(TrainSpec(data="digits"))
     write_json(run.path / "launch.json", {"host": "gpu-7", "pid": 4242, "process_start": 1.8e9})
-    monkeypatch.setattr("runs.store.SILENCE_S", -1.0)
+    monkeypatch.setattr("runs.run_state.SILENCE_S", -1.0)
     assert run.state() == "lost"
     assert "lost, last heard of on gpu-7 " in advtui("show", run.id).stdout
     watched = advtui("watch", run.id)

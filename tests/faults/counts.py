@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-import engine.process.study
+import engine.process.child_at_work
 from engine import worker as _everything_that_a_worker_imports  # noqa: F401
 from engine.attempt import carry_out_attempt
 from engine.process.signals import hold_signals
@@ -87,7 +87,7 @@ def _carry_out(run: Run) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         sys.stderr = open(2, "w", closefd=False, buffering=1)  # noqa: SIM115
-        setattr(engine.process.study, "start_worker", Forked)  # noqa: B010
+        setattr(engine.process.child_at_work, "start_worker", Forked)  # noqa: B010
         code = carry_out_attempt([str(run.path)])
     finally:
         os._exit(code)

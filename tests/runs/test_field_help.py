@@ -3,7 +3,16 @@
 import pytest
 
 from runs.field_help import FIELD_HELP
-from runs.spec import ROBUST_RECIPES, AttackSpec, CheckpointRef, ModelRef, StudySpec, TrainSpec
+from runs.slurm_options import Slurm
+from runs.spec import (
+    ROBUST_RECIPES,
+    AttackSpec,
+    CheckpointRef,
+    ModelRef,
+    StudySpec,
+    SweepSpec,
+    TrainSpec,
+)
 from runs.threat_model import PGD, Attack, Spec
 
 SPECS: dict[str, type[Spec]] = {
@@ -14,8 +23,10 @@ SPECS: dict[str, type[Spec]] = {
     "attacks": Attack,
     "checkpoints": CheckpointRef,
     "models": ModelRef,
+    "sweep": SweepSpec,
+    "slurm": Slurm,
 }
-OF_NO_FIELD = {"preset", "set", "tag", "awp"}
+OF_NO_FIELD = {"preset", "set", "tag", "awp", "launcher"}
 """Keys that the command line and the form have beside the fields of a spec."""
 FORM_COLUMN = 33
 """Columns for a sentence in the form, in a terminal of 80 columns."""

@@ -113,7 +113,9 @@ def test_a_job_cancelled_by_hand_is_interrupted(advtui: Command, slurm: PrivateS
 
 def test_a_preempted_job_goes_on_where_it_was(advtui: Command, slurm: PrivateSlurm) -> None:
     run = at_work(handed_in(advtui, *MIDDLING, "--slurm-arg", "exclusive"))
-    slurm.run("sbatch", "-N2", "--exclusive", "--partition=urgent", "--wrap=sleep 4")
+    slurm.run(
+        *("sbatch", "-N2", "--exclusive", "--partition=urgent"), "-o", "/dev/null", "--wrap=sleep 4"
+    )
     wait_for(lambda: run.state() == "queued")
     watched = followed_to_its_end(advtui, slurm, run)
     assert watched.returncode == 0, watched.stderr

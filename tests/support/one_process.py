@@ -39,5 +39,7 @@ def carry_out(run: Run) -> int:
 def children_in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A study's children are carried out where it starts them."""
     with monkeypatch.context() as patched:
-        patched.setattr("engine.process.study.start_worker", lambda child: Ended(carry_out(child)))
+        patched.setattr(
+            "engine.process.child_at_work.start_worker", lambda child: Ended(carry_out(child))
+        )
         yield

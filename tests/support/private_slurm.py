@@ -77,6 +77,7 @@ class PrivateSlurm:
             "GLOO_SOCKET_IFNAME": "lo",
             "PATH": f"{os.environ['PATH']}:{_SBIN}",
         }
+        self._requeued: dict[str, float] = {}
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
@@ -115,10 +116,15 @@ class PrivateSlurm:
         return self.run("squeue", "-h", "-o", form).splitlines()
 
     def hurry(self) -> None:
-        """Let requeued jobs begin at once: Slurm lets each wait for two minutes."""
-        for line in self.squeue("%i %r"):
-            job, _, reason = line.partition(" ")
-            if reason == "BeginTime":
+        """Let requeued jobs begin ten seconds after they were seen first; call it again and again.
+
+        Slurm lets each wait for two minutes. Too early, the credential of the job that has just
+        ended would be that of the new one, and is revoked.
+        """
+        waiting = {line.split()[0] for line in self.squeue("%i %r") if "BeginTime" in line}
+        self._requeued = {job: self._requeued.get(job, time.monotonic()) for job in waiting}
+        for job, since in self._requeued.items():
+            if time.monotonic() - since > 10:
                 self.run("scontrol", "update", f"jobid={job}", "starttime=now")
 
     def clear(self) -> None:

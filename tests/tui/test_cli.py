@@ -40,7 +40,7 @@ def test_the_help_lists_the_commands_in_groups() -> None:
     del sections["Options"]
 
     assert sections == {
-        "Make": ["study", "train", "attack", "resume"],
+        "Make": ["study", "train", "attack", "sweep", "resume"],
         "Look": ["runs", "show", "watch", "logs", "compare", "classes", "examples", "verify"],
         "Manage": ["stop", "tag", "rm", "trash", "export", "import", "doctor"],
     }

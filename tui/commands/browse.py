@@ -107,7 +107,7 @@ def compare(
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """Print the comparison table of studies, attack runs or models, or the table of a sweep."""
+    """Print the table of studies, attack runs, models, or a sweep."""
     from runs import formats, results, seed_formats, seeds
     from runs.errors import UserError
     from tui.commands.output import print_comparison, stdout_console

@@ -88,7 +88,7 @@ def sweep(
     limit: o.Limit = None,
     **shared: Unpack[o.TrainingOptions],
 ) -> None:
-    """Train over a grid of settings and seeds; print a table, the best setting first.
+    """Train over a grid of settings and seeds; rank them in a table.
 
     The grid takes any field of a training (or of a study, with --studies), as --set does: recipe,
     awp_gamma, robust.weight_decay. The table is sorted by robust accuracy on the validation split.

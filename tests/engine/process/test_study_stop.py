@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from engine.process import study
+from engine.process import child_at_work, study
 from engine.process.child_at_work import ChildAtWork
 from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopRequested, StopSignal
@@ -52,9 +52,9 @@ def test_a_child_is_asked_as_often_as_its_study(
             return 130
 
     monkeypatch.setattr(study, "POLL_S", 0.0)
-    monkeypatch.setattr(study, "AGAIN_S", 0.0)
-    monkeypatch.setattr(study, "start_worker", lambda _: Worker())
-    monkeypatch.setattr(study, "request_stop", ask)
+    monkeypatch.setattr(child_at_work, "AGAIN_S", 0.0)
+    monkeypatch.setattr(child_at_work, "start_worker", lambda _: Worker())
+    monkeypatch.setattr(child_at_work, "request_stop", ask)
     parent = store.create(preset("demo"))
     spec = preset("demo").child("baseline")
     assert isinstance(spec, TrainSpec)
