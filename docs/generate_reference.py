@@ -20,7 +20,7 @@ if __name__ == "__main__":  # the checkout's packages, also beside an older inst
 
 from reference_tables import checks, commands, events, fields, keys, named  # noqa: E402
 
-from runs import spec, threat_model  # noqa: E402
+from runs import slurm_options, spec, threat_model  # noqa: E402
 
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands.command_parts,
@@ -29,6 +29,8 @@ PAGES: dict[str, Callable[[], str]] = {
         spec.AttackSpec, threat_model.Attack, spec.CheckpointRef, spec.ModelRef
     ),
     "fields-study.md": lambda: fields.field_tables(spec.StudySpec),
+    "fields-sweep.md": lambda: fields.field_tables(spec.SweepSpec),
+    "fields-slurm.md": lambda: fields.field_tables(slurm_options.Slurm),
     "fields-pgd.md": lambda: fields.field_tables(threat_model.PGD),
     "presets.md": named.preset_tables,
     "attacks.md": named.attack_table,

@@ -55,6 +55,14 @@ def points_of(run: Run, spec: SweepSpec) -> list[Point]:
     return list({point.key: point for point in points}.values())
 
 
+def addition(run: Run) -> int:
+    """A number that changes when a grid is added to a sweep."""
+    try:
+        return (run.path / ADDED_FILE).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def combinations(grid: Mapping[str, Sequence[Any]], seeds: Sequence[int]) -> Iterator[Point]:
     """The points of a grid: all seeds of a combination follow each other."""
     for values in itertools.product(*grid.values()):

@@ -14,7 +14,7 @@ from engine.process.run_context import ReportStarted, RunContext
 from runs.errors import EXIT_FAILED, UserError
 from runs.spec import SweepSpec
 from runs.store import Store
-from runs.sweep_points import ROLE, Point, PointRuns, points_of
+from runs.sweep_points import ROLE, Point, PointRuns, addition, points_of
 from runs.sweep_table import sweep_table
 
 
@@ -42,6 +42,7 @@ def carry_out_sweep(
     at_work: list[ChildAtWork] = []
     ended: list[ChildAtWork] = []
     is_started = False
+    read_at: int | None = None
 
     def started() -> None:
         nonlocal is_started
@@ -50,10 +51,11 @@ def carry_out_sweep(
             report_started({"children": [ROLE]})
 
     while True:
-        for point in points_of(context.run, spec):
-            if point.key not in seen:
-                seen.add(point.key)
-                waiting.append(point)
+        if (latest := addition(context.run)) != read_at:
+            read_at = latest
+            new = [point for point in points_of(context.run, spec) if point.key not in seen]
+            seen |= {point.key for point in new}
+            waiting += new
         while waiting and len(at_work) < most and not context.stop.requested:
             child = ChildAtWork(runs.run_of(waiting.pop(0)), ROLE, context, started)
             child.start()
