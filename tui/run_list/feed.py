@@ -19,6 +19,8 @@ from tui.run_list.machine_load import MachineLoads
 from tui.run_list.row import Row, read_row
 
 SLICE_BYTES = 256 * 1024
+MOST_POINTS = 24
+"""Points of a sweep whose events are followed."""
 
 
 class HomeFeed:
@@ -147,18 +149,26 @@ class Member:
 
 
 class RunFeed:
-    """The events of a run and of its children, applied to a snapshot of each."""
+    """The events of a run and of its children, applied to a snapshot of each.
+
+    Of a sweep it follows the newest :data:`MOST_POINTS` points that it hears of.
+    """
 
     def __init__(self, run: Run, store: Store | None = None) -> None:
         self.run = run
         self.members: dict[str, Member] = {}
         self._add(run)
         if run.kind in ("study", "sweep"):
-            for child in (store or Store(run.home)).children(run):
+            for child in (store or Store(run.home)).children(run)[-MOST_POINTS:]:
                 self._add(child)
 
     def _add(self, run: Run) -> None:
         known = run.id in self.members
+        if self.run.kind == "sweep" and len(self.members) > MOST_POINTS:
+            oldest = next(run_id for run_id in self.members if run_id != self.run.id)
+            if known or not run.raw_spec or run.state() not in LIVE:
+                return
+            del self.members[oldest]
         if not known and (run is self.run or run.raw_spec):
             self.members[run.id] = Member(run, EventReader(run.events_path))
 

@@ -14,6 +14,7 @@ from runs.run_state import LIVE
 from runs.store import Run
 from tui.charts.training_curves import TrainingCurves
 from tui.render.lines import Line
+from tui.render.progress import label
 from tui.render.text import clean, duration, time_words
 from tui.run_list.feed import SLICE_BYTES, RunFeed
 from tui.run_list.row import Row, read_row
@@ -235,7 +236,7 @@ class RunDetailScreen(RunActions):
         curves = [
             training_curves(
                 *(self.state, member.run),
-                label=member.run.role or member.run.mode or "run",
+                label=label(member.run),
                 snapshot=member.snapshot,
             )
             for member in members

@@ -160,6 +160,9 @@ class Preview(LineView):
             yield from figures
         if self._feed is None or not self._is_read:
             return
+        if row.kind == "sweep" and self._text is not None:
+            yield from self._text.beside("table", width, palette)
+            return
         if row.kind == "train" or self._feed.attack is None:
             yield from self._chart_lines(self._feed, width, height, palette)
             return

@@ -3,6 +3,7 @@
 Caches the comparison table, which reads the files of several runs. Knows no widget.
 """
 
+import time
 from collections.abc import Iterable, Sequence
 
 from rich.console import RenderableType
@@ -33,6 +34,10 @@ BESIDE = ("attacks", "table", "system")
 """The pages that a large screen shows beside the chosen page, from above."""
 
 
+REST = 20.0
+"""The table of a sweep is read anew after so many times the time that this took."""
+
+
 class RunText:
     """The text pages of one run, drawn from its files and its feed."""
 
@@ -43,6 +48,7 @@ class RunText:
         self._live_table = LiveTable()
         self._sweep_shown: RenderableType = Text()
         self._sweep_key: object = None
+        self._sweep_from = 0.0
 
     def table(self, width: int, fold: Fold, palette: Palette) -> Iterable[Line]:
         """The lines of the page table."""
@@ -82,12 +88,15 @@ class RunText:
         """The table of a sweep; read again when a run of the home has changed its state."""
         rows = self._state.feed.rows.values()
         key = [(row.id, row.state, row.parent) for row in rows]
-        if key != self._sweep_key:
+        now = time.monotonic()
+        if key != self._sweep_key and now >= self._sweep_from:
             self._sweep_key = key
             try:
                 self._sweep_shown = sweep_comparison(sweep_table(self._run), palette)
             except UserError as error:
                 self._sweep_shown = Text(clean(str(error), 500))
+            # Of thousands of points it takes seconds: then it is read seldom.
+            self._sweep_from = time.monotonic() + REST * (time.monotonic() - now)
         return self._sweep_shown
 
     def _outcome(self) -> Sequence[Row] | None:
