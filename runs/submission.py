@@ -6,6 +6,7 @@ comes last and gathers what its children have left.
 
 import contextlib
 import stat
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,10 @@ from runs.sweep_points import PointRuns, points_of
 
 if TYPE_CHECKING:
     from runs.spec import AnySpec
+
+
+CANCEL_S = 60.0
+"""Seconds that Slurm has to end a job that is cancelled."""
 
 
 class Submission:
@@ -181,6 +186,28 @@ def stop_job(run: Run, *, at_once: bool = False) -> None:
         child = Run(run.path.parent / child_id)
         if child.parent == run.id and child.job is not None and child.state() in LIVE:
             stop_job(child, at_once=at_once)
+
+
+def end_job(run: Run) -> bool:
+    """Cancel a run's job, of a study also those of its children, and let them be interrupted.
+
+    Returns:
+        Whether the job has ended within :data:`CANCEL_S`.
+
+    Raises:
+        SlurmError: Slurm does not answer.
+    """
+    job = run.job
+    assert job is not None
+    members = [run, *(Run(run.path.parent / child) for child in job.children)]
+    stop_job(run, at_once=True)
+    deadline = time.monotonic() + CANCEL_S
+    while not (ended := QUEUE.state(job, fresh=True).has_ended) and time.monotonic() < deadline:
+        time.sleep(1.0)
+    for member in members:
+        if member is run or member.parent == run.id:
+            record_interruption(member)  # of one whose worker still lives nothing is written
+    return ended
 
 
 def why_job_left_nothing(run: Run) -> str | None:

@@ -86,6 +86,15 @@ def test_a_stopped_study_leaves_no_job(advtui: Command, slurm: PrivateSlurm) -> 
     assert {child.state() for child in children.values()} == {"interrupted"}
 
 
+def test_stop_by_force_cancels_the_job(advtui: Command, slurm: PrivateSlurm) -> None:
+    run = at_work(handed_in(advtui, *LONG))
+    told = advtui("stop", "--force", run.id)
+    assert told.returncode == 0, told.stderr
+    assert f"{run.id} is interrupted" in told.stderr
+    assert run.state() == "interrupted"
+    assert not slurm.squeue()
+
+
 def test_the_time_limit_cuts_nothing(advtui: Command, slurm: PrivateSlurm) -> None:
     words = (*TINY, "--epochs", "80")
     run = handed_in(advtui, "train", *words, "--time", "1")

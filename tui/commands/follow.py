@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -70,11 +70,8 @@ def start_and_follow(
         raise UserError(refusal["message"], exit_code=code)
     if code and not refusal and not _has_begun(run):
         reason = why_no_result(run, None if worker is None else worker.returncode)
-        if worker is None:
-            with suppress(UserError):
-                store.delete(run)
-        else:
-            discard(run)
+        for member in (*store.children(run), run):  # no job of them has left anything
+            discard(member)
         raise UserError(reason, exit_code=code)
     finish(run, code, worker, as_json=as_json)
 

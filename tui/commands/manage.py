@@ -37,6 +37,12 @@ def stop(
             request_stop(run)
             say(asked_words(run, state))
             continue
+        if run.job is not None:
+            from runs.submission import end_job
+
+            done = f"{run.id} is interrupted: advtui resume hands it in again"
+            say(done if end_job(run) else f"{run.id}: Slurm has not ended its job yet")
+            continue
         children = [child for child in store.children(run) if child.state() in LIVE]
         without = end_by_force([run, *children])
         for member in (run, *children):
