@@ -46,7 +46,7 @@ class Submission:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
-        self._jobs: list[tuple[Run, str]] = []
+        self._jobs: list[str] = []
         self._made: list[Run] = []
         self._with_gpus: dict[str | None, bool] = {}
 
@@ -72,9 +72,9 @@ class Submission:
         store = Store(study.home)
         children: dict[Role, Run] = {}
         jobs: dict[Role, str] = {}
+        before = {child.id for child in store.children(study)}
         for role in ROLES:
             wanted = child_spec(spec, role, children)
-            before = {child.id for child in store.children(study)}
             child = existing_or_new_child(store, study, role, wanted, reuse=spec.reuse)
             if child.id not in before and child.parent == study.id:
                 self._made.append(child)
@@ -142,7 +142,7 @@ class Submission:
         job = said.strip().partition(";")[0]
         if not job.isdecimal():
             raise SlurmError(f"Slurm gave no number of a job: {said.strip()[:200]!r}")
-        self._jobs.append((run, job))
+        self._jobs.append(job)
         record_job(run.path, job, [child.id for child in children])
         return job
 
@@ -156,7 +156,7 @@ class Submission:
         )
 
     def _take_back(self) -> None:
-        for _, job in self._jobs:
+        for job in self._jobs:
             with contextlib.suppress(SlurmError):
                 ask_slurm("scancel", job)
         for run in self._made:
