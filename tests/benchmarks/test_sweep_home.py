@@ -66,16 +66,10 @@ def test_a_sweep_of_ten_thousand_points(tmp_path: Path) -> None:
     store.folder.mkdir(parents=True)
     sweep = fabricate(store)
 
-    def timed(*words: str) -> tuple[str, float]:
-        began = time.perf_counter()
-        done = command(*words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout, time.perf_counter() - began
-
     time.sleep(SETTLED_S)  # else the index trusts no file
-    listed, cold_s = timed("runs", "--json")
-    _, warm_s = timed("runs", "--json")
-    table, table_s = timed("compare", sweep.id, "--json")
+    listed, cold_s = command.timed("runs", "--json")
+    _, warm_s = command.timed("runs", "--json")
+    table, table_s = command.timed("compare", sweep.id, "--json")
     began = time.perf_counter()
     same = SweepSpec.model_validate({**sweep.spec.model_dump(), "name": "again"})
     again = store.create(same)

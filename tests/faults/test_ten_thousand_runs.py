@@ -47,16 +47,10 @@ def test_every_other_run_is_listed(tmp_path: Path) -> None:
         damage(home / "runs" / run_id / rng.choice(FILES), rng)
     command = Command(home)
 
-    def timed(*words: str) -> tuple[str, float]:
-        began = time.perf_counter()
-        done = command(*words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout, time.perf_counter() - began
-
     time.sleep(SETTLED_S)  # else the index trusts no file
-    cold, cold_s = timed("runs", "--json")
-    warm, warm_s = timed("runs", "--json")
-    table_s, help_s = (min(timed(word)[1] for _ in range(3)) for word in ("runs", "--help"))
+    cold, cold_s = command.timed("runs", "--json")
+    warm, warm_s = command.timed("runs", "--json")
+    table_s, help_s = (min(command.timed(word)[1] for _ in range(3)) for word in ("runs", "--help"))
     print(f"--json {cold_s:.2f}, then {warm_s:.2f} s; table {table_s:.2f}, --help {help_s:.2f} s")
     assert {row["id"] for row in json.loads(cold)} >= set(ids) - broken
     assert json.loads(warm) == json.loads(cold)

@@ -40,6 +40,13 @@ class Command:
             **more,
         )
 
+    def timed(self, *words: str) -> tuple[str, float]:
+        """Standard output of a command that succeeds, and the seconds that it took."""
+        began = time.perf_counter()
+        done = self(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout, time.perf_counter() - began
+
     def start(self, *words: str, **more: object) -> "subprocess.Popen[str]":
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
             self.arguments(*words),
