@@ -332,8 +332,26 @@ class Store:
         return sorted(found, key=lambda run: (run.created, run.id), reverse=True)
 
     def children(self, run: Run) -> list[Run]:
-        """A study's child runs, oldest first."""
+        """The child runs of a study or sweep, oldest first; not the children of these."""
         return [child for child in reversed(self.runs()) if child.parent == run.id]
+
+    def family(self, run: Run) -> list[Run]:
+        """A run, its children and theirs: each parent before its children, oldest first.
+
+        A run that files name as its own ancestor is there once.
+        """
+        children: dict[str, list[Run]] = {}
+        for other in reversed(self.runs()):
+            if other.parent is not None:
+                children.setdefault(other.parent, []).append(other)
+        found: dict[str, Run] = {}
+        waiting = [run]
+        while waiting:
+            member = waiting.pop()
+            if member.id not in found:
+                found[member.id] = member
+                waiting += reversed(children.get(member.id, []))
+        return list(found.values())
 
     def find(self, word: str) -> Run:
         """The run that ``word`` names: an id, a name, a unique part of an id, or ``@1``.
@@ -367,12 +385,12 @@ class Store:
         raise NotFoundError(f"no run {word!r}: {_count(runs)} in {self.home}; see advtui runs")
 
     def delete(self, run: Run, *, checkpoints_only: bool = False) -> None:
-        """Remove a run and its children, or their checkpoints alone.
+        """Remove a run with its family, or their checkpoints alone.
 
         Raises:
             UserError: a run is queued, running or unresponsive, or can't be removed.
         """
-        family = [run, *self.children(run)]
+        family = self.family(run)
         for member in family:
             if (state := member.state()) in LIVE:
                 silent = ", and its worker lives" if state == "unresponsive" else ""

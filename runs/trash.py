@@ -1,6 +1,6 @@
 """The trash of a home: runs that were removed, until they are restored or deleted for good.
 
-A run is moved there with its children, by a rename within the home: this needs no space, also on a
+A run is moved there with its family, by a rename within the home: this needs no space, also on a
 full disk. Knows no terminal.
 """
 
@@ -21,19 +21,19 @@ class Trash(Store):
         self.folder = self.home / "trash"
 
     def put(self, run: Run) -> list[Run]:
-        """Move a run with its children here; returns them as they were.
+        """Move a run with its family here; returns them as they were.
 
         Raises:
             UserError: one of them is at work, or can't be moved.
         """
-        family = family_of(self._origin, run)
+        family = self._origin.family(run)
         refuse_living(family)
         refuse_needed(self._origin, family)
         _move(family, self)
         return family
 
     def restore(self, word: str) -> list[Run]:
-        """Move a run, named as :meth:`Store.find` takes it, back with its children.
+        """Move a run, named as :meth:`Store.find` takes it, back with its family.
 
         Raises:
             NotFoundError: it is not in the trash.
@@ -43,7 +43,7 @@ class Trash(Store):
             run = self.find(word)
         except NotFoundError as error:
             raise NotFoundError(f"in the trash there is {error}") from None
-        family = family_of(self, run)
+        family = self.family(run)
         _move(family, self._origin)
         return [Run(self._origin.folder / member.id) for member in family]
 
@@ -62,11 +62,6 @@ class Trash(Store):
 def removed_at(run: Run) -> float:
     """Unix seconds at which a run of the trash was moved there."""
     return run.path.stat().st_ctime
-
-
-def family_of(store: Store, run: Run) -> list[Run]:
-    """A run and its children."""
-    return [run, *store.children(run)]
 
 
 def refuse_living(runs: Sequence[Run]) -> None:

@@ -191,9 +191,9 @@ def _references(store: Store, run: Run, result: Result | None, found: Verificati
 
 
 def verify_all(store: Store, runs: Sequence[Run]) -> list[Verification]:
-    """Each run once, a study followed by its children."""
+    """Each run once, a study or sweep followed by its family."""
     family: dict[str, Run] = {}
     for run in runs:
-        for member in (run, *store.children(run)):
+        for member in store.family(run):
             family[member.id] = member
     return [verify(store, member) for member in family.values()]

@@ -11,9 +11,9 @@ from runs.events import EventWriter
 from runs.jsonfiles import write_json
 from runs.locks import FileLock
 from runs.presets import preset
-from runs.spec import AttackSpec, CheckpointRef
+from runs.spec import AttackSpec, CheckpointRef, SweepSpec
 from runs.store import Run, Store
-from runs.trash import Trash, citing, family_of
+from runs.trash import Trash, citing
 from tiny_training import tiny
 
 
@@ -60,6 +60,22 @@ def test_a_study_goes_and_comes_back_with_its_children(store: Store, study: list
     assert store.runs() == []
     assert {run.id for run in trash.restore(study[0].id)} == {run.id for run in study}
     assert {run.id for run in store.runs()} == {run.id for run in study}
+
+
+def test_a_sweep_of_studies_goes_and_comes_back_with_their_trainings(
+    store: Store, study: list[Run]
+) -> None:
+    base = preset("demo")
+    assert base.kind == "study"
+    sweep = ended(store.create(SweepSpec(base=base, seeds=(0,))))
+    header = study[0].raw_spec
+    header["run"]["parent"] = sweep.id
+    write_json(study[0].path / "spec.json", header)
+    whole = [sweep.id, *(run.id for run in study)]
+
+    assert [run.id for run in Trash(store).put(sweep)] == whole
+    assert store.runs() == []
+    assert [run.id for run in Trash(store).restore(sweep.id)] == whole
 
 
 def test_the_trash_is_emptied_for_good(store: Store, study: list[Run], training: Run) -> None:
@@ -118,8 +134,8 @@ def test_the_runs_that_refer_to_a_run_are_known(
     store: Store, study: list[Run], training: Run
 ) -> None:
     attack = attack_on(store, training)
-    assert citing(store, family_of(store, training)) == [(attack, training)]
-    assert citing(store, family_of(store, study[0])) == []
+    assert citing(store, store.family(training)) == [(attack, training)]
+    assert citing(store, store.family(study[0])) == []
     assert citing(store, [study[1]]) == [(study[0], study[1])]
 
 

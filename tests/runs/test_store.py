@@ -486,6 +486,54 @@ def test_a_run_is_deleted_with_its_children_alone(store: Store) -> None:
     assert not child.path.exists()
 
 
+def sweep_of_studies(store: Store) -> list[Run]:
+    """A sweep of two studies with one training each, in the order of their family."""
+    sweep = add(store, 1, suffix="sweep-0000")
+    family = [sweep]
+    for number in (2, 4):
+        study = add(store, number, suffix="study-0000", parent=sweep.id)
+        training = add(store, number + 1, suffix="robust-0000", parent=study.id)
+        family += [study, training]
+    for run in family:
+        end(run)
+    return family
+
+
+def test_a_family_holds_the_children_of_children_each_after_its_parent(store: Store) -> None:
+    family = sweep_of_studies(store)
+    add(store, 6)
+    assert store.family(family[0]) == family
+    assert store.family(family[1]) == family[1:3]
+    assert store.family(family[2]) == [family[2]]
+
+
+def test_a_run_that_is_its_own_ancestor_is_in_its_family_once(store: Store) -> None:
+    first = add(store, 1, parent="20261122-184002-train-0000")
+    second = add(store, 2, parent=first.id)
+    assert store.family(first) == [first, second]
+
+
+@pytest.mark.parametrize("checkpoints_only", [False, True])
+def test_of_a_sweep_of_studies_nothing_remains(store: Store, checkpoints_only: bool) -> None:
+    family = sweep_of_studies(store)
+    for run in family:
+        (run.path / "checkpoints").mkdir()
+    other = add(store, 6)
+
+    store.delete(family[0], checkpoints_only=checkpoints_only)
+
+    assert not any((run.path / "checkpoints").exists() for run in family)
+    assert store.runs() == ([other, *reversed(family)] if checkpoints_only else [other])
+
+
+def test_a_sweep_of_which_a_study_is_at_work_is_not_deleted(store: Store) -> None:
+    sweep, *_, training = sweep_of_studies(store)
+    (training.path / "result.json").unlink()
+    happen(training, beat(time.time(), "running"))
+    with pytest.raises(UserError, match=f"{training.id} is running: stop it first"):
+        store.delete(sweep)
+
+
 @pytest.mark.parametrize("phase", ["queued", "running"])
 @pytest.mark.parametrize("live", ["study", "child"])
 def test_a_live_run_is_not_deleted_nor_is_its_study(store: Store, phase: str, live: str) -> None:

@@ -70,7 +70,7 @@ def start_and_follow(
         raise UserError(refusal["message"], exit_code=code)
     if code and not refusal and not _has_begun(run):
         reason = why_no_result(run, None if worker is None else worker.returncode)
-        for member in (*store.children(run), run):  # no job of them has left anything
+        for member in reversed(store.family(run)):  # no job of them has left anything
             discard(member)
         raise UserError(reason, exit_code=code)
     finish(run, code, worker, as_json=as_json)

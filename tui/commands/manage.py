@@ -43,7 +43,7 @@ def stop(
             done = f"{run.id} is interrupted: advtui resume hands it in again"
             say(done if end_job(run) else f"{run.id}: Slurm has not ended its job yet")
             continue
-        children = [child for child in store.children(run) if child.state() in LIVE]
+        children = [child for child in store.family(run)[1:] if child.state() in LIVE]
         without = end_by_force([run, *children])
         for member in (run, *children):
             if member not in without:

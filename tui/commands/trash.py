@@ -8,7 +8,7 @@ import typer
 
 from runs.errors import EXIT_INTERRUPTED, UserError
 from runs.store import Run, Store
-from runs.trash import Trash, citing, family_of, refuse_living, refuse_needed, removed_at
+from runs.trash import Trash, citing, refuse_living, refuse_needed, removed_at
 from tui.commands.plain_output import print_json, say
 from tui.render.text import clean, run_count, short_ago
 
@@ -23,7 +23,7 @@ def remove(
         typer.Exit: the answer was no.
     """
     runs = list({run.id: run for run in map(store.find, words)}.values())
-    family = list({member.id: member for run in runs for member in family_of(store, run)}.values())
+    family = list({member.id: member for run in runs for member in store.family(run)}.values())
     refuse_living(family)
     refuse_needed(store, family)
     for run, cited in citing(store, family):

@@ -15,7 +15,7 @@ def delete(screen: RunTargets) -> None:
     """Ask, then remove the targets with their children; refuses where one of these is live."""
     runs = screen.targets
     store = screen.state.store
-    families = {m.id: m for run in runs for m in (run, *store.children(run))}
+    families = {m.id: m for run in runs for m in store.family(run)}
     live = [member for member in families.values() if member.state() in LIVE]
     if live:
         listed = ", ".join(f"{screen.named([member])} is {member.state()}" for member in live[:5])
