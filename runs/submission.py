@@ -17,6 +17,7 @@ from runs.run_state import LIVE
 from runs.slurm_queue import (
     GONE,
     QUEUE,
+    JobRecord,
     SlurmError,
     ask_slurm,
     has_gpus,
@@ -182,14 +183,19 @@ def stop_job(run: Run, *, at_once: bool = False) -> None:
         record_interruption(run)
     elif state.is_at_work:
         ask_slurm("scancel", *([] if at_once else ["--signal=TERM"]), job.job)
-    for child_id in reversed(job.children):
-        child = Run(run.path.parent / child_id)
-        if child.parent == run.id and child.job is not None and child.state() in LIVE:
+    for child in reversed(_handed_in_for(run, job)):
+        if child.job is not None and child.state() in LIVE:
             stop_job(child, at_once=at_once)
 
 
+def _handed_in_for(run: Run, job: JobRecord) -> list[Run]:
+    """The children whose jobs were handed in with a run's; not those that it has reused."""
+    named = [Run(run.path.parent / child) for child in job.children]
+    return [child for child in named if child.parent == run.id]
+
+
 def end_job(run: Run) -> bool:
-    """Cancel a run's job, of a study also those of its children, and let them be interrupted.
+    """Cancel a run's job and those of its family, and let all of them be interrupted.
 
     Returns:
         Whether the job has ended within :data:`CANCEL_S`.
@@ -199,15 +205,22 @@ def end_job(run: Run) -> bool:
     """
     job = run.job
     assert job is not None
-    members = [run, *(Run(run.path.parent / child) for child in job.children)]
     stop_job(run, at_once=True)
     deadline = time.monotonic() + CANCEL_S
     while not (ended := QUEUE.state(job, fresh=True).has_ended) and time.monotonic() < deadline:
         time.sleep(1.0)
-    for member in members:
-        if member is run or member.parent == run.id:
-            record_interruption(member)  # of one whose worker still lives nothing is written
+    _interrupt(run, job)
     return ended
+
+
+def _interrupt(run: Run, job: JobRecord) -> None:
+    """Record that a run and those below it were interrupted, where no worker of them lives."""
+    record_interruption(run)
+    for child in _handed_in_for(run, job):
+        if child.job is None:
+            record_interruption(child)
+        else:
+            _interrupt(child, child.job)
 
 
 def why_job_left_nothing(run: Run) -> str | None:
