@@ -112,6 +112,8 @@ def _one_attempt(run: Run, lock: FileLock, retries_left: int | None) -> int:
     heartbeat.start()
 
     def report_started(fields: StartedFields) -> None:
+        if heartbeat.phase == "running":
+            return
         heartbeat.phase = "running"
         heartbeat.watchdog = watchdog_of(run.spec, events, fail)
         all_fields: StartedFields = {

@@ -14,7 +14,7 @@ from runs.events import EventWriter
 from runs.store import Run
 
 ReportStarted = Callable[[StartedFields], None]
-"""Writes the ``started`` event; called once, when all checks passed and the run has its device."""
+"""Writes the ``started`` event at its first call: all checks passed and the run has its device."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ nothing about training and attacks.
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from engine.process.child_at_work import POLL_S, ChildAtWork
@@ -34,7 +35,8 @@ def carry_out_study(
     Args:
         context: of the study.
         spec: of the study.
-        report_started: called when the first child has started.
+        report_started: called when a child has passed its checks and has its device; the first call
+            counts.
 
     Returns:
         The fields :data:`TABLE_FIELDS` of the attack run, the ids of the children by role, and
@@ -46,17 +48,9 @@ def carry_out_study(
     """
     store = Store(context.run.home)
     children: dict[Role, Run] = {}
-    is_started = False
-
-    def child_started() -> None:
-        # A study starts when its first child has passed its checks and has its device.
-        nonlocal is_started
-        if not is_started:
-            is_started = True
-            report_started({"children": list(ROLES)})
-
+    started = partial(report_started, {"children": list(ROLES)})
     if in_job():
-        report_started({"children": list(ROLES)})
+        started()
     groups: tuple[tuple[Role, ...], ...] = tuple((role,) for role in ROLES)
     if spec.parallel and not spec.share and devices_for(spec.device) // spec.devices > 1:
         groups = (("baseline", "robust"), ("attack",))
@@ -65,7 +59,7 @@ def carry_out_study(
         for role in group:
             wanted = child_spec(spec, role, children)
             child = existing_or_new_child(store, context.run, role, wanted, reuse=spec.reuse)
-            work.append(ChildAtWork(child, role, context, child_started))
+            work.append(ChildAtWork(child, role, context, started))
         _carry_out(work, context)
         children |= dict(zip(group, (one.run for one in work), strict=True))
     # Raw, because the rows go into a file again: the attacks of parsed rows are lists, also those

@@ -6,6 +6,7 @@ they have left. Imports no torch.
 """
 
 import time
+from functools import partial
 from typing import Any
 
 from engine.process.child_at_work import POLL_S, ChildAtWork
@@ -26,7 +27,7 @@ def carry_out_sweep(
     Args:
         context: of the sweep.
         spec: of the sweep.
-        report_started: called when the first point has started.
+        report_started: called when a point has started; the first call counts.
 
     Returns:
         ``sweep``: the table; ``warnings``: those of all points.
@@ -41,14 +42,8 @@ def carry_out_sweep(
     seen: set[str] = set()
     at_work: list[ChildAtWork] = []
     ended: list[ChildAtWork] = []
-    is_started = False
+    started = partial(report_started, {"children": [ROLE]})
     read_at: int | None = None
-
-    def started() -> None:
-        nonlocal is_started
-        if not is_started:
-            is_started = True
-            report_started({"children": [ROLE]})
 
     while True:
         if (latest := addition(context.run)) != read_at:
