@@ -28,7 +28,7 @@ DEMO = preset("demo")
 WORKER = """
 import sys, time
 from pathlib import Path
-from engine.process.device_queue import POLL_S, DeviceQueue
+from engine.process.device_queue import DeviceQueue
 from runs.store import Run
 
 folder, seconds, log = Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])
@@ -46,7 +46,7 @@ queue.release()
 STUDY = """
 import subprocess, sys
 from pathlib import Path
-from engine.process.device_queue import POLL_S, DeviceQueue
+from engine.process.device_queue import DeviceQueue
 from runs.presets import preset
 from runs.store import Run, Store
 
