@@ -104,12 +104,13 @@ def measure(
     Raises:
         UserError: out of memory, even with 2 images at a time.
     """
-    cost = costs(shape.classes, shape.width)
+    mean, std = [0.5] * 3, [0.25] * 3
+    model = resnet18(shape.classes, shape.width, mean, std, shape.activation)
+    cost = costs(model)
     # A small CPU reaches a third of the rate of a matrix product.
     fitting = int(LONGEST_STEP_S * rate / 3 / cost.descent)
     count = max(2, min(shape.batch_size, fitting, at_most))
-    mean, std = [0.5] * 3, [0.25] * 3
-    model = resnet18(shape.classes, shape.width, mean, std, shape.activation).to(device)
+    model = model.to(device)
     images = torch.rand(count, 3, 32, 32, device=device).to(memory_format=torch.channels_last)
     labels = torch.randint(shape.classes, (count,), device=device)
     one_step = PGD(steps=1, random_start=False)

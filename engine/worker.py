@@ -20,6 +20,7 @@ from engine.data.datasets import ensure_data
 from engine.data.image_folder import picture_size
 from engine.devices import autocast_dtype, candidates, describe, lock_name, take_cpu_slot
 from engine.evaluation.evaluate import evaluate, load_reference
+from engine.models.build import new_model
 from engine.process.device_queue import DeviceQueue, cpu_slots
 from engine.process.ranks import Place, other_ranks, place_of, watched
 from engine.process.run_context import ReportStarted, RunContext
@@ -69,6 +70,8 @@ def carry_out(
     resumed: Resumption | None = None
     if isinstance(spec, TrainSpec):
         resumed = resumption(run, spec)
+        if ":" in spec.arch:
+            _check_network(spec)
     else:
         _check_references(context, spec)
 
@@ -193,6 +196,15 @@ def _first(problem: Callable[[], str | None]) -> str | None:
     while (found := problem()) is None and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
+
+
+def _check_network(spec: TrainSpec) -> None:
+    """Refuse a foreign network that can't be trained, before the run waits for its device.
+
+    Raises:
+        NotFoundError, UserError: as :func:`engine.models.build.new_model`.
+    """
+    new_model(spec, DATASETS[spec.data].classes, [0.5] * 3, [0.5] * 3)
 
 
 def _check_references(context: RunContext, spec: AttackSpec) -> None:

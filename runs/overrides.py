@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, overload
 
+from runs.architectures import ARCHITECTURES
 from runs.budgets import norm_name, parse_budget
 from runs.errors import UserError
 from runs.spec import AttackSpec, StudySpec, SweepSpec, TrainSpec, parse_spec
@@ -70,12 +71,26 @@ def override(
         if key not in own:
             for path in _paths(spec, key):
                 _put(fields, path, value)
+    if "arch" in changes and "width" not in changes:
+        _keep_full(spec, fields)
     if fields.get("kind") != spec.kind:
         raise UserError(f"the kind of a {spec.kind} run can't be changed")
     changed = parse_spec(fields)
     assert not isinstance(changed, SweepSpec)
     _refuse_idle(changed, changes)
     return changed
+
+
+def _keep_full(spec: TrainSpec | AttackSpec | StudySpec, fields: dict[str, Any]) -> None:
+    """Let a network of full width be replaced by another of full width."""
+    if isinstance(spec, StudySpec):
+        reached = [(spec.baseline, fields["baseline"]), (spec.robust, fields["robust"])]
+    else:
+        reached = [(spec, fields)] if isinstance(spec, TrainSpec) else []
+    for training, place in reached:
+        before, after = ARCHITECTURES.get(training.arch), ARCHITECTURES.get(str(place["arch"]))
+        if before is not None and after is not None and training.width == before.full_width:
+            place["width"] = after.full_width
 
 
 def _refuse_idle(spec: TrainSpec | AttackSpec | StudySpec, changes: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ rest is small. Opens no file, and knows nothing about torch.
 
 from typing import TYPE_CHECKING
 
+from runs.architectures import ARCHITECTURES
 from runs.datasets import DATASETS
 from runs.storage import free_bytes, megabytes, mount_point
 from runs.store import CHECKPOINTS, Run
@@ -50,24 +51,15 @@ def _train_bytes(spec: "TrainSpec") -> int:
 
 
 def checkpoint_bytes(spec: "TrainSpec") -> int:
-    """A checkpoint holds the weights, their momentum and, with averaging, their average."""
+    """A checkpoint holds the weights, their momentum and, with averaging, their average.
+
+    0 of a network that advtui does not build itself.
+    """
     copies = 1 + (spec.momentum > 0) + (spec.swa_start is not None or spec.ema_decay > 0)
-    return copies * parameters(spec.width, DATASETS[spec.data].classes) * _FLOAT
-
-
-def parameters(width: int, classes: int) -> int:
-    """The number of parameters of the ResNet-18 whose first stage has ``width`` channels."""
-
-    def convolution(kernel: int, before: int, after: int) -> int:
-        return kernel * kernel * before * after + 2 * after  # with its BatchNorm
-
-    count, before = convolution(3, 3, width), width
-    for after in (width, 2 * width, 4 * width, 8 * width):
-        count += convolution(3, before, after) + 3 * convolution(3, after, after)
-        if before != after:
-            count += convolution(1, before, after)
-        before = after
-    return count + (8 * width + 1) * classes
+    known = ARCHITECTURES.get(spec.arch)
+    if known is None:  # not known before it is built
+        return 0
+    return copies * known.parameters(spec.width, DATASETS[spec.data].classes) * _FLOAT
 
 
 def _attack_bytes(spec: "AttackSpec", models: int) -> int:

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from runs.architectures import ARCHITECTURES, FACTORY, TIMM, checked_arch
 from runs.budgets import at_budget
 from runs.datasets import dataset_name
 from runs.errors import UserError
@@ -94,7 +95,7 @@ class Job(Spec):
 
 
 class TrainSpec(Job):
-    """One training run of a ResNet-18, plain (baseline) or adversarial (robust)."""
+    """One training run of a network, plain (baseline) or adversarial (robust)."""
 
     kind: Literal["train"] = "train"
     data: DataName = Field("cifar100", description=FIELD_HELP["data"])
@@ -110,6 +111,10 @@ class TrainSpec(Job):
     )
     fast_noise: float = Field(2.0, ge=0, le=100, description=FIELD_HELP["fast_noise"])
     awp_gamma: float = Field(0.0, ge=0, le=1, description=FIELD_HELP["awp_gamma"])
+    arch: Annotated[str, AfterValidator(checked_arch)] = Field(
+        "resnet18", max_length=300, description=FIELD_HELP["arch"]
+    )
+    arch_folder: str | None = Field(None, description=FIELD_HELP["arch_folder"])
     width: int = Field(64, ge=1, le=1024, description=FIELD_HELP["width"])
     activation: Activation = Field("relu", description=FIELD_HELP["activation"])
     epochs: int = Field(30, ge=1, le=100_000, description=FIELD_HELP["epochs"])
@@ -188,7 +193,23 @@ class TrainSpec(Job):
             )
         self.check_devices()
         self._check_recipe()
+        self._check_network()
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _full_width(cls, fields: Any) -> Any:
+        """Where no width is said, that of the literature."""
+        if isinstance(fields, dict) and "width" not in fields:
+            known = ARCHITECTURES.get(str(fields.get("arch")))
+            return fields if known is None else {**fields, "width": known.full_width}
+        return fields
+
+    def _check_network(self) -> None:
+        if self.arch_folder is not None and (":" not in self.arch or self.arch.startswith(TIMM)):
+            raise ValueError(f"arch_folder is for a network of your own, not for {self.arch}")
+        if ":" in self.arch and self.activation != "relu":
+            raise ValueError(f"activation is for advtui's own networks, not for {self.arch}")
 
     def check_devices(self) -> None:
         """Refuse devices that can't share the batch or the nodes.
@@ -236,7 +257,7 @@ class ModelRef(Spec):
     """
 
     factory: str = Field(
-        pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$",
+        pattern=f"^{FACTORY.pattern}$",
         description=FIELD_HELP["models.factory"],
     )
     folder: str | None = Field(None, description=FIELD_HELP["models.folder"])

@@ -33,7 +33,7 @@ from runs.spec import (
 from runs.store import Run, Store
 from runs.threat_model import EVALUATION_PGD, Attack, standard_attacks
 from tui.slurm_flags import with_slurm
-from tui.user_model_flags import data_set, own_model
+from tui.user_model_flags import data_set, own_model, with_network
 
 
 def study_spec(
@@ -44,7 +44,7 @@ def study_spec(
     Raises:
         UserError: an unknown preset or field, a value out of range, an unreadable config.
     """
-    flags = with_slurm(flags)
+    flags = with_network(with_slurm(flags))
     base = _from_config(config, "study")
     if base is None:
         base = _preset(preset, flags)
@@ -60,7 +60,7 @@ def train_spec(
     flags: dict[str, Any],
 ) -> TrainSpec:
     """The spec of ``advtui train``; raises as :func:`study_spec` does."""
-    flags = with_slurm(flags)
+    flags = with_network(with_slurm(flags))
     base = _from_config(config, "train")
     if base is None:
         if mode not in (None, "baseline", "robust"):

@@ -1,9 +1,12 @@
 """From ``--model``, ``--weights``, ``--normalised`` and ``--data`` to the fields of a spec."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from runs.architectures import ARCHITECTURES, TIMM
 from runs.datasets import DATASETS, class_folders, dataset_name
 from runs.errors import NotFoundError, UserError
 from runs.spec import Channels, ModelRef
@@ -39,6 +42,26 @@ def own_model(factory: str, weights: Path | None, normalised: str | None, data: 
                 "nets.wide:make or ./nets/wide.py:make"
             ) from None
         raise UserError(f"--normalised: {error.errors()[0]['msg']}") from None
+
+
+def with_network(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Flags in which ``arch`` or ``model`` has become the fields ``arch`` and ``arch_folder``.
+
+    Raises:
+        UserError: both are given.
+        NotFoundError: there is no such file.
+    """
+    rest = {name: value for name, value in flags.items() if name not in ("arch", "model")}
+    names = [flags[name] for name in ("arch", "model") if name in flags]
+    if not names:
+        return rest
+    if len(names) > 1:
+        raise UserError("--arch and --model both name the network: give one")
+    name = names[0]
+    if name in ARCHITECTURES or name.startswith(TIMM) or ":" not in name:
+        return {**rest, "arch": name, "arch_folder": None}
+    factory, folder = code_file(name) or (name, Path.cwd())
+    return {**rest, "arch": factory, "arch_folder": str(folder)}
 
 
 def code_file(factory: str) -> tuple[str, Path] | None:

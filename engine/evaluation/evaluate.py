@@ -162,7 +162,7 @@ def load_reference(
     """
     if isinstance(reference, ModelRef):
         return load_user_model(reference, classes=classes, size=size)
-    return load_model(run.home / reference.file, classes=classes)[0]
+    return load_model(run.home / reference.file, classes=classes, size=size)[0]
 
 
 def _size(pictures: Pictures) -> tuple[int, int]:

@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
-from engine.models.resnet import PictureClassifier, resnet18
+from engine.models.build import new_model
+from engine.models.resnet import PictureClassifier
+from runs.architectures import network_words
 from runs.errors import NotFoundError, UserError
 from runs.spec import TrainSpec
 
@@ -42,13 +44,20 @@ def read_checkpoint(path: Path, *, facts_only: bool = False) -> dict[str, Any]:
     return content
 
 
-def load_model(path: Path, *, classes: int) -> tuple[PictureClassifier, dict[str, Any]]:
+def load_model(
+    path: Path, *, classes: int, size: tuple[int, int] = (32, 32)
+) -> tuple[PictureClassifier, dict[str, Any]]:
     """The network of a checkpoint, in eval mode on the CPU, and the content of the checkpoint.
 
     With weight averaging its weights are the averaged weights, which were validated.
 
+    Args:
+        path: of the file.
+        classes: number of classes of the data set.
+        size: height and width of the images, in pixels.
+
     Raises:
-        NotFoundError: there is no such file.
+        NotFoundError: there is no such file, or no such code of a user's own network.
         UserError: the file is damaged, of another architecture, or for another number of classes.
     """
     content = read_checkpoint(path)
@@ -56,8 +65,9 @@ def load_model(path: Path, *, classes: int) -> tuple[PictureClassifier, dict[str
     try:
         trained_classes = int(identity["classes"])
         spec = identity["spec"]
-        # Older checkpoints name no activation: theirs is the default, relu.
-        fields = {"width": spec["width"], **{k: spec[k] for k in ("activation",) if k in spec}}
+        # What an older checkpoint does not name is the default: a ResNet-18 with relu.
+        named = ("arch", "arch_folder", "activation")
+        fields = {"width": spec["width"], **{k: spec[k] for k in named if k in spec}}
         architecture = TrainSpec.model_validate(fields)
         mean, std = ([float(value) for value in identity[key]] for key in ("mean", "std"))
         if len(mean) != 3 or len(std) != 3:
@@ -76,12 +86,13 @@ def load_model(path: Path, *, classes: int) -> tuple[PictureClassifier, dict[str
             f"{path} was trained on {trained_classes} classes, but the data set has {classes}: "
             "choose the data set that it was trained on"
         )
-    model = resnet18(classes, architecture.width, mean, std, architecture.activation)
+    model = new_model(architecture, classes, mean, std, size)
     try:
         model.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(
-            f"{path} does not fit a ResNet-18 of width {architecture.width}: {reason}"
+            f"{path} does not fit a {network_words(architecture.arch, architecture.width)}: "
+            f"{reason}"
         ) from None
     return model.eval(), content

@@ -6,6 +6,7 @@ about data sets, attacks and results.
 
 import copy
 import hashlib
+import inspect
 import pickle
 from collections.abc import Mapping, Set
 from pathlib import Path
@@ -23,6 +24,8 @@ from runs.spec import ModelRef
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 """Keys under which training scripts save the state dict in a larger file."""
+CLASSES = ("classes", "num_classes", "n_classes")
+"""What factories call the number of classes."""
 _PICKLE_HEADS = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 NO_DEVICE = "its code must not name a device: --device chooses it, and images come on it"
 NOT_A_STATE_DICT = (
@@ -47,7 +50,7 @@ def load_user_model(
         UserError: the factory fails or returns no network; the weights are no state dict or do not
             fit; the network does not map images of ``size`` to ``classes`` logits.
     """
-    network = _build_network(reference)
+    network = user_network(reference.factory, reference.folder, classes)
     if reference.weights is not None:
         _load_weights(network, read_weights(Path(reference.weights)), reference)
     mean, std = reference.mean or (0.0,) * 3, reference.std or (1.0,) * 3
@@ -59,17 +62,65 @@ def load_user_model(
             f"the network of {reference.factory} can't be copied with copy.deepcopy: "
             f"{_one_line(error)}"
         ) from None
-    for count in (2, 3):
-        logits = _logits(model, reference.factory, count, size)
-        if logits.shape != (count, classes):
-            shape = " × ".join(str(length) for length in logits.shape)
-            raise UserError(
-                f"{reference.factory} returns {shape} logits for {count} images, but the data set "
-                f"has {classes} classes: {count} × {classes} logits are expected"
-            )
+    _check_shape(model, reference.factory, classes=classes, size=size)
     if _logits(model, reference.factory, 1, size).shape == (classes,):
         model.network = _OneRow(model.network)
     return model
+
+
+def _check_shape(
+    model: nn.Module,
+    name: str,
+    *,
+    classes: int,
+    size: tuple[int, int],
+    counts: tuple[int, ...] = (2, 3),
+) -> Tensor:
+    """Logits of some images, of the last of these counts.
+
+    Raises:
+        UserError: the network fails on such images, or returns no logit for each class.
+    """
+    for count in counts:
+        logits = _logits(model, name, count, size)
+        if logits.shape != (count, classes):
+            shape = " × ".join(str(length) for length in logits.shape)
+            raise UserError(
+                f"{name} returns {shape} logits for {_many(count)}, but the data set "
+                f"has {classes} classes: {count} × {classes} logits are expected"
+            )
+    return logits
+
+
+def check_trainable(model: nn.Module, name: str, *, classes: int, size: tuple[int, int]) -> None:
+    """Refuse a foreign network that can't be trained as a classifier; it is left as it is.
+
+    Args:
+        model: takes images in [0, 1].
+        name: for messages.
+        classes: number of classes of the data set.
+        size: height and width of the images, in pixels.
+
+    Raises:
+        UserError: it has no parameters, can't be copied, fails on such images in train or eval
+            mode, or returns no logit for each class, or probabilities.
+    """
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UserError(f"{name} has no parameters to train")
+    try:
+        tried = copy.deepcopy(model)
+    except Exception as error:
+        raise UserError(
+            f"the network of {name} can't be copied with copy.deepcopy: {_one_line(error)}"
+        ) from None
+    for training in (True, False):
+        tried.train(training)
+        counts = (2, 3) if training else (1, 2, 3)  # BatchNorm can't train on one image
+        logits = _check_shape(tried, name, classes=classes, size=size, counts=counts)
+        if (logits >= 0).all() and (logits.sum(dim=1) - 1).abs().max() < 1e-3:
+            raise UserError(
+                f"{name} returns probabilities: leave out its last softmax, logits are expected"
+            )
 
 
 class _OneRow(nn.Module):
@@ -113,35 +164,56 @@ def user_model_source(reference: ModelRef) -> dict[str, Any]:
     return {**fields, "sha256": digest}
 
 
-def _build_network(reference: ModelRef) -> nn.Module:
-    """Import the factory, and call it unless it is a network itself."""
-    module_name, _, name = reference.factory.partition(":")
+def user_network(factory: str, folder: str | None, classes: int) -> nn.Module:
+    """Import ``package.module:name``, and call it unless it is a network itself.
+
+    The number of classes is passed where it takes an argument of one of the names :data:`CLASSES`.
+
+    Args:
+        factory: ``package.module:name``.
+        folder: in which the package lies; None: an installed one.
+        classes: of the data set.
+
+    Raises:
+        NotFoundError: there is no such module or factory.
+        UserError: it fails, or returns no network.
+    """
+    module_name, _, name = factory.partition(":")
     try:
-        module = import_user_module(module_name, reference.folder)
+        module = import_user_module(module_name, folder)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
-            folder = f" (searched in {reference.folder} too)" if reference.folder else ""
-            raise NotFoundError(f"there is no module {error.name!r}{folder}") from None
+            where = f" (searched in {folder} too)" if folder else ""
+            raise NotFoundError(f"there is no module {error.name!r}{where}") from None
         raise UserError(f"{module_name} can't be imported: {_one_line(error)}") from None
     except Exception as error:  # the user's code can raise anything
         raise UserError(f"{module_name} can't be imported: {_one_line(error)}") from None
-    factory = getattr(module, name, None)
-    if factory is None:
+    make = getattr(module, name, None)
+    if make is None:
         file = getattr(module, "__file__", None) or "a namespace package without a file"
         raise NotFoundError(f"{module_name} ({file}) has no {name!r}")
     try:
-        network = factory if isinstance(factory, nn.Module) else factory()
+        network = make if isinstance(make, nn.Module) else make(**_taken(make, classes))
     except Exception as error:
         reason = _one_line(error)
         if _is_about_cuda(reason):
             reason += f" ({NO_DEVICE})"
-        raise UserError(f"{reference.factory}() failed: {reason}") from None
+        raise UserError(f"{factory}() failed: {reason}") from None
     if not isinstance(network, nn.Module):
         kind = type(network).__name__
         raise UserError(
-            f"{reference.factory} returns an object of type {kind}; a torch.nn.Module is expected"
+            f"{factory} returns an object of type {kind}; a torch.nn.Module is expected"
         )
     return network
+
+
+def _taken(make: Any, classes: int) -> dict[str, int]:
+    """The number of classes as the argument that a factory has for it; {} where it has none."""
+    try:
+        names = inspect.signature(make).parameters
+    except (TypeError, ValueError):  # of a function in C
+        return {}
+    return dict.fromkeys((name for name in CLASSES if name in names), classes)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -210,14 +282,17 @@ def _logits(model: nn.Module, factory: str, count: int, size: tuple[int, int]) -
             logits = model(torch.full((count, 3, height, width), 0.5))
     except Exception as error:  # the user's code can raise anything
         reason = _one_line(error)
-        many = "1 RGB image" if count == 1 else f"{count} RGB images"
         advice = NO_DEVICE if _is_about_cuda(reason) else "it gets float32, any number of images"
         raise UserError(
-            f"{factory} fails on {many} of {width}×{height} pixels: {reason} ({advice})"
+            f"{factory} fails on {_many(count)} of {width}×{height} pixels: {reason} ({advice})"
         ) from None
     if not isinstance(logits, Tensor):
         raise UserError(f"{factory} must return a tensor of logits, not a {type(logits).__name__}")
     return logits
+
+
+def _many(count: int) -> str:
+    return "1 RGB image" if count == 1 else f"{count} RGB images"
 
 
 def _is_about_cuda(reason: str) -> bool:

@@ -6,13 +6,13 @@ the gradient of the input 2.22, with the gradients of all weights 3.33. The modu
 about devices and time.
 """
 
+import copy
 from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.models.resnet import resnet18
 from runs.passes import PassCounts
 
 
@@ -28,12 +28,15 @@ class Costs(NamedTuple):
         return sum(cost * count for cost, count in zip(self, passes, strict=True))
 
 
-def costs(classes: int, width: int) -> Costs:
-    """FLOPs of the passes of one 3×32×32 image; computed from shapes, on the meta device."""
-    with torch.device("meta"):
-        model = resnet18(classes, width, [0.5] * 3, [0.5] * 3)
-        image = torch.zeros(1, 3, 32, 32)
-    model.eval()  # BatchNorm adds no counted operations in either mode
+def costs(network: nn.Module, size: tuple[int, int] = (32, 32)) -> Costs:
+    """FLOPs of the passes of one image, counted on a copy of the network on the CPU.
+
+    Args:
+        network: maps images (N, 3, H, W) in [0, 1] to logits (N, classes); it is left as it is.
+        size: height and width of an image, in pixels.
+    """
+    model = copy.deepcopy(network).cpu().eval()  # BatchNorm adds none in either mode
+    image = torch.full((1, 3, *size), 0.5)
     with torch.no_grad():
         forward = _counted(model, image)
     descent = _counted(model, image)

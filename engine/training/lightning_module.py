@@ -18,7 +18,7 @@ from engine.attacks.active_set import padded_places
 from engine.attacks.batch_attack import attack_batch
 from engine.data.pictures import Batch
 from engine.models.batchnorm_folding import Folded
-from engine.models.resnet import resnet18
+from engine.models.build import new_model
 from engine.models.sync_batchnorm import synchronise
 from engine.process.out_of_memory import is_out_of_memory
 from engine.seeding import generator
@@ -37,7 +37,7 @@ MEMORY_ADVICE = "train a narrower network (--width), or use a device with more f
 
 
 class Classifier(pl.LightningModule):
-    """A ResNet-18 and its training.
+    """A network and its training.
 
     A checkpoint holds ``spec``, ``classes``, ``mean`` and ``std``, which rebuild the network.
 
@@ -50,6 +50,10 @@ class Classifier(pl.LightningModule):
         compiling: compile the passes of a training step, where that is possible.
         world: the processes that share each batch; BatchNorm sees the batches of all.
         device: that of this process.
+        size: height and width of the images, in pixels.
+
+    Raises:
+        NotFoundError, UserError: as :func:`engine.models.build.new_model`.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Classifier(pl.LightningModule):
         compiling: bool = False,
         world: World = ALONE,
         device: torch.device | None = None,
+        size: tuple[int, int] = (32, 32),
     ) -> None:
         super().__init__()
         self.spec = spec
@@ -71,7 +76,7 @@ class Classifier(pl.LightningModule):
         # saved position is restored, and a resumed epoch would begin with its first batch again.
         self._steps = steps
         self.classes = classes
-        self.network = resnet18(classes, spec.width, mean, std, spec.activation)
+        self.network = new_model(spec, classes, mean, std, size)
         if world.size > 1:
             synchronise(self.network, device or torch.device("cpu"))
         self.save_hyperparameters(

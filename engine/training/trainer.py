@@ -87,6 +87,7 @@ def train(
         mean=splits.mean,
     )
     steps_per_epoch = len(data.train_dataloader())
+    _, _, height, width = training.images.shape
     module = Classifier(
         spec,
         len(splits.classes),
@@ -96,8 +97,9 @@ def train(
         compiling=is_wanted(spec, device),
         world=world,
         device=device,
+        size=(height, width),
     )
-    cost = costs(len(splits.classes), spec.width)
+    cost = costs(module.network, (height, width))
     validation_cost, step_cost = cost.of(validation_passes(spec)), cost.of(passes(spec))
     stopwatch = Stopwatch(len(validation) * validation_cost / (spec.batch_size * step_cost))
     bf16 = autocast_dtype(spec.precision, device) is torch.bfloat16

@@ -74,6 +74,36 @@ def test_a_network_and_a_folder_of_ones_own(
     assert (picture_folder.parent / "seen.png").stat().st_size > 1000
 
 
+def test_a_network_of_ones_own_is_trained_resumed_and_attacked(advtui: Command, nets: Path) -> None:
+    words = ("--model", f"{nets.name}.small:normed", "--recipe", "trades")
+    tiny = ("--data", "digits", "--threads", "1", "--train-limit", "64", "--batch-size", "32")
+    done = advtui("train", "--mode", "robust", *words, *tiny, "--epochs", "1", cwd=nets.parent)
+    assert done.returncode == 0, done.stderr
+    done = advtui("attack", "@1", "--limit", "20", "--threads", "1")  # from another folder
+    assert done.returncode == 0, done.stderr
+    assert "digits" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--arch", "resnet81"), 2, "neither resnet18, preactresnet18"),
+        (("--arch", "resnet18", "--model", "a:b"), 2, "both name the network: give one"),
+        (("--model", "absent.py:make"), 3, "there is no file absent.py"),
+        (("--model", "json:loads"), 2, "json:loads() failed: TypeError"),
+        (("--model", "nowhere:make"), 3, "there is no module 'nowhere'"),
+        (("--model", "a:b", "--activation", "silu"), 2, "activation is for advtui's own networks"),
+    ],
+)
+def test_a_network_that_can_not_be_trained_leaves_no_run(
+    advtui: Command, words: tuple[str, ...], code: int, said: str, tmp_path: Path
+) -> None:
+    done = advtui("train", "--mode", "robust", "--data", "digits", *words, cwd=tmp_path)
+    assert done.returncode == code
+    assert said in " ".join(done.stderr.split())
+    assert not list(Store(advtui.home).runs())
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -14,6 +14,7 @@ from rich.console import Console
 from advtui_process import Command
 from engine import bench
 from engine.bench import Rates, Shape, shape_of, study_s, training_s
+from engine.models.resnet import resnet18
 from engine.training.flops import costs
 from runs.errors import UserError
 from runs.passes import ACTIVE_SHARE, passes
@@ -35,7 +36,7 @@ def test_more_work_takes_longer_and_nothing_beats_a_matrix_product(
 ) -> None:
     (one,) = measured["passes"]  # both trainings of the demo are of one shape
     assert (one["width"], one["batch_size"], one["classes"]) == (8, 64, 10)
-    rates, cost = one["rates"], costs(10, 8)
+    rates, cost = one["rates"], costs(resnet18(10, 8, [0.5] * 3, [0.5] * 3))
     assert rates["forward"] > rates["attack"] > rates["descent"] > 0
     assert rates["search"] == rates["attack"]  # on a CPU a training isn't compiled either
     for name, rate in rates.items():

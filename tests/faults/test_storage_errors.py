@@ -8,11 +8,10 @@ from typing import Any, Literal
 
 import pytest
 
-from engine.models.resnet import resnet18
 from runs.events import EventReader, EventWriter
 from runs.jsonfiles import write_json
 from runs.presets import preset
-from runs.space import checkpoint_bytes, needed_bytes, parameters, shortage
+from runs.space import checkpoint_bytes, needed_bytes, shortage
 from runs.storage import StorageError, megabytes, mount_point, writing
 from runs.store import Store
 from tiny_training import carried_out, tiny
@@ -31,12 +30,6 @@ def test_what_a_run_needs_is_compared_with_what_is_free(
     )
     monkeypatch.setattr("runs.space.free_bytes", lambda _: 1_000_000_000)
     assert shortage(run, TRAIN) is None
-
-
-@pytest.mark.parametrize(("width", "classes"), [(4, 10), (16, 100), (64, 100)])
-def test_the_parameters_of_the_network_are_counted_without_it(width: int, classes: int) -> None:
-    network = resnet18(classes, width, [0.5] * 3, [0.25] * 3)
-    assert parameters(width, classes) == sum(weight.numel() for weight in network.parameters())
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,34 @@ def on_a_gpu():
             raise RuntimeError("Found no NVIDIA driver on your system")
     return OnAGpu()
 
+def sized(num_classes):
+    return nn.Sequential(nn.AdaptiveAvgPool2d(8), nn.Flatten(), nn.Linear(192, num_classes))
+
+def normed(classes):
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.GELU(), nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(), nn.Linear(64, classes),
+    )
+
+def mapped():
+    class Mapped(Small):
+        def forward(self, images):
+            return {"logits": super().forward(images)}
+    return Mapped()
+
+def probable():
+    return nn.Sequential(make(), nn.Softmax(dim=1))
+
+def two_in_training():
+    class Auxiliary(Small):
+        def forward(self, images):
+            logits = super().forward(images)
+            return (logits, logits) if self.training else logits
+    return Auxiliary()
+
+def still():
+    return nn.Sequential(nn.AdaptiveAvgPool2d((1, 4)), nn.Flatten(), nn.Upsample(10))
+
 def ours():
     from engine.models.resnet import resnet18
     return resnet18(10, 8, (0.305,) * 3, (0.324,) * 3)

@@ -125,6 +125,11 @@ class Training(TypedDict):
     awp: Annotated[
         bool | None, field("awp", "; γ is the preset's, else 0.005 (Wu et al. 2020)", "--awp")
     ]
+    arch: Annotated[str | None, field("arch")]
+    model: Annotated[
+        str | None,
+        typer.Option(help="Your own network: package.module:factory, or FILE.py:factory."),
+    ]
     width: Annotated[int | None, field("width")]
     activation: Annotated[str | None, field("activation")]
     epochs: Annotated[int | None, field("epochs")]

@@ -53,7 +53,7 @@ def test_a_network_may_be_an_instance_with_weights_of_its_own(nets: Path) -> Non
         ("broken", 10, UserError, r"small:broken\(\) failed: RuntimeError: no such luck"),
         ("nothing", 10, UserError, "returns an object of type int; a torch.nn.Module is expected"),
         ("pair", 10, UserError, "must return a tensor of logits, not a tuple"),
-        ("make", 7, UserError, "returns 2 × 10 logits for 2 images, but the data set has 7"),
+        ("make", 7, UserError, "returns 2 × 10 logits for 2 RGB images, but the data set has 7"),
         ("even", 10, UserError, "even batches only .it gets float32, any number of images"),
         ("on_a_gpu", 10, UserError, "no NVIDIA driver .* must not name a device: --device chooses"),
     ],

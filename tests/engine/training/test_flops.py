@@ -33,7 +33,7 @@ class Counter(TorchDispatchMode):
 
 
 def test_a_full_resnet18_costs_what_the_papers_say() -> None:
-    cost = costs(100, 64)
+    cost = costs(resnet18(100, 64, [0.5] * 3, [0.5] * 3))
     assert cost.forward / 2e9 == pytest.approx(0.5555, abs=1e-3)  # GMAC
     assert cost.attack / 2e9 == pytest.approx(1.111, abs=2e-3)
     assert cost.descent / 2e9 == pytest.approx(1.666, abs=2e-3)
@@ -66,5 +66,5 @@ def test_the_passes_of_a_step_are_those_that_it_does(fields: dict[str, Any]) -> 
     with Counter() as counter:
         loss, _ = RECIPES[spec.recipe](model, images, labels, setting)
         loss.backward()
-    expected = IMAGES * costs(10, spec.width).of(passes(spec))
+    expected = IMAGES * costs(model).of(passes(spec))
     assert counter.total == pytest.approx(expected, rel=1e-3)

@@ -49,10 +49,25 @@ def spec_facts(spec: Mapping[str, Any], width: int, palette: Palette) -> Iterato
         yield from labelled(label, Text(clean(value, 200), palette.text), width)
 
 
+NETWORK = ("arch", "width")
+MAIN_FIELDS = ("data", "recipe", *NETWORK, "epochs", "batch_size", "lr", "seed", "device", "limit")
+
+
 def facts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The main fields of a spec, as pairs of name and value, from spec.json without validation."""
-    for key in ("data", "recipe", "width", "epochs", "batch_size", "lr", "seed", "device", "limit"):
-        if spec.get(key) is not None:
+    for key in (
+        "data",
+        "recipe",
+        "arch",
+        "width",
+        "epochs",
+        "batch_size",
+        "lr",
+        "seed",
+        "device",
+        "limit",
+    ):
+        if spec.get(key) is not None and (key, spec[key]) != ("arch", "resnet18"):
             yield key.replace("_", " "), str(spec[key])
     if spec.get("kind") == "train" and spec.get("mode") != "baseline":
         yield "attack", pgd_in_short(spec.get("attack"))
@@ -63,7 +78,9 @@ def facts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for role in ("baseline", "robust"):
         child = spec.get(role)
         if isinstance(child, dict):
-            size = f"width {child.get('width')}, {child.get('epochs')} epochs"
+            arch = child.get("arch", "resnet18")
+            size = "" if arch == "resnet18" else f"{arch}, "
+            size += f"width {child.get('width')}, {child.get('epochs')} epochs"
             yield role, f"{child.get('recipe')}, {size}"
 
 

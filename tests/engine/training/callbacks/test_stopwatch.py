@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 import torch
 
+from engine.models.resnet import resnet18
 from engine.training.callbacks.stopwatch import Stopwatch
 from engine.training.flops import costs
 from runs.events import EventReader
@@ -33,7 +34,9 @@ def test_a_result_tells_images_flops_and_what_share_of_the_hardware_that_is(tmp_
     spec = tiny()
     _, result = carried_out(tmp_path, spec)
     assert result["images"] == 2 * 4 * 32
-    assert result["flops"] == result["images"] * costs(10, 4).of(passes(spec))
+    assert result["flops"] == result["images"] * costs(resnet18(10, 4, [0.5] * 3, [0.5] * 3)).of(
+        passes(spec)
+    )
     assert 0 < result["train_seconds"] < result["fit_seconds"]
     assert 0 < result["seconds_per_epoch"] < result["fit_seconds"]
     rate = result["images"] / result["train_seconds"]
