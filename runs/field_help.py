@@ -47,7 +47,7 @@ FIELD_HELP = {
     "beta": "trades, mart: weight of the KL term; none: 6 and 5, as in the papers.",
     "fast_noise": "fast: radius of the initial noise, in multiples of ε; the paper uses 2.",
     "awp_gamma": "Adversarial weight perturbation: γ; 0: off.",
-    "arch": "resnet18, preactresnet18, wrn-28-10, wrn-34-10, timm:NAME, or your MODULE:FACTORY.",
+    "arch": "resnet18, preactresnet18, wrn-28-10, wrn-34-10, timm:NAME, MODULE:FACTORY.",
     "arch_folder": "The folder of your own network's package.",
     "width": "Stage 1 channels; full: 64, WRN: 160.",
     "activation": "relu, or silu (smooth).",

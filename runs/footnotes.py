@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from runs.architectures import ARCHITECTURES
 from runs.budgets import at_budget, format_budget, norm_and_eps, same_budget
 from runs.result_types import PairedRows, Source, Table, ThreatModel
 
@@ -23,6 +24,7 @@ def footnotes(table: Table) -> list[str]:
     threat = table["threat_model"]
     return [
         images_note(threat),
+        *network_notes(table),
         *source_notes(table),
         *attack_notes(threat),
         *same_notes(table),
@@ -127,6 +129,19 @@ def pictures_note(threat: ThreatModel) -> str:
     size = threat.get("resize")
     resize = f", resized to {size}×{size}" if size else ""
     return f"{threat['data']}{split}{resize}"
+
+
+def network_notes(table: Table) -> list[str]:
+    """The architecture of the trainings, a line each; the full ResNet-18 needs none."""
+    models: dict[str, list[str]] = {}
+    for row in table["rows"]:
+        if "network" in row:
+            models.setdefault(row["network"], []).append(row["model"])
+    return [
+        f"{', '.join(labels)}: {network}"
+        for network, labels in models.items()
+        if network != ARCHITECTURES["resnet18"].title
+    ]
 
 
 def source_notes(table: Table) -> list[str]:

@@ -51,6 +51,8 @@ class Row(TypedDict):
     checkpoint: NotRequired[str | None]
     sha256: NotRequired[str]
     """Of the checkpoint's file when it was attacked, in hexadecimal."""
+    network: NotRequired[str]
+    """Architecture of a training, in words: ``ResNet-18 of width 16``."""
     n: NotRequired[int]
     correct_k: NotRequired[int]
     accuracy: float | None

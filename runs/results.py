@@ -57,6 +57,7 @@ def row(
     attacks: dict[str, list[Cell]],
     evaluation: str | None = None,
     sha256: str | None = None,
+    network: str | None = None,
     source: Source | None = None,
 ) -> Row:
     """One model of the comparison table: clean accuracy and its attacks by name.
@@ -69,7 +70,8 @@ def row(
         attacks: by the attack's name, a cell for each ε.
         evaluation: id of the attack run, which keeps the outcomes of single images.
         sha256: of the checkpoint's file.
-        source: of a user's own network.
+        network: architecture of a training, in words.
+        source: of a network that advtui did not train.
     """
     counted: Row = {
         "model": model,
@@ -84,6 +86,8 @@ def row(
     }
     if sha256 is not None:
         counted["sha256"] = sha256
+    if network is not None:
+        counted["network"] = network
     if source is not None:
         counted["source"] = source
     return counted

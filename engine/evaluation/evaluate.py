@@ -29,6 +29,7 @@ from engine.models.resnet import PictureClassifier
 from engine.models.user_model import load_user_model, user_model_source
 from engine.process.run_context import RunContext
 from engine.world import ALONE, World
+from runs.architectures import network_words
 from runs.attack_table import attack_cells, threat_model
 from runs.checksums import sha256_of
 from runs.datasets import DATASETS
@@ -178,7 +179,16 @@ def _origin(reference: CheckpointRef | ModelRef, run: Run) -> dict[str, Any]:
         "run": reference.run,
         "checkpoint": reference.checkpoint,
         "sha256": sha256_of(run.home / reference.file),
+        "network": _architecture(run, reference),
     }
+
+
+def _architecture(run: Run, reference: CheckpointRef) -> str | None:
+    """The architecture of a training, in words; None where its spec can't be read."""
+    spec = Run(run.path.parent / reference.run).raw_spec
+    if not isinstance(width := spec.get("width"), int):
+        return None
+    return network_words(str(spec.get("arch", "resnet18")), width)
 
 
 def _test_pictures(context: RunContext, spec: AttackSpec) -> tuple[Pictures, tuple[str, ...]]:

@@ -81,7 +81,7 @@ def test_a_network_of_ones_own_is_trained_resumed_and_attacked(advtui: Command, 
     assert done.returncode == 0, done.stderr
     done = advtui("attack", "@1", "--limit", "20", "--threads", "1")  # from another folder
     assert done.returncode == 0, done.stderr
-    assert "digits" in done.stdout
+    assert f": {nets.name}.small:normed" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ FORM_COLUMN = 33
 """Columns for a sentence in the form, in a terminal of 80 columns."""
 OF_THE_FORM = (
     *("name", "device", "threads", "seed", "data", "data_dir", "tag", "awp", "mode"),
-    *("study.recipe", "width", "activation", "epochs", "batch_size", "lr", "limit"),
+    *("study.recipe", "activation", "epochs", "batch_size", "lr", "limit"),
     *("norm", "eps", "step_size", "steps", "restarts", "loss", "targets", "set"),
 )
 
