@@ -21,10 +21,10 @@ from runs.store import Run
 from runs.sweep_points import Point, points_of, run_ids, sweep_spec
 
 FIGURES = {
-    "best_robust": "best robust, robust accuracy, validation %",
-    "best_clean": "best clean, accuracy, validation %",
-    "test_accuracy": "accuracy, test %",
-    "test_robust": "robust accuracy, test %",
+    "best_robust": "best robust, robust %, validation",
+    "best_clean": "best clean, accuracy %, validation",
+    "test_accuracy": "accuracy %, test",
+    "test_robust": "robust %, test",
 }
 """The figures of a row, and their heads; those of the test split are of studies alone."""
 

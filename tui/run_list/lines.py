@@ -1,5 +1,6 @@
 """The head and the rows of the run list as lines of segments, for a width in cells. Pure."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,6 +26,21 @@ BAR_WORDS = 7
 """Cells of the words behind a bar, and of a blank at either end; with longer words is no bar."""
 WIDE_BAR_FROM = 76
 """Least width of the list at which the bars are longer than the shortest."""
+
+
+_FIELD = re.compile(r"(?<!\S)[\w.]+=(?=\S)")
+"""Before a value in the name of a sweep's point: ``recipe=trades width=8 seed 1``."""
+
+
+def _in_family(row: Row) -> str:
+    """The label of a row; of a sweep's point the values alone, as the table names their fields."""
+    return _FIELD.sub("", row.label) if row.parent is not None else row.label
+
+
+def _grouped(row: Row) -> str:
+    """The value by which the row is grouped, unless its label says it."""
+    value = row.group.partition(" ")[2]
+    return f"{row.group}  " if row.group and value not in _in_family(row).split() else ""
 
 
 class Column(NamedTuple):
@@ -144,8 +160,8 @@ class ListLines:
     def _cell(self, row: Row, key: str, now: float) -> str:
         match key:
             case "name":
-                group = f"{row.group}  " if row.group else ""
-                return clean(group + row.label + "".join(f" #{tag}" for tag in row.tags), 200)
+                tags = "".join(f" #{tag}" for tag in row.tags)
+                return clean(_grouped(row) + _in_family(row) + tags, 200)
             case "kind":
                 return clean(row.what, 40)
             case "data":

@@ -3,7 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from tui.render.palette import TERMINAL
 from tui.run_list.filter import arrange, grouped, grouping, matching
+from tui.run_list.lines import ListLines
 from tui.run_list.row import Row
 
 
@@ -67,3 +71,21 @@ def test_rows_of_equal_value_stand_together_numbers_ascending() -> None:
     assert len(matching(rows, "group:lr")) == len(rows)
     tagged = [row("x", tags=("b",)), row("y", tags=("a",))]
     assert [each.group for each in grouped(tagged, "tag")] == ["tag a", "tag b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "parent", "group", "shown"),
+    [
+        ("recipe=trades width=8 seed 1", "sweep", "", "trades 8 seed 1"),
+        ("recipe=trades width=8 seed 1", "sweep", "recipe trades", "trades 8 seed 1"),
+        ("recipe=trades width=8", "sweep", "lr 0.1", "lr 0.1  trades 8"),
+        ("robust.attack.eps=4/255", "sweep", "", "4/255"),
+        ("a=b", None, "", "a=b"),
+        ("night", None, "recipe trades", "recipe trades  night"),
+    ],
+)
+def test_a_point_of_a_sweep_shows_its_values(
+    name: str, parent: str | None, group: str, shown: str
+) -> None:
+    lines = ListLines(120, 0, TERMINAL)
+    assert lines._cell(row(name, parent, group=group), "name", 0.0) == shown
