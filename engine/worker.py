@@ -21,6 +21,7 @@ from engine.data.image_folder import picture_size
 from engine.devices import autocast_dtype, candidates, describe, lock_name, take_cpu_slot
 from engine.evaluation.evaluate import evaluate, load_reference
 from engine.models.build import new_model
+from engine.models.initial_weights import file_of, take_weights
 from engine.process.device_queue import DeviceQueue, cpu_slots
 from engine.process.ranks import Place, other_ranks, place_of, watched
 from engine.process.run_context import ReportStarted, RunContext
@@ -70,8 +71,8 @@ def carry_out(
     resumed: Resumption | None = None
     if isinstance(spec, TrainSpec):
         resumed = resumption(run, spec)
-        if ":" in spec.arch:
-            _check_network(spec)
+        if resumed is None:
+            _check_network(spec, run.home)
     else:
         _check_references(context, spec)
 
@@ -198,13 +199,19 @@ def _first(problem: Callable[[], str | None]) -> str | None:
     return found
 
 
-def _check_network(spec: TrainSpec) -> None:
-    """Refuse a foreign network that can't be trained, before the run waits for its device.
+def _check_network(spec: TrainSpec, home: Path) -> None:
+    """Refuse a foreign network that can't be trained, and weights that don't fit.
+
+    This is before the run waits for its device.
 
     Raises:
-        NotFoundError, UserError: as :func:`engine.models.build.new_model`.
+        NotFoundError, UserError: as :func:`engine.models.build.new_model`, and
+            :func:`engine.models.initial_weights.take_weights`.
     """
-    new_model(spec, DATASETS[spec.data].classes, [0.5] * 3, [0.5] * 3)
+    if ":" in spec.arch or spec.init is not None:
+        model = new_model(spec, DATASETS[spec.data].classes, [0.5] * 3, [0.5] * 3)
+        if spec.init is not None:
+            take_weights(model, file_of(spec, home), spec)
 
 
 def _check_references(context: RunContext, spec: AttackSpec) -> None:

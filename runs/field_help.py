@@ -49,6 +49,7 @@ FIELD_HELP = {
     "awp_gamma": "Adversarial weight perturbation: γ; 0: off.",
     "arch": "resnet18, preactresnet18, wrn-28-10, wrn-34-10, timm:NAME, MODULE:FACTORY.",
     "arch_folder": "The folder of your own network's package.",
+    "init": "Start from the weights of RUN:best_clean, or of a file.",
     "width": "Stage 1 channels; full: 64, WRN: 160.",
     "activation": "relu, or silu (smooth).",
     "epochs": "Passes over the training split.",

@@ -4,6 +4,7 @@ Specs are frozen and validated; unknown fields are refused by name; they are sto
 A spec says *what*, never *how*: no function of this module does any work.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self, get_args
@@ -53,6 +54,8 @@ AWP_GAMMA = 0.005
 """The γ of ``--awp`` where a preset has none: of TRADES-AWP in the code of Wu et al. (2020)."""
 
 Activation = Literal["relu", "silu"]
+
+CheckpointName = Literal["best_clean", "best_robust", "last"]
 
 Precision = Literal["auto", "bf16", "fp32"]
 
@@ -117,6 +120,7 @@ class TrainSpec(Job):
     arch_folder: str | None = Field(None, description=FIELD_HELP["arch_folder"])
     width: int = Field(64, ge=1, le=1024, description=FIELD_HELP["width"])
     activation: Activation = Field("relu", description=FIELD_HELP["activation"])
+    init: str | None = Field(None, max_length=4096, description=FIELD_HELP["init"])
     epochs: int = Field(30, ge=1, le=100_000, description=FIELD_HELP["epochs"])
     batch_size: int = Field(128, ge=2, le=65_536, description=FIELD_HELP["batch_size"])
     lr: float = Field(0.2, gt=0, le=100, description=FIELD_HELP["lr"])
@@ -196,6 +200,14 @@ class TrainSpec(Job):
         self._check_network()
         return self
 
+    @property
+    def init_run(self) -> "CheckpointRef | None":
+        """The checkpoint from whose weights it starts; None without one, and of a file."""
+        found = re.fullmatch(r"(\d{8}-\d{6}-[a-z]+-[0-9a-f]{4}):(\w+)", self.init or "")
+        if found is None or found[2] not in get_args(CheckpointName):
+            return None
+        return CheckpointRef.model_validate({"run": found[1], "checkpoint": found[2], "label": ""})
+
     @model_validator(mode="before")
     @classmethod
     def _full_width(cls, fields: Any) -> Any:
@@ -206,6 +218,14 @@ class TrainSpec(Job):
         return fields
 
     def _check_network(self) -> None:
+        if (
+            self.init is not None
+            and self.init_run is None
+            and not PurePath(self.init).is_absolute()
+        ):
+            raise ValueError(
+                f"init {self.init!r} is neither RUN:checkpoint nor the absolute path of a file"
+            )
         if self.arch_folder is not None and (":" not in self.arch or self.arch.startswith(TIMM)):
             raise ValueError(f"arch_folder is for a network of your own, not for {self.arch}")
         if ":" in self.arch and self.activation != "relu":
@@ -239,9 +259,7 @@ class CheckpointRef(Spec):
     """A checkpoint of a run, with the label of its row in the table."""
 
     run: str = Field(description=FIELD_HELP["checkpoints.run"])
-    checkpoint: Literal["best_clean", "best_robust", "last"] = Field(
-        description=FIELD_HELP["checkpoints.checkpoint"]
-    )
+    checkpoint: CheckpointName = Field(description=FIELD_HELP["checkpoints.checkpoint"])
     label: str = Field(max_length=300, description=FIELD_HELP["label"])
 
     @property

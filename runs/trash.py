@@ -125,7 +125,8 @@ def _move(family: Sequence[Run], target: Store) -> None:
 def citing(store: Store, family: Sequence[Run]) -> list[tuple[Run, Run]]:
     """The runs that refer to a run of ``family`` and are not part of it, each with that run.
 
-    An attack run refers to the trainings whose checkpoints it attacks, a study to its children.
+    An attack run refers to the trainings whose checkpoints it attacks, a training to the one from
+    whose weights it starts, a study to its children.
     """
     ids = {run.id: run for run in family}
     return [
@@ -150,6 +151,9 @@ def references(run: Run, others: Sequence[Run] = ()) -> list[str]:
         for reference in (listed if isinstance(listed, list) else [])
         if isinstance(reference, dict)
     ]
+    if run.kind == "train" and (start := run.raw_spec.get("init")):
+        name, colon, _ = str(start).partition(":")
+        cited += [name] if colon and "/" not in name else []
     cited += [other.id for other in others if other.parent == run.id]
     children = (run.raw_result or {}).get("children") if run.kind == "study" else None
     if isinstance(children, dict):

@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from runs.architectures import ARCHITECTURES, TIMM
 from runs.datasets import DATASETS, class_folders, dataset_name
 from runs.errors import NotFoundError, UserError
+from runs.results import split_checkpoint
 from runs.spec import Channels, ModelRef
+from runs.store import Store
 
 IMAGENET: tuple[Channels, Channels] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -62,6 +64,24 @@ def with_network(flags: Mapping[str, Any]) -> dict[str, Any]:
         return {**rest, "arch": name, "arch_folder": None}
     factory, folder = code_file(name) or (name, Path.cwd())
     return {**rest, "arch": factory, "arch_folder": str(folder)}
+
+
+def start_weights(store: Store, word: str) -> str:
+    """The field ``init`` of what ``--init`` names: ``RUN:checkpoint`` by its id, or a file's path.
+
+    Raises:
+        NotFoundError: there is neither such a run or checkpoint, nor such a file.
+    """
+    name, checkpoint = split_checkpoint(word)
+    file = Path(word).expanduser().absolute()
+    if checkpoint is None:
+        if not file.is_file():
+            raise NotFoundError(f"--init {word}: there is no such file; or write RUN:best_clean")
+        return str(file)
+    run = store.find(name)
+    if not run.checkpoint(checkpoint).is_file():
+        raise NotFoundError(f"--init {word}: {run.id} has no {checkpoint}")
+    return f"{run.id}:{checkpoint}"
 
 
 def code_file(factory: str) -> tuple[str, Path] | None:

@@ -21,6 +21,7 @@ from engine.data.datamodule import PicturesOnDevice
 from engine.data.datasets import load
 from engine.data.splits import split_validation
 from engine.devices import autocast_dtype
+from engine.models.initial_weights import file_of, take_weights
 from engine.process.run_context import RunContext
 from engine.process.stop_signal import StopSignal
 from engine.training.callbacks.averaging import EqualAveraging, moving_average
@@ -99,6 +100,10 @@ def train(
         device=device,
         size=(height, width),
     )
+    if spec.init is not None and resumed is None:
+        head = take_weights(module.network, file_of(spec, run.home), spec)
+        new = f"; {', '.join(head)} are new, for {len(splits.classes)} classes" if head else ""
+        events.write("log", level="info", message=f"starts from the weights of {spec.init}{new}")
     cost = costs(module.network, (height, width))
     validation_cost, step_cost = cost.of(validation_passes(spec)), cost.of(passes(spec))
     stopwatch = Stopwatch(len(validation) * validation_cost / (spec.batch_size * step_cost))

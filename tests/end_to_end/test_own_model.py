@@ -92,6 +92,8 @@ def test_a_network_of_ones_own_is_trained_resumed_and_attacked(advtui: Command, 
         (("--model", "absent.py:make"), 3, "there is no file absent.py"),
         (("--model", "json:loads"), 2, "json:loads() failed: TypeError"),
         (("--model", "nowhere:make"), 3, "there is no module 'nowhere'"),
+        (("--init", "absent.pt"), 3, "--init absent.pt: there is no such file"),
+        (("--init", "nobody:best_clean"), 3, "no run 'nobody'"),
         (("--model", "a:b", "--activation", "silu"), 2, "activation is for advtui's own networks"),
     ],
 )

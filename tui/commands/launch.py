@@ -257,9 +257,18 @@ def _flags(shared: Mapping[str, object], **own: object) -> dict[str, Any]:
     for name, value in {**shared, **own}.items():
         if name == "data_dir" and isinstance(value, Path):
             flags[name] = str(value.expanduser().absolute())
+        elif name == "init" and isinstance(value, str):
+            flags[name] = _start_weights(shared["home"], value)
         elif name not in _OF_THE_COMMAND and value is not None:
             flags[name] = value
     return flags
+
+
+def _start_weights(home: object, word: str) -> str:
+    from runs.store import Store
+    from tui.user_model_flags import start_weights
+
+    return start_weights(Store(home if isinstance(home, Path) else None), word)
 
 
 def _preset(preset: str | None, config: Path | None, flags: Mapping[str, Any]) -> str | None:

@@ -130,6 +130,7 @@ class Training(TypedDict):
         str | None,
         typer.Option(help="Your own network: package.module:factory, or FILE.py:factory."),
     ]
+    init: Annotated[str | None, field("init")]
     width: Annotated[int | None, field("width")]
     activation: Annotated[str | None, field("activation")]
     epochs: Annotated[int | None, field("epochs")]
