@@ -107,7 +107,7 @@ def test_a_rank_that_is_killed_ends_the_run_with_its_name(trained: Run) -> None:
     long = {"attacks": (hardly,), "epsilons": ()}
     run = attack_run(trained, 2, **long)
     worker = start_worker(run)
-    wait_for(lambda: bool(read_snapshot(run).attacks))
+    wait_for(lambda: run.was_started and bool(psutil.Process(worker.pid).children()))
     (other,) = psutil.Process(worker.pid).children()
     other.kill()
     assert finished(run, worker) == 1
