@@ -11,14 +11,14 @@ import typer
 from typer.core import TyperGroup
 
 from runs.permissions import protect_files
-from tui.commands import browse, launch, manage
+from tui.commands import browse, figures, launch, manage
 from tui.commands.options import Home
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Make": (launch.study, launch.train, launch.attack, launch.sweep, launch.resume),
     "Look": (
         *(browse.runs, browse.show, browse.watch, browse.logs, browse.compare),
-        *(browse.classes, browse.examples, browse.verify),
+        *(browse.classes, browse.examples, figures.figures, browse.verify),
     ),
     "Manage": (
         *(manage.stop, manage.tag, manage.rm, manage.trash),
