@@ -41,7 +41,17 @@ def test_the_help_lists_the_commands_in_groups() -> None:
 
     assert sections == {
         "Make": ["study", "train", "attack", "sweep", "resume"],
-        "Look": ["runs", "show", "watch", "logs", "compare", "classes", "examples", "verify"],
+        "Look": [
+            "runs",
+            "show",
+            "watch",
+            "logs",
+            "compare",
+            "classes",
+            "examples",
+            "figures",
+            "verify",
+        ],
         "Manage": ["stop", "tag", "rm", "trash", "export", "import", "doctor"],
     }
 
