@@ -33,7 +33,7 @@ def at_work(run: Run, epochs: int = 1) -> Run:
 def followed_to_its_end(advtui: Command, slurm: PrivateSlurm, run: Run) -> Finished:
     """What ``advtui watch`` says of a run whose job may be requeued."""
     process = advtui.start("watch", run.id)
-    until = time.monotonic() + 300
+    until = time.monotonic() + 420
     while process.poll() is None and time.monotonic() < until:
         slurm.hurry()
         time.sleep(0.5)

@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from advtui_process import wait_for
+from runs.events import EventReader
 from runs.launch import request_stop, start_worker
 from runs.presets import preset
-from runs.snapshot import read_snapshot
 from runs.spec import AttackSpec, CheckpointRef, TrainSpec
 from runs.store import Run, Store
 from tiny_training import tiny
@@ -41,6 +41,12 @@ def attack_run(trained: Run, devices: int, **fields: Any) -> Run:
     given |= {"attacks": ATTACKS, "epsilons": (0.05, 0.1), "limit": 230, **fields}
     spec = AttackSpec.model_validate({**given, "checkpoints": (reference,), "devices": devices})
     return Store(trained.home).create(spec)
+
+
+def attacked(run: Run) -> float:
+    """How many images an attack at work is done with."""
+    events = EventReader(run.events_path).new()
+    return max((event["done"] for event in events if event["kind"] == "attack"), default=0)
 
 
 def outcome(run: Run) -> dict[str, Any]:
@@ -92,7 +98,7 @@ def test_it_stops_and_goes_on_with_another_number_of_devices(trained: Run) -> No
     alone, cut = attack_run(trained, 1, **more), attack_run(trained, 2, **more)
     assert finished(alone, start_worker(alone)) == 0
     worker = start_worker(cut)
-    wait_for(lambda: any(event["done"] >= 12 for event in read_snapshot(cut).attacks.values()))
+    wait_for(lambda: attacked(cut) >= 12)
     request_stop(cut)
     assert finished(cut, worker) == 130
     assert cut.state() == "interrupted"
