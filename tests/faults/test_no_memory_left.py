@@ -53,7 +53,7 @@ class SmallMachine(nn.Module):
 def test_a_training_halves_its_batches_for_every_error_of_memory(
     error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classifier, "resnet18", lambda *_: SmallMachine(error, 16))
+    monkeypatch.setattr(classifier, "new_model", lambda *_: SmallMachine(error, 16))
     run, result = carried_out(tmp_path, tiny(epochs=1, train_limit=64, lr=0.01))
     assert result["steps"] == 2
     assert any("of 32 images is split into 2 parts" in warning for warning in warnings(run))

@@ -13,6 +13,7 @@ from engine.training import lightning_module as classifier
 from engine.training.awp import Loss
 from engine.training.recipes import RECIPES, Setting
 from runs.errors import UserError
+from runs.spec import TrainSpec
 from runs.store import Run
 from tiny_training import carried_out, tiny, warnings
 
@@ -35,11 +36,11 @@ class SmallMemory(nn.Module):
 def trained_with_room(
     room: int, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Run, dict[str, Any], dict[str, Tensor]]:
-    def limited(classes: int, *_: object) -> nn.Module:
+    def limited(_: TrainSpec, classes: int, *__: object) -> nn.Module:
         torch.manual_seed(0)
         return SmallMemory(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, classes)), room)
 
-    monkeypatch.setattr(classifier, "resnet18", limited)
+    monkeypatch.setattr(classifier, "new_model", limited)
     spec = tiny(lr=0.01, clip_norm=1.0, **{"attack.random_start": False})
     run, result = carried_out(home, spec)
     return run, result, read_checkpoint(run.checkpoint("last"))["current_model_state"]
