@@ -20,7 +20,7 @@ from typing import IO, Any, BinaryIO, Literal
 
 from runs.checksums import sha256_of
 from runs.errors import NotFoundError, UserError
-from runs.jsonfiles import read_json, replacing
+from runs.jsonfiles import RUN_ID, read_json, replacing
 from runs.permissions import for_the_user
 from runs.storage import sync_folder, writing
 from runs.store import CHECKPOINTS, Run, Store
@@ -34,9 +34,8 @@ _VERSION = 1
 _TEXTS = ("spec.json", "result.json", "events.jsonl")
 """Files in which runs refer to runs by their ids."""
 _FILES = (*_TEXTS, "meta.json", "worker.log", "outcomes.npz", "examples.npz")
-_RUN_ID = r"\d{8}-\d{6}-[a-z]+-[0-9a-f]{4}"
 _MEMBER = re.compile(
-    rf"runs/(?P<run>{_RUN_ID})/(?P<file>{'|'.join(map(re.escape, _FILES))}"
+    rf"runs/(?P<run>{RUN_ID})/(?P<file>{'|'.join(map(re.escape, _FILES))}"
     rf"|checkpoints/(?:{'|'.join(CHECKPOINTS)})\.ckpt)"
 )
 _LARGEST_MANIFEST = 64_000_000

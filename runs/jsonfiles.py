@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 from runs.regular_files import open_regular
 from runs.storage import sync_folder, writing
 
+RUN_ID = r"\d{8}-\d{6}-[a-z]+-[0-9a-f]{4}"
+"""Pattern of a run's id, which is the name of its folder: ``20261122-184001-robust-9f3c``."""
 RUN_HEADER = "run"
 """Key of the id, creation time, parent and role in spec.json; not a field of the spec."""
 

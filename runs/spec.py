@@ -23,7 +23,7 @@ from runs.budgets import at_budget
 from runs.datasets import dataset_name
 from runs.errors import UserError
 from runs.field_help import FIELD_HELP
-from runs.jsonfiles import RUN_HEADER
+from runs.jsonfiles import RUN_HEADER, RUN_ID
 from runs.slurm_options import Slurm
 from runs.spec_errors import explain
 from runs.threat_model import EVALUATION_PGD, PGD, Attack, Budget, Spec, standard_attacks
@@ -203,7 +203,7 @@ class TrainSpec(Job):
     @property
     def init_run(self) -> "CheckpointRef | None":
         """The checkpoint from whose weights it starts; None without one, and of a file."""
-        found = re.fullmatch(r"(\d{8}-\d{6}-[a-z]+-[0-9a-f]{4}):(\w+)", self.init or "")
+        found = re.fullmatch(rf"({RUN_ID}):(\w+)", self.init or "")
         if found is None or found[2] not in get_args(CheckpointName):
             return None
         return CheckpointRef.model_validate({"run": found[1], "checkpoint": found[2], "label": ""})

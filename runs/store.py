@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from runs.errors import NotFoundError, UserError
 from runs.event_types import HeartbeatEvent
 from runs.events import events_like, last_event, last_events
-from runs.jsonfiles import RUN_HEADER, read_json, write_json
+from runs.jsonfiles import RUN_HEADER, RUN_ID, read_json, write_json
 from runs.locks import is_held
 from runs.regular_files import refuse_limit
 from runs.result_types import Failure, Result, parse_result
@@ -37,7 +37,7 @@ PLACE_FIELDS = ("device", "devices", "threads", "slurm")
 
 CHECKPOINTS = ("best_clean", "best_robust", "last")
 _STARTED = re.compile(rb'"kind": ?"started"')
-_ID = re.compile(r"^\d{8}-\d{6}-[a-z]+-[0-9a-f]{4}$")
+_ID = re.compile(rf"^{RUN_ID}$")
 
 
 def default_home() -> Path:
