@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from runs.errors import UserError
-from runs.jsonfiles import RUN_HEADER
+from runs.jsonfiles import flattened
 from runs.results import compare, own_table
 from runs.snapshot import read_snapshot
 from runs.store import Run, Store
@@ -103,7 +103,6 @@ def _run_fields(run: Run) -> dict[str, Any]:
     result = run.result
     kept: Mapping[str, Any] = {} if result is None else result.get("checkpoints", {})
     best = {name: kept[name].get("value") if name in kept else None for name in _BEST.values()}
-    spec = {key: value for key, value in run.raw_spec.items() if key != RUN_HEADER}
     return {
         "id": run.id,
         **{fact: getattr(run, fact) for fact in _FACTS},
@@ -112,20 +111,11 @@ def _run_fields(run: Run) -> dict[str, Any]:
         "seconds": None if result is None else result.get("seconds"),
         "tags": tuple(run.meta["tags"]),
         **{figure: best[name] for figure, name in _BEST.items()},
-        **dict(_flat(spec, "spec")),
+        **{f"spec.{path}": value for path, value in flattened(run.raw_spec)},
     }
 
 
 _BEST = {"val_accuracy": "best_clean", "val_robust_accuracy": "best_robust"}
-
-
-def _flat(value: object, path: str) -> Iterable[tuple[str, object]]:
-    """The leaves of nested objects with their paths; a list is a leaf."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{path}.{key}")
-    else:
-        yield path, value
 
 
 def _rate(name: str, value: float | None, interval: Any) -> dict[str, float | None]:
