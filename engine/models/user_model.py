@@ -55,17 +55,25 @@ def load_user_model(
         _load_weights(network, read_weights(Path(reference.weights)), reference)
     mean, std = reference.mean or (0.0,) * 3, reference.std or (1.0,) * 3
     model = PictureClassifier(_with_constants(network.eval()), mean, std).eval()
-    try:
-        copy.deepcopy(model)
-    except Exception as error:
-        raise UserError(
-            f"the network of {reference.factory} can't be copied with copy.deepcopy: "
-            f"{_one_line(error)}"
-        ) from None
+    _copied(model, reference.factory)
     _check_shape(model, reference.factory, classes=classes, size=size)
     if _logits(model, reference.factory, 1, size).shape == (classes,):
         model.network = _OneRow(model.network)
     return model
+
+
+def _copied(model: nn.Module, name: str) -> nn.Module:
+    """A copy of a network.
+
+    Raises:
+        UserError: it can't be copied, as attacks and weight averages do.
+    """
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:
+        raise UserError(
+            f"the network of {name} can't be copied with copy.deepcopy: {_one_line(error)}"
+        ) from None
 
 
 def _check_shape(
@@ -107,12 +115,7 @@ def check_trainable(model: nn.Module, name: str, *, classes: int, size: tuple[in
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError(f"{name} has no parameters to train")
-    try:
-        tried = copy.deepcopy(model)
-    except Exception as error:
-        raise UserError(
-            f"the network of {name} can't be copied with copy.deepcopy: {_one_line(error)}"
-        ) from None
+    tried = _copied(model, name)
     for training in (True, False):
         tried.train(training)
         counts = (2, 3) if training else (1, 2, 3)  # BatchNorm can't train on one image
