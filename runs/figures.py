@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from runs.errors import UserError
 from runs.footnotes import threat_note
 from runs.result_types import Cell, Row, Table
-from runs.results import compare, own_table
+from runs.results import compare, own_table, split_checkpoint
 from runs.snapshot import read_snapshot
 from runs.storage import writing
 from runs.store import Run, Store
@@ -71,7 +71,7 @@ def write_figures(
     """
     style = {"pgf.texsystem": _tex()} if file_format == "pgf" else {}
     _matplotlib()
-    runs = [store.find(word.partition(":")[0]) for word in words]
+    runs = [store.find(split_checkpoint(word)[0]) for word in words]
     figures = {f"curves-{run.id}": curves_figure(run) for run in _trainings(store, runs)}
     table = _table(store, words, runs)
     if table is not None:

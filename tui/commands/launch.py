@@ -251,24 +251,24 @@ _OF_THE_COMMAND = ("tag", "seeds", "sets", "detach", "as_json", "home")
 """Shared options that are not fields of a spec."""
 
 
-def _flags(shared: Mapping[str, object], **own: object) -> dict[str, Any]:
+def _flags(shared: Mapping[str, Any], **own: object) -> dict[str, Any]:
     """The options that were used, by the names of the spec's fields."""
     flags: dict[str, Any] = {}
     for name, value in {**shared, **own}.items():
         if name == "data_dir" and isinstance(value, Path):
             flags[name] = str(value.expanduser().absolute())
         elif name == "init" and isinstance(value, str):
-            flags[name] = _start_weights(shared["home"], value)
+            flags[name] = _start_weights(shared, value)
         elif name not in _OF_THE_COMMAND and value is not None:
             flags[name] = value
     return flags
 
 
-def _start_weights(home: object, word: str) -> str:
-    from runs.store import Store
+def _start_weights(shared: Mapping[str, Any], word: str) -> str:
+    from tui.commands.plain_output import open_store
     from tui.user_model_flags import start_weights
 
-    return start_weights(Store(home if isinstance(home, Path) else None), word)
+    return start_weights(open_store(shared["home"]), word)
 
 
 def _preset(preset: str | None, config: Path | None, flags: Mapping[str, Any]) -> str | None:
