@@ -74,7 +74,7 @@ def test_a_network_and_a_folder_of_ones_own(
     assert (picture_folder.parent / "seen.png").stat().st_size > 1000
 
 
-def test_a_network_of_ones_own_is_trained_resumed_and_attacked(advtui: Command, nets: Path) -> None:
+def test_a_network_of_ones_own_is_trained_and_attacked(advtui: Command, nets: Path) -> None:
     words = ("--model", f"{nets.name}.small:normed", "--recipe", "trades")
     tiny = ("--data", "digits", "--threads", "1", "--train-limit", "64", "--batch-size", "32")
     done = advtui("train", "--mode", "robust", *words, *tiny, "--epochs", "1", cwd=nets.parent)

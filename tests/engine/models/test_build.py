@@ -139,7 +139,7 @@ def test_a_head_of_another_size_is_refused(package: Path) -> None:
         network(**own(package, "make"), classes=12)
 
 
-def test_a_refused_network_keeps_its_weights_and_statistics(package: Path) -> None:
+def test_a_network_that_was_tried_keeps_its_statistics(package: Path) -> None:
     torch.manual_seed(1)
     model = network(**own(package, "normed"))  # type: ignore[arg-type]
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]

@@ -49,24 +49,15 @@ def spec_facts(spec: Mapping[str, Any], width: int, palette: Palette) -> Iterato
         yield from labelled(label, Text(clean(value, 200), palette.text), width)
 
 
-NETWORK = ("arch", "width")
-MAIN_FIELDS = ("data", "recipe", *NETWORK, "epochs", "batch_size", "lr", "seed", "device", "limit")
+MAIN_FIELDS = (
+    *("data", "recipe", "arch", "width", "epochs", "batch_size"),
+    *("lr", "seed", "device", "limit"),
+)
 
 
 def facts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The main fields of a spec, as pairs of name and value, from spec.json without validation."""
-    for key in (
-        "data",
-        "recipe",
-        "arch",
-        "width",
-        "epochs",
-        "batch_size",
-        "lr",
-        "seed",
-        "device",
-        "limit",
-    ):
+    for key in MAIN_FIELDS:
         if spec.get(key) is not None and (key, spec[key]) != ("arch", "resnet18"):
             yield key.replace("_", " "), str(spec[key])
     if spec.get("kind") == "train" and spec.get("mode") != "baseline":
