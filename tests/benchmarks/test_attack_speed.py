@@ -43,6 +43,8 @@ ROUNDS = 2
 """A disturbed round does not count against us; slow code fails in both."""
 WITH_ACTIVE_SET = {"baseline": 5.0, "robust": 1.2}
 BF16 = 1.6
+MISSED = 1.25
+"""What bf16 may gain at most where ``auto`` chooses fp32."""
 MEMORY = 1.2
 CHANCE = 0.01
 """Share of images by which final success may differ: each side has a random start of its own."""
@@ -143,9 +145,7 @@ def test_with_the_active_set(
 
 
 @devices
-def test_bf16_is_faster_than_fp32(device: torch.device) -> None:
-    if autocast_dtype("auto", device) is not torch.bfloat16:
-        pytest.skip(f"this {device.type} has no fast bf16 (AMX, AVX512_BF16, or a GPU of 2020 on)")
+def test_auto_chooses_the_faster_precision(device: torch.device) -> None:
     model, pictures = full_size(512 if device.type == "cuda" else 8, device)
     spec = EVALUATION_PGD.model_copy(update={"active_set": False})
     work = evaluation(ours, model, pictures, spec)
@@ -156,7 +156,10 @@ def test_bf16_is_faster_than_fp32(device: torch.device) -> None:
 
     ratio = ratios(in_bf16, {"fp32": work}, device, turns=5)["fp32"]
     print(f"\nbf16: {ratio:.2f}× fp32")
-    assert ratio >= BF16
+    if autocast_dtype("auto", device) is torch.bfloat16:
+        assert ratio >= BF16
+    else:
+        assert ratio <= MISSED
 
 
 @devices
