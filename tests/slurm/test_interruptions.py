@@ -1,7 +1,8 @@
 """What Slurm and people do to jobs: stops, time limits, preemption, dead nodes, a silent Slurm."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import pytest
 
@@ -16,6 +17,8 @@ pytestmark = pytest.mark.slow
 LONG = ("train", *TINY, "--epochs", "400", "--set", "checkpoint_minutes=0.02")
 """A training of more than a minute, which is saved every second."""
 MIDDLING = ("train", *TINY, "--epochs", "25")
+
+Uncut = Callable[[Sequence[str]], Run]
 
 
 def handed_in(advtui: Command, *words: str) -> Run:
@@ -41,11 +44,17 @@ def followed_to_its_end(advtui: Command, slurm: PrivateSlurm, run: Run) -> Finis
     return Finished(process.args, process.returncode, out, told)
 
 
-def uncut(advtui: Command, words: Sequence[str]) -> Run:
-    """The same training, carried out here without an interruption."""
-    here = Command(advtui.home.with_name("here"))
-    assert here(*words).returncode == 0
-    return only_run(here)
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory: pytest.TempPathFactory) -> Uncut:
+    """The same training, carried out here without an interruption, once for all that need it."""
+
+    @cache
+    def carried_out(words: Sequence[str]) -> Run:
+        here = Command(tmp_path_factory.mktemp("here"))
+        assert here(*words).returncode == 0
+        return only_run(here)
+
+    return carried_out
 
 
 def queue_is_held(slurm: PrivateSlurm) -> None:
@@ -63,7 +72,9 @@ def test_stop_takes_a_job_that_waits_back(advtui: Command, slurm: PrivateSlurm) 
     assert run.state() == "interrupted"
 
 
-def test_stop_lets_a_job_at_work_save_and_resume_hands_it_in_again(advtui: Command) -> None:
+def test_stop_lets_a_job_at_work_save_and_resume_hands_it_in_again(
+    advtui: Command, uncut: Uncut
+) -> None:
     run = at_work(handed_in(advtui, *MIDDLING))
     assert advtui("stop", run.id).returncode == 0
     wait_for(lambda: run.state() == "interrupted")
@@ -72,7 +83,7 @@ def test_stop_lets_a_job_at_work_save_and_resume_hands_it_in_again(advtui: Comma
     resumed = advtui("resume", run.id)
     assert resumed.returncode == 0, resumed.stderr
     assert "is job " in resumed.stderr
-    assert_equal_weights(run, uncut(advtui, MIDDLING))
+    assert_equal_weights(run, uncut(MIDDLING))
 
 
 def test_a_stopped_study_leaves_no_job(advtui: Command, slurm: PrivateSlurm) -> None:
@@ -95,14 +106,14 @@ def test_stop_by_force_cancels_the_job(advtui: Command, slurm: PrivateSlurm) -> 
     assert not slurm.squeue()
 
 
-def test_the_time_limit_cuts_nothing(advtui: Command, slurm: PrivateSlurm) -> None:
+def test_the_time_limit_cuts_nothing(advtui: Command, slurm: PrivateSlurm, uncut: Uncut) -> None:
     words = (*TINY, "--epochs", "80")
     run = handed_in(advtui, "train", *words, "--time", "1")
     watched = followed_to_its_end(advtui, slurm, run)
     assert watched.returncode == 0, watched.stderr
     assert result_of(run)["attempt"] > 1, "the limit of a minute has not been reached"
     assert "queued in Slurm" in watched.stderr
-    assert_equal_weights(run, uncut(advtui, ("train", *words)))
+    assert_equal_weights(run, uncut(("train", *words)))
 
 
 def test_a_job_cancelled_by_hand_is_interrupted(advtui: Command, slurm: PrivateSlurm) -> None:
@@ -120,7 +131,9 @@ def test_a_job_cancelled_by_hand_is_interrupted(advtui: Command, slurm: PrivateS
     assert f"Slurm ended its job {held.job}: CANCELLED" in advtui("watch", waiting.id).stderr
 
 
-def test_a_preempted_job_goes_on_where_it_was(advtui: Command, slurm: PrivateSlurm) -> None:
+def test_a_preempted_job_goes_on_where_it_was(
+    advtui: Command, slurm: PrivateSlurm, uncut: Uncut
+) -> None:
     run = at_work(handed_in(advtui, *MIDDLING, "--slurm-arg", "exclusive"))
     slurm.run(
         *("sbatch", "-N2", "--exclusive", "--partition=urgent"), "-o", "/dev/null", "--wrap=sleep 4"
@@ -129,11 +142,11 @@ def test_a_preempted_job_goes_on_where_it_was(advtui: Command, slurm: PrivateSlu
     watched = followed_to_its_end(advtui, slurm, run)
     assert watched.returncode == 0, watched.stderr
     assert result_of(run)["attempt"] == 2
-    assert_equal_weights(run, uncut(advtui, MIDDLING))
+    assert_equal_weights(run, uncut(MIDDLING))
 
 
 def test_a_node_that_dies_costs_no_more_than_the_last_checkpoint(
-    advtui: Command, slurm: PrivateSlurm
+    advtui: Command, slurm: PrivateSlurm, uncut: Uncut
 ) -> None:
     run = at_work(handed_in(advtui, *MIDDLING, "--set", "checkpoint_minutes=0.02"), 3)
     node = (run.path / "job-node").read_text(encoding="utf-8").split()[1]
@@ -142,7 +155,7 @@ def test_a_node_that_dies_costs_no_more_than_the_last_checkpoint(
     assert watched.returncode == 0, watched.stderr
     assert result_of(run)["attempt"] == 2
     assert (run.path / "job-node").read_text(encoding="utf-8").split()[1] != node
-    assert_equal_weights(run, uncut(advtui, MIDDLING))
+    assert_equal_weights(run, uncut(MIDDLING))
 
 
 def test_states_do_not_flap_while_slurm_does_not_answer(
