@@ -53,7 +53,7 @@ def carry_out(
         UserError: a device, data or checkpoint is missing or does not fit.
         StopRequested: a stop was requested.
     """
-    run, events, stop = context.run, context.events, context.stop
+    run = context.run
     place = None
     if spec.devices > 1:
         place = place_of(spec.devices, os.environ)
@@ -63,11 +63,7 @@ def carry_out(
         devices = candidates(spec.device)
         device = devices[0]
 
-    def report_download(done: int, total: int) -> None:
-        events.write("progress", task="download", done=done, total=total, unit="bytes", rate=None)
-        stop.check()
-
-    ensure_data(spec.data, run.home, spec.data_dir, report_download)
+    ensure_data(spec.data, run.home, spec.data_dir, context.reporting_bytes("download"))
     resumed: Resumption | None = None
     if isinstance(spec, TrainSpec):
         resumed = resumption(run, spec)

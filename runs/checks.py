@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runs.datasets import check_data, dataset_of
 from runs.errors import UserError
+from runs.generated import check_generated
 
 if TYPE_CHECKING:
     from runs.spec import AnySpec
@@ -23,7 +24,8 @@ def check_request(spec: "AnySpec", home: Path) -> None:
     Raises:
         UserError: no job can be handed to Slurm here.
         NotFoundError: the data are absent or damaged.
-        UserError: an attack needs a package that is not installed, or more classes.
+        UserError: generated images don't fit the data, or an attack needs a package that is not
+            installed, or more classes.
     """
     if spec.slurm is not None:
         from runs.submission import check_slurm
@@ -36,6 +38,11 @@ def check_request(spec: "AnySpec", home: Path) -> None:
         check_request(spec.base, home)
         return
     check_data(spec.data, home, spec.data_dir)
+    trainings = [spec] if spec.kind == "train" else []
+    if spec.kind == "study":
+        trainings = [spec.baseline, spec.robust]
+    for file in {training.generated for training in trainings} - {None}:
+        check_generated(Path(str(file)), spec.data)
     attacks = spec.attacks if spec.kind == "attack" else ()
     if spec.kind == "study":
         attacks = spec.attack.attacks

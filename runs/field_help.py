@@ -72,6 +72,8 @@ FIELD_HELP = {
     "val_per_class": "Validation images per class.",
     "compile": "auto, on or off: compile the training step; auto: on a GPU.",
     "checkpoint_minutes": "Longest time between two checkpoints, in minutes.",
+    "generated": "Generated images beside the training split: an npz of image and label.",
+    "generated_share": "Share of each batch that is generated.",
     "profile": "Write where the time of a step goes into the run's folder.",
     "patience": "Stop after this many epochs without a rise in robust accuracy.",
     "train_limit": "Train on only this many images, equally many per class.",

@@ -5,7 +5,7 @@ Reads the table as data (see :mod:`runs.result_types`) and writes sentences; no 
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from runs.architectures import ARCHITECTURES
 from runs.budgets import at_budget, format_budget, norm_and_eps, same_budget
@@ -25,6 +25,7 @@ def footnotes(table: Table) -> list[str]:
     return [
         images_note(threat),
         *network_notes(table),
+        *generated_notes(table),
         *source_notes(table),
         *attack_notes(threat),
         *same_notes(table),
@@ -133,15 +134,25 @@ def pictures_note(threat: ThreatModel) -> str:
 
 def network_notes(table: Table) -> list[str]:
     """The architecture of the trainings, a line each; the full ResNet-18 needs none."""
-    models: dict[str, list[str]] = {}
-    for row in table["rows"]:
-        if "network" in row:
-            models.setdefault(row["network"], []).append(row["model"])
     return [
-        f"{', '.join(labels)}: {network}"
-        for network, labels in models.items()
+        f"{models}: {network}"
+        for network, models in _models_by(table, "network")
         if network != ARCHITECTURES["resnet18"].title
     ]
+
+
+def generated_notes(table: Table) -> list[str]:
+    """``Best clean, Best robust: trained with 1,000,000 generated images (…)``, a line each."""
+    return [f"{models}: trained with {words}" for words, models in _models_by(table, "generated")]
+
+
+def _models_by(table: Table, key: Literal["network", "generated"]) -> list[tuple[str, str]]:
+    """The values of a key of the rows, each with the names of its models."""
+    models: dict[str, list[str]] = {}
+    for row in table["rows"]:
+        if key in row:
+            models.setdefault(row[key], []).append(row["model"])
+    return [(value, ", ".join(labels)) for value, labels in models.items()]
 
 
 def source_notes(table: Table) -> list[str]:

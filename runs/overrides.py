@@ -110,6 +110,9 @@ def _refuse_idle(spec: TrainSpec | AttackSpec | StudySpec, changes: Mapping[str,
             idle = all(getattr(training, owner) != value for training in trainings)
             if prefix + field in changes and idle:
                 raise UserError(f"{prefix}{field} needs {owner} {value!r}: set that too")
+        idle = all(training.generated is None for training in trainings)
+        if f"{prefix}generated_share" in changes and idle:
+            raise UserError(f"{prefix}generated_share needs generated images: set generated too")
     recipe = (spec if isinstance(spec, TrainSpec) else spec.robust).recipe
     start = f"{attack}random_start"
     if recipe == "trades" and start in changes:

@@ -53,6 +53,8 @@ class Row(TypedDict):
     """Of the checkpoint's file when it was attacked, in hexadecimal."""
     network: NotRequired[str]
     """Architecture of a training, in words: ``ResNet-18 of width 16``."""
+    generated: NotRequired[str]
+    """In words: ``1,000,000 generated images (1m.npz, 70 % of each batch)``."""
     n: NotRequired[int]
     correct_k: NotRequired[int]
     accuracy: float | None
@@ -176,6 +178,7 @@ class Result(TypedDict):
     epochs: NotRequired[int]
     steps: NotRequired[int]
     train_images: NotRequired[int]
+    generated_images: NotRequired[int]
     val_images: NotRequired[int]
     fit_seconds: NotRequired[float]
     train_seconds: NotRequired[float]

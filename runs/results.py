@@ -58,6 +58,7 @@ def row(
     evaluation: str | None = None,
     sha256: str | None = None,
     network: str | None = None,
+    generated: str | None = None,
     source: Source | None = None,
 ) -> Row:
     """One model of the comparison table: clean accuracy and its attacks by name.
@@ -71,6 +72,7 @@ def row(
         evaluation: id of the attack run, which keeps the outcomes of single images.
         sha256: of the checkpoint's file.
         network: architecture of a training, in words.
+        generated: its generated images, in words.
         source: of a network that advtui did not train.
     """
     counted: Row = {
@@ -88,6 +90,8 @@ def row(
         counted["sha256"] = sha256
     if network is not None:
         counted["network"] = network
+    if generated is not None:
+        counted["generated"] = generated
     if source is not None:
         counted["source"] = source
     return counted

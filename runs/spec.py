@@ -152,6 +152,8 @@ class TrainSpec(Job):
     )
     patience: int | None = Field(None, ge=1, description=FIELD_HELP["patience"])
     train_limit: int | None = Field(None, ge=2, description=FIELD_HELP["train_limit"])
+    generated: str | None = Field(None, max_length=4096, description=FIELD_HELP["generated"])
+    generated_share: float = Field(0.7, gt=0, lt=1, description=FIELD_HELP["generated_share"])
 
     @property
     def crafting(self) -> str:
@@ -195,10 +197,24 @@ class TrainSpec(Job):
                 f"batch_size {self.batch_size} exceeds train_limit {self.train_limit}: lower the "
                 "one or raise the other"
             )
+        if self.generated is not None and not PurePath(self.generated).is_absolute():
+            raise ValueError(f"generated {self.generated!r} is no absolute path of a file")
+        if self.generated is not None and not 0 < self.generated_per_batch < self.batch_size:
+            raise ValueError(
+                f"generated_share {self.generated_share:g} of batch_size {self.batch_size} leaves "
+                "no generated or no other image"
+            )
         self.check_devices()
         self._check_recipe()
         self._check_network()
         return self
+
+    @property
+    def generated_per_batch(self) -> int:
+        """Generated images in each batch."""
+        if self.generated is None:
+            return 0
+        return round(self.generated_share * self.batch_size)
 
     @property
     def init_run(self) -> "CheckpointRef | None":

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from engine.data.augmentation import augment, cutout, trivial_augment
+from engine.data.generated import GeneratedImages
 from engine.data.pictures import Batch, Pictures, to_float
 from engine.data.splits import epoch_order
 from engine.seeding import derive, generator
@@ -52,6 +53,7 @@ class PicturesOnDevice(pl.LightningDataModule):
         flips: whether a mirrored image keeps its label.
         world: the processes that share each batch.
         mean: the data set's mean colour, in pixels of [0, 1]; cutout fills its squares with it.
+        generated: images of which each batch takes the share that the spec names.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class PicturesOnDevice(pl.LightningDataModule):
         flips: bool,
         world: World = ALONE,
         mean: Sequence[float] = (0.5, 0.5, 0.5),
+        generated: GeneratedImages | None = None,
     ) -> None:
         super().__init__()
         self._train = train
@@ -71,6 +74,7 @@ class PicturesOnDevice(pl.LightningDataModule):
         self._flips = flips
         self._world = world
         self._mean = mean
+        self._generated = generated
         self._order: tuple[int, Tensor] | None = None
 
     def train_dataloader(self) -> BatchNumbers:
@@ -104,7 +108,11 @@ class PicturesOnDevice(pl.LightningDataModule):
         if self._order is None or self._order[0] != epoch:
             order = epoch_order(len(self._train), seed, epoch)
             self._order = (epoch, order.to(self._train.labels.device))
-        batch = self._train.subset(self._order[1][number * size : (number + 1) * size])
+        others = size - self._spec.generated_per_batch
+        batch = self._train.subset(self._order[1][number * others : (number + 1) * others])
+        if self._generated is not None:
+            drawn = self._generated.drawn(self._spec.generated_per_batch, seed, epoch, number)
+            batch = batch.followed_by(drawn.to(batch.images.device))
         # The whole batch is augmented on every rank: what an image becomes must not depend on the
         # number of ranks, and it takes little time beside a step.
         images, share = self._augmented(batch.images, epoch, number), self._world.share

@@ -32,6 +32,14 @@ class Pictures:
         """The images at ``places``, int64 (M,), of these."""
         return Pictures(self.images[places], self.labels[places], self.indices[places])
 
+    def followed_by(self, others: "Pictures") -> "Pictures":
+        """These images and others on the same device, of the same size."""
+        return Pictures(
+            torch.cat((self.images, others.images)),
+            torch.cat((self.labels, others.labels)),
+            torch.cat((self.indices, others.indices)),
+        )
+
     def to(self, device: torch.device) -> "Pictures":
         """The same images on ``device``."""
         return Pictures(self.images.to(device), self.labels.to(device), self.indices.to(device))

@@ -35,6 +35,7 @@ from runs.checksums import sha256_of
 from runs.datasets import DATASETS
 from runs.errors import NotFoundError
 from runs.event_types import AttackOutcome, ObservedExtremes
+from runs.generated import generated_words
 from runs.outcomes import FILE as OUTCOMES
 from runs.outcomes import Outcomes, compare_pairs
 from runs.result_types import Cell, Row, file_rows
@@ -179,16 +180,22 @@ def _origin(reference: CheckpointRef | ModelRef, run: Run) -> dict[str, Any]:
         "run": reference.run,
         "checkpoint": reference.checkpoint,
         "sha256": sha256_of(run.home / reference.file),
-        "network": _architecture(run, reference),
+        **_training_words(run, reference),
     }
 
 
-def _architecture(run: Run, reference: CheckpointRef) -> str | None:
-    """The architecture of a training, in words; None where its spec can't be read."""
-    spec = Run(run.path.parent / reference.run).raw_spec
+def _training_words(run: Run, reference: CheckpointRef) -> dict[str, str]:
+    """Architecture and generated images of a training, in words; empty where its spec is unread."""
+    training = Run(run.path.parent / reference.run)
+    spec = training.raw_spec
     if not isinstance(width := spec.get("width"), int):
-        return None
-    return network_words(str(spec.get("arch", "resnet18")), width)
+        return {}
+    words = {"network": network_words(str(spec.get("arch", "resnet18")), width)}
+    if file := spec.get("generated"):
+        result = training.result
+        count = None if result is None else result.get("generated_images")
+        words["generated"] = generated_words(count, spec["generated_share"], Path(file).name)
+    return words
 
 
 def _test_pictures(context: RunContext, spec: AttackSpec) -> tuple[Pictures, tuple[str, ...]]:

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,6 +20,7 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from engine.data.datamodule import PicturesOnDevice
 from engine.data.datasets import load
+from engine.data.generated import GeneratedImages, unpacked
 from engine.data.splits import split_validation
 from engine.devices import autocast_dtype
 from engine.models.initial_weights import file_of, take_weights
@@ -78,6 +80,10 @@ def train(
             f"batch_size {spec.batch_size} exceeds the {len(training)} training images: choose a "
             "smaller batch_size"
         )
+    generated = None
+    if spec.generated is not None:
+        folder = unpacked(Path(spec.generated), run.home, context.reporting_bytes("unpacking"))
+        generated = GeneratedImages(folder, len(splits.train))
     pl.seed_everything(spec.seed, workers=False, verbose=False)
     data = PicturesOnDevice(
         training.to(device),
@@ -86,6 +92,7 @@ def train(
         flips=splits.flips,
         world=world,
         mean=splits.mean,
+        generated=generated,
     )
     steps_per_epoch = len(data.train_dataloader())
     _, _, height, width = training.images.shape
@@ -166,6 +173,7 @@ def train(
         "epochs": epochs,
         "steps": trainer.global_step,
         "train_images": len(training),
+        **({} if generated is None else {"generated_images": len(generated)}),
         "val_images": len(validation),
         "precision": "bf16" if bf16 else "fp32",
         "fit_seconds": time.monotonic() - began,

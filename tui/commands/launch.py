@@ -255,7 +255,7 @@ def _flags(shared: Mapping[str, Any], **own: object) -> dict[str, Any]:
     """The options that were used, by the names of the spec's fields."""
     flags: dict[str, Any] = {}
     for name, value in {**shared, **own}.items():
-        if name == "data_dir" and isinstance(value, Path):
+        if name in ("data_dir", "generated") and isinstance(value, Path):
             flags[name] = str(value.expanduser().absolute())
         elif name == "init" and isinstance(value, str):
             flags[name] = _start_weights(shared, value)

@@ -23,7 +23,7 @@ from tui.commands.plain_output import print_json
 from tui.render.lines import Line, Lines, wrapped
 from tui.render.live_lines import live_lines, without_time
 from tui.render.palette import TERMINAL
-from tui.render.progress import download_text, event_line, label
+from tui.render.progress import bytes_text, event_line, is_of_bytes, label
 from tui.render.text import clean, duration
 
 FIRST_STEPS = 10
@@ -89,9 +89,9 @@ class PlainView(View):
     def _lines(self, run: Run, event: Event) -> list[str]:
         if line := event_line(run, event):
             return [line]
-        if event["kind"] == "progress" and event.get("task") == "download":
-            tenth = 10 * event["done"] // max(event["total"], 1)
-            return self._once((run.id, "download", tenth), f"download: {download_text(event)}")
+        if event["kind"] == "progress" and is_of_bytes(event):
+            tenth, task = 10 * event["done"] // max(event["total"], 1), clean(event["task"], 20)
+            return self._once((run.id, task, tenth), f"{task}: {bytes_text(event)}")
         if event["kind"] == "progress" and event["task"] == "train":
             return self._etas(run) if event["done"] >= FIRST_STEPS else []
         if event["kind"] == "attack" and event["done"] >= FIRST_SHARE * event["total"]:

@@ -142,6 +142,8 @@ class Training(TypedDict):
     ema_decay: Annotated[float | None, field("ema_decay")]
     clip_norm: Annotated[float | None, field("clip_norm")]
     train_limit: Annotated[int | None, field("train_limit")]
+    generated: Annotated[Path | None, field("generated")]
+    generated_share: Annotated[float | None, field("generated_share")]
     compile: Annotated[str | None, field("compile")]
     profile: Annotated[bool | None, field("profile", "", "--profile")]
     eps: Annotated[

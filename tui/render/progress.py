@@ -159,16 +159,16 @@ def _counted(progress: ProgressEvent) -> Work:
 
 def _count(progress: ProgressEvent) -> str:
     """``1 of 3 models``."""
-    if progress["task"] == "download":
-        return download_text(progress)
+    if is_of_bytes(progress):
+        return bytes_text(progress)
     counts = f"{progress['done']:,} of {progress['total']:,}"
     return f"{counts} {progress.get('unit') or ''}".strip()
 
 
 def _training_bars(run: Run, progress: ProgressEvent) -> list[Work]:
     done, total = progress["done"], progress["total"]
-    if progress["task"] == "download":
-        return [Work("download", done, total, download_text(progress))]
+    if is_of_bytes(progress):
+        return [Work(clean(progress["task"], 20), done, total, bytes_text(progress))]
     title = _epoch_title(run, progress)
     if title is None:
         return []
@@ -205,7 +205,12 @@ def _eta(event: ProgressEvent | AttackEvent) -> str:
     return f"ETA {duration(left_s(event))}"
 
 
-def download_text(progress: ProgressEvent) -> str:
+def is_of_bytes(progress: ProgressEvent) -> bool:
+    """Whether a task counts bytes: a download, or the unpacking of a file."""
+    return progress.get("unit") == "bytes"
+
+
+def bytes_text(progress: ProgressEvent) -> str:
     """``37.5 MB of 169.0 MB``."""
     return f"{megabytes(progress['done'])} of {megabytes(progress['total'])}"
 
