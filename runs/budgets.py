@@ -6,7 +6,7 @@ to such floats and back; the spec checks their range.
 
 import math
 
-NORM_SIGNS = {"linf": "L∞", "l2": "L2"}
+NORM_SIGNS = {"linf": "L∞", "l2": "L2", "l1": "L1"}
 """The sign of each norm by its name in a spec."""
 
 
@@ -32,11 +32,11 @@ def parse_budget(text: str | int | float) -> float:
 
 
 def norm_name(text: object) -> object:
-    """``linf`` for ``Linf``, ``L∞`` and ``l-inf``, ``l2`` for ``L2``; any other value as it is."""
+    """``linf`` for ``Linf``, ``L∞`` and ``l-inf``, ``l2`` for ``L2``, ``l1`` for ``L1``; else as it is."""
     if not isinstance(text, str):
         return text
     plain = text.lower().replace("-", "").replace("_", "").replace("∞", "inf")
-    return {"inf": "linf", "l₂": "l2"}.get(plain, plain if plain in NORM_SIGNS else text)
+    return {"inf": "linf", "l₂": "l2", "l₁": "l1"}.get(plain, plain if plain in NORM_SIGNS else text)
 
 
 def format_budget(value: float) -> str:

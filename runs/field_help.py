@@ -102,7 +102,7 @@ FIELD_HELP = {
     "attacks.pgd": "Norm, budget, steps and the other fields of PGD.",
     "targets": "Target rule; none: untargeted.",
     "target_classes": "Targets all: only this many of the likeliest wrong classes.",
-    "norm": "Perturbation norm: linf or l2.",
+    "norm": "Perturbation norm: linf, l2 or l1.",
     "eps": "Budget ε in pixels of [0, 1].",
     "step_size": "Step length in pixels of [0, 1].",
     "steps": "Gradient steps of each restart.",

@@ -28,7 +28,7 @@ class Budget(NamedTuple):
         """
         if self.eps is None:
             return ""
-        if self.norm == "l2":
+        if self.norm in ("l2", "l1"):
             return norm_and_eps(self.norm, self.eps)
         return "" if same_budget(self.eps, usual_eps(data)) else format_budget(self.eps)
 

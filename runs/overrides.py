@@ -35,8 +35,8 @@ _NEEDS = {
     "warmup": ("schedule", "onecycle"),
 }
 """Fields of a training that have an effect only where another field has this value."""
-_L2_DEFAULT_EPS = 128 / 255
-"""The usual L2 budget on CIFAR."""
+_USUAL_EPS = {"linf": 8 / 255, "l2": 128 / 255, "l1": 12.0}
+"""The usual budgets on CIFAR."""
 
 
 @overload
@@ -177,7 +177,7 @@ def _change_pgd(pgd: dict[str, Any], changes: Mapping[str, Any]) -> None:
     before = pgd["eps"]
     share = pgd["step_size"] / before if before else 0.25
     if changes.get("norm", pgd["norm"]) != pgd["norm"] and "eps" not in changes:
-        changes["eps"] = _L2_DEFAULT_EPS if changes["norm"] == "l2" else 8 / 255
+        changes["eps"] = _USUAL_EPS.get(changes["norm"], 8 / 255)
     pgd.update(changes)
     if "eps" in changes and "step_size" not in changes:
         try:

@@ -267,6 +267,8 @@ class TrainSpec(Job):
             raise ValueError(f"beta is the weight of a KL term: recipe {recipe!r} has none")
         if recipe == "trades" and attack.loss != "ce":
             raise ValueError(f"trades climbs the KL divergence, not {attack.loss}: set loss ce")
+        if recipe == "fast" and attack.norm == "l1":
+            raise ValueError("fast takes one step under L∞ or L2: for l1 use recipe pgd-at")
         if recipe == "trades" and attack.restarts > 1:
             raise ValueError("trades begins beside the image, once: set restarts 1")
 

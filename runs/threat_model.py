@@ -14,7 +14,7 @@ from runs.field_help import FIELD_HELP
 Budget = Annotated[float, BeforeValidator(parse_budget), Field(ge=0)]
 
 
-Norm = Literal["linf", "l2"]
+Norm = Literal["linf", "l2", "l1"]
 
 
 AttackLoss = Literal["ce", "margin", "dlr"]

@@ -9,6 +9,8 @@ images of which since the last checkpoint
 1. fewer than ρ = 0.75 of the steps have raised the loss, or
 2. neither η nor the highest loss has changed.
 
+Under L1 it is the L1-APGD of Croce & Hein (2021), see :mod:`engine.attacks.apgd_l1`.
+
 Norms and losses are those of :mod:`engine.attacks.pgd`. Like that module it knows nothing about
 data sets, runs or Lightning.
 """
@@ -16,15 +18,16 @@ data sets, runs or Lightning.
 import itertools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from engine.attacks import apgd_l1
 from engine.attacks.active_set import ActiveBatch, BestPoints, Step
 from engine.attacks.frozen_model import frozen, input_gradient
 from engine.attacks.losses import fools, objective
-from engine.attacks.norms import GEOMETRIES, Generators, per_image
+from engine.attacks.norms import GEOMETRIES, Generators, per_image, sparse_direction
 from engine.attacks.start import check_arguments, first_points
 from runs.threat_model import PGD
 
@@ -55,8 +58,8 @@ def apgd(
     check_arguments(images, labels, targets, spec, generator)
     if len(images) == 0:
         return images.detach().clone()
-    geometry = GEOMETRIES[spec.norm]
-    steps_since_checkpoint = checkpoints(spec.steps)
+    is_l1 = spec.norm == "l1"
+    steps_since_checkpoint = (apgd_l1.checkpoints if is_l1 else checkpoints)(spec.steps)
 
     with torch.inference_mode(False), torch.enable_grad(), frozen(model, "eval"):
         images, labels = images.detach().clone(), labels.clone()
@@ -87,31 +90,21 @@ def apgd(
             if len(points) == 0:
                 break
             loss, gradient = loss_and_gradient(points, batch, restart, 0)
-            search = _Search.begin(points, loss, gradient, 2 * spec.eps)
+            search = _Search.begin(points, loss, gradient, (1 if is_l1 else 2) * spec.eps)
 
             for step in range(spec.steps):
                 if spec.active_set and (stay := best.active_places(batch)) is not None:
                     batch, search = batch.only(stay), search.only(stay)
                 if len(search.points) == 0:
                     break
-                eta = per_image(search.eta, images)
-                z = geometry.project(
-                    search.points + eta * geometry.direction(search.gradient),
-                    batch.images,
-                    spec.eps,
-                )
-                alpha = ALPHA if step else 1.0
-                points = geometry.project(
-                    search.points
-                    + alpha * (z - search.points)
-                    + (1 - alpha) * (search.points - search.previous),
-                    batch.images,
-                    spec.eps,
-                )
+                points = search.next_points(batch.images, spec, first=step == 0)
                 loss, gradient = loss_and_gradient(points, batch, restart, step + 1)
                 search = search.after_step(points, loss, gradient)
                 if step + 1 in steps_since_checkpoint:
-                    search = search.after_checkpoint(steps_since_checkpoint[step + 1])
+                    if is_l1:
+                        search = search.after_l1_checkpoint(batch.images, spec.eps)
+                    else:
+                        search = search.after_checkpoint(steps_since_checkpoint[step + 1])
 
         return best.points
 
@@ -148,6 +141,8 @@ class _Search(NamedTuple):
     """The highest loss at the last checkpoint."""
     was_halved: Tensor
     """Whether η was halved at the last checkpoint."""
+    sparsity: apgd_l1.Sparsity
+    """Under L1 alone."""
 
     @classmethod
     def begin(cls, points: Tensor, loss: Tensor, gradient: Tensor, eta: float) -> "_Search":
@@ -164,10 +159,29 @@ class _Search(NamedTuple):
             last_best_loss=loss,
             # Condition 2 never holds at the first checkpoint: there is no checkpoint before it.
             was_halved=torch.ones_like(loss, dtype=torch.bool),
+            sparsity=apgd_l1.Sparsity.begin(points),
         )
 
     def only(self, stay: Tensor) -> "_Search":
-        return _Search(*(part[stay] for part in self))
+        tensors: list[Any]
+        *tensors, sparsity = self
+        return _Search(*(part[stay] for part in tensors), sparsity.only(stay))
+
+    def next_points(self, images: Tensor, spec: PGD, *, first: bool) -> Tensor:
+        """xᵗ⁺¹, (M, 3, H, W); ``images`` are the clean ones, ``first`` says that t is 0."""
+        geometry, eta = GEOMETRIES[spec.norm], per_image(self.eta, images)
+        if spec.norm == "l1":  # without momentum
+            direction = sparse_direction(self.gradient, self.sparsity.share)
+            return geometry.project(self.points + eta * direction, images, spec.eps)
+        z = geometry.project(
+            self.points + eta * geometry.direction(self.gradient), images, spec.eps
+        )
+        alpha = 1.0 if first else ALPHA
+        return geometry.project(
+            self.points + alpha * (z - self.points) + (1 - alpha) * (self.points - self.previous),
+            images,
+            spec.eps,
+        )
 
     def after_step(self, points: Tensor, loss: Tensor, gradient: Tensor) -> "_Search":
         """The state after a step to ``points``."""
@@ -196,6 +210,17 @@ class _Search(NamedTuple):
             rises=torch.zeros_like(self.rises),
             last_best_loss=self.best_loss,
             was_halved=halve,
+        )
+
+    def after_l1_checkpoint(self, images: Tensor, eps: float) -> "_Search":
+        """The state after a checkpoint under L1; ``images`` are the clean ones."""
+        sparsity, eta, again = self.sparsity.after_checkpoint(self.best - images, self.eta, eps)
+        return self._replace(
+            points=_where(again, self.best, self.points),
+            gradient=_where(again, self.best_gradient, self.gradient),
+            loss=torch.where(again, self.best_loss, self.loss),
+            eta=eta,
+            sparsity=sparsity,
         )
 
 

@@ -36,7 +36,7 @@ class AutoAttack:
 
     Args:
         model: maps float images in [0, 1], (N, 3, H, W), to logits, (N, classes).
-        norm: ``linf`` or ``l2``.
+        norm: ``linf``, ``l2`` or ``l1``.
         eps: budget, in pixels of [0, 1].
         seed: random seed of each stage on each batch.
         device: the device of the model and the images.
@@ -51,7 +51,7 @@ class AutoAttack:
         self._model = model
         self._authors: Any = authors_code()(
             model,
-            norm={"linf": "Linf", "l2": "L2"}[norm],
+            norm={"linf": "Linf", "l2": "L2", "l1": "L1"}[norm],
             eps=eps,
             seed=seed,
             version="standard",

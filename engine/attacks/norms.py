@@ -1,4 +1,4 @@
-"""Geometry of the ε-ball: random start, ascent direction, projection, for L∞ and L2.
+"""Geometry of the ε-ball: random start, ascent direction, projection, for L∞, L2 and L1.
 
 Images are float tensors of shape (N, …) in [0, 1]; ε is in the same units. Functions are pure, and
 know nothing about models and losses.
@@ -37,7 +37,7 @@ class Geometry(Protocol):
         """A uniform point of the ε-ball around each image, clipped to [0, 1]."""
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """The direction of steepest ascent, of length 1 in the norm."""
+        """The direction of ascent, of length 1 in the norm: under L∞ and L2 the steepest."""
 
     def project(self, points: Tensor, images: Tensor, eps: float | Tensor) -> Tensor:
         """The nearest points within ε of the images, clipped to [0, 1]."""
@@ -86,6 +86,79 @@ class L2:
         return (images + delta * per_image(shrink, delta)).clamp_(0, 1)
 
 
+SPARSITY = 0.01
+"""Share of the entries in which a step of PGD under L1 moves."""
+
+
+class L1:
+    """Σ_i |δ_i| ≤ ε.
+
+    The steepest ascent under L1 changes one entry alone. A step of PGD therefore moves in the 1 %
+    of the entries with the largest gradients, equally far in each: SLIDE (Tramèr & Boneh 2019).
+    """
+
+    def random_start(self, images: Tensor, eps: float, generator: Generators) -> Tensor:
+        # Exponentials of random sign, divided by their sum, are uniform on the sphere of L1.
+        uniform = 2 * draw(torch.rand, images, generator) - 1
+        tiny = torch.finfo(images.dtype).tiny
+        direction = unit_l1(-torch.log((1 - uniform.abs()).clamp_min(tiny)) * uniform.sign())
+        dimensions = math.prod(images.shape[1:])
+        radius = draw(torch.rand, images.flatten(1)[:, :1], generator) ** (1 / dimensions)
+        return (images + eps * per_image(radius.flatten(), images) * direction).clamp_(0, 1)
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        return sparse_direction(gradient, gradient.new_full((len(gradient),), SPARSITY))
+
+    def project(self, points: Tensor, images: Tensor, eps: float | Tensor) -> Tensor:
+        """The nearest points of the ball and of [0, 1] together (Croce & Hein 2021, prop. 2.1).
+
+        The nearest point is x + sign(δ)·min((|δ| − λ)⁺, r), where r is the room up to the border
+        of [0, 1] and λ ≥ 0 the least number that keeps the budget. Clipping the nearest point of
+        the ball instead would waste budget on entries that are clipped.
+        """
+        delta = (points - images).double().flatten(1)
+        x = images.double().flatten(1)
+        size = delta.abs()
+        room = torch.where(delta > 0, 1 - x, x)
+        # The length over λ is piecewise linear: from |δ| − r on an entry shrinks, from |δ| on it
+        # is 0. Between two of these numbers the slope is the number of entries that shrink.
+        begins, ends = (size - room).clamp_min(0), size
+        knots, order = torch.cat([begins, ends], dim=1).sort(dim=1)
+        shrinking = torch.where(order < size.shape[1], 1.0, -1.0).double().cumsum(dim=1)
+        whole = torch.minimum(size, room).sum(dim=1, keepdim=True)
+        falls = (shrinking[:, :-1] * knots.diff(dim=1)).cumsum(dim=1)
+        lengths = torch.cat([whole, whole - falls], dim=1)
+        # The last knot whose length is above ε: λ lies between it and the next.
+        last = ((lengths > eps).sum(dim=1, keepdim=True) - 1).clamp_min(0)
+        slope = shrinking.gather(1, last).clamp_min(1)
+        multiplier = knots.gather(1, last) + (lengths.gather(1, last) - eps) / slope
+        multiplier = torch.where(whole > eps, multiplier, 0)
+        kept = torch.minimum((size - multiplier).clamp_min(0), room) * delta.sign()
+        # What needs no projection stays as it is, to the last bit.
+        inside = (whole <= eps) & (size <= room)
+        projected = (x + kept).clamp(0, 1).to(points.dtype)
+        # Thousands of roundings to float32 add up: round towards the image, to keep the budget.
+        beyond = (projected - x).abs() > kept.abs()
+        projected = torch.where(
+            beyond, torch.nextafter(projected, images.flatten(1).to(points.dtype)), projected
+        )
+        return torch.where(inside, points.flatten(1), projected).view_as(points)
+
+
+def sparse_direction(gradient: Tensor, share: Tensor) -> Tensor:
+    """The signs of each image's largest gradients, divided by their number: of L1 length 1.
+
+    Args:
+        gradient: (N, …); entries that are NaN or infinite count as 0.
+        share: (N,), in (0, 1]: of its entries, at least one.
+    """
+    gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
+    sizes = gradient.abs().flatten(1)
+    count = (share * sizes.shape[1]).ceil().long().clamp(1, sizes.shape[1])
+    least = sizes.sort(dim=1, descending=True).values.gather(1, count[:, None] - 1)
+    return unit_l1(gradient.sign() * (sizes >= least).view_as(gradient))
+
+
 def unit_l1(gradient: Tensor) -> Tensor:
     """Each image's gradient divided by its L1 norm; entries that are NaN or infinite count as 0."""
     gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
@@ -93,7 +166,7 @@ def unit_l1(gradient: Tensor) -> Tensor:
     return gradient / per_image(length.clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
 
 
-GEOMETRIES: dict[str, Geometry] = {"linf": LInf(), "l2": L2()}
+GEOMETRIES: dict[str, Geometry] = {"linf": LInf(), "l2": L2(), "l1": L1()}
 """By :attr:`runs.threat_model.PGD.norm`."""
 
 

@@ -25,11 +25,11 @@ class Tally:
 class Extremes:
     """The largest perturbation and the range of pixels, over all adversarial images of an attack.
 
-    ``norm``: ``linf`` or ``l2``. Before the first image, ``largest`` is 0 and the range is empty.
+    ``norm``: ``linf``, ``l2`` or ``l1``. Before the first image, ``largest`` is 0 and the range is empty.
     """
 
     def __init__(self, norm: str) -> None:
-        self._order = torch.inf if norm == "linf" else 2
+        self._order = {"linf": torch.inf, "l2": 2, "l1": 1}[norm]
         self.largest = 0.0
         """Largest norm of a perturbation, in pixels of [0, 1]."""
         self.lowest, self.highest = 1.0, 0.0
@@ -41,7 +41,7 @@ class Extremes:
         """
         if len(images) == 0:
             return
-        delta = (adversarial - images).flatten(1)
+        delta = (adversarial.double() - images).flatten(1)  # L1 sums thousands of pixels
         norms = torch.linalg.vector_norm(delta, ord=self._order, dim=1).nan_to_num(torch.inf)
         pixels = adversarial.nan_to_num(nan=torch.inf)
         self.largest = max(self.largest, float(norms.max()))

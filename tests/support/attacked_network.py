@@ -77,6 +77,7 @@ def own_rngs(indices: Any = range(COUNT)) -> list[torch.Generator]:
 SPECS = {
     "linf": PGD(norm="linf", eps=0.03, step_size=0.008, steps=6),
     "l2": PGD(norm="l2", eps=0.25, step_size=0.07, steps=6),
+    "l1": PGD(norm="l1", eps=1.5, step_size=0.4, steps=6),
 }
 
 
@@ -92,10 +93,10 @@ def fooled_by(net: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | 
 
 def lengths(delta: Tensor, norm: str) -> Tensor:
     flat = delta.flatten(1)
-    return flat.abs().amax(1) if norm == "linf" else flat.square().sum(1).sqrt()
+    return torch.linalg.vector_norm(flat, ord={"linf": torch.inf, "l2": 2, "l1": 1}[norm], dim=1)
 
 
-every_norm = pytest.mark.parametrize("norm", ["linf", "l2"])
+every_norm = pytest.mark.parametrize("norm", list(SPECS))
 every_loss = pytest.mark.parametrize("loss", ["ce", "margin"])
 aimed = pytest.mark.parametrize("targeted", [False, True], ids=["untargeted", "targeted"])
 every_keep = pytest.mark.parametrize("keep", ["best", "last"])

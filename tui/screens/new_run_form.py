@@ -92,7 +92,7 @@ FIELDS = (
     FormField("epochs", "epochs", WITH_TRAINING),
     FormField("batch_size", "batch size", WITH_TRAINING),
     FormField("lr", "learning rate", WITH_TRAINING),
-    FormField("norm", "norm", options=("", "linf", "l2")),
+    FormField("norm", "norm", options=("", "linf", "l2", "l1")),
     FormField("eps", "ε"),
     FormField("step_size", "step size", own_help="Empty: follows ε"),
     FormField("steps", "steps"),

@@ -266,7 +266,7 @@ class Prober:
             pgd = _at(base, eps) if eps else _changed(_at(base, eps), steps=1)
             robust[eps] = int((~self._fooled(model, correct, pgd)).sum())
         pixels = math.prod(model.test.images.shape[1:])
-        grey = GREY if base.norm == "linf" else GREY * math.sqrt(pixels)
+        grey = GREY * {"linf": 1, "l2": math.sqrt(pixels), "l1": pixels}[base.norm]
         fooled = self._fooled(model, correct, _at(base, grey))
         by_eps = [robust[eps] for eps in sorted(robust)]
         increases = [larger - smaller for smaller, larger in pairwise(by_eps)]

@@ -21,7 +21,7 @@ from runs.store import Store
 from runs.threat_model import PGD
 from tiny_classifier import COUNT, model, pictures
 
-EPS = {"linf": 0.5 / 255, "l2": 0.1}
+EPS = {"linf": 0.5 / 255, "l2": 0.1, "l1": 0.6}
 
 
 def attacker(home: Path, batch_size: int = 16) -> tuple[ModelUnderAttack, Path]:
@@ -44,7 +44,7 @@ def by_itself(norm: str, batch_size: int = 16) -> Tensor:
     with torch.random.fork_rng(devices=[]):
         adversarial, _ = authors.AutoAttack(
             net,
-            norm={"linf": "Linf", "l2": "L2"}[norm],
+            norm={"linf": "Linf", "l2": "L2", "l1": "L1"}[norm],
             eps=EPS[norm],
             seed=5,
             device="cpu",
@@ -55,7 +55,7 @@ def by_itself(norm: str, batch_size: int = 16) -> Tensor:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_it_withstands_the_same_images_as_by_itself(norm: str, home: Path) -> None:
     expected = by_itself(norm)
     one, events = attacker(home)

@@ -69,7 +69,7 @@ def reference(
     return list(torch.stack(trails).transpose(0, 1)), [list(c) for c in zip(*climbs, strict=True)]
 
 
-@every_norm
+@pytest.mark.parametrize("norm", ["linf", "l2"])
 @every_loss
 @aimed
 @pytest.mark.parametrize("random_start", [False, True])

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from runs.budgets import format_budget
+from runs.budgets import NORM_SIGNS, format_budget
 from tui.render.lines import labelled, wrapped
 from tui.render.palette import Palette
 from tui.render.text import clean, percent, short_ago, time_words
@@ -81,5 +81,5 @@ def pgd_in_short(pgd: Any) -> str:
         return "?"
     eps = pgd.get("eps")
     budget = format_budget(eps) if isinstance(eps, int | float) else "?"
-    norm = {"linf": "L∞", "l2": "L2"}.get(str(pgd.get("norm")), "?")
+    norm = NORM_SIGNS.get(str(pgd.get("norm")), "?")
     return f"PGD-{pgd.get('steps')} {norm} {budget}"
