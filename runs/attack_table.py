@@ -44,7 +44,7 @@ def threat_model(spec: "AttackSpec", n: int, precision: str | None) -> ThreatMod
         "attacks": [
             {
                 "name": attack.name,
-                "text": attack.describe() + (_CURVE if spec.epsilons else ""),
+                "text": attack.describe() + _passes(spec) + (_CURVE if spec.epsilons else ""),
                 "method": attack.method,
                 "targets": attack.targets,
                 "target_classes": attack.target_classes,
@@ -60,6 +60,13 @@ def threat_model(spec: "AttackSpec", n: int, precision: str | None) -> ThreatMod
     if spec.epsilons:
         threat["epsilons"] = list(spec.epsilons)
     return threat
+
+
+def _passes(spec: "AttackSpec") -> str:
+    """How the answers of a randomised network are combined; empty where there is one pass."""
+    if spec.eot == 1:
+        return ""
+    return f", EoT: mean gradient and majority vote of {spec.eot} passes, clean and attacked alike"
 
 
 def attack_cells(outcome: AttackOutcome, n: int) -> list[Cell]:

@@ -32,11 +32,13 @@ def parse_budget(text: str | int | float) -> float:
 
 
 def norm_name(text: object) -> object:
-    """``linf`` for ``Linf``, ``L∞`` and ``l-inf``, ``l2`` for ``L2``, ``l1`` for ``L1``; else as it is."""
+    """``linf`` for ``Linf``, ``L∞`` and ``l-inf``; ``l2`` and ``l1`` alike; any other as it is."""
     if not isinstance(text, str):
         return text
     plain = text.lower().replace("-", "").replace("_", "").replace("∞", "inf")
-    return {"inf": "linf", "l₂": "l2", "l₁": "l1"}.get(plain, plain if plain in NORM_SIGNS else text)
+    return {"inf": "linf", "l₂": "l2", "l₁": "l1"}.get(
+        plain, plain if plain in NORM_SIGNS else text
+    )
 
 
 def format_budget(value: float) -> str:

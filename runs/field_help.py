@@ -95,6 +95,7 @@ FIELD_HELP = {
     "resize": "A folder's images: resize the shorter side, then crop the centre square.",
     "attack.batch_size": "Images attacked at once.",
     "sanity": "quick or full: depth of the sanity checks; full adds images and Square.",
+    "eot": "Randomised network: passes of each gradient and of each majority vote.",
     "examples": "Number of example images to save.",
     # One attack
     "attacks.name": "Key of the attack in the result.",
@@ -102,7 +103,7 @@ FIELD_HELP = {
     "attacks.pgd": "Norm, budget, steps and the other fields of PGD.",
     "targets": "Target rule; none: untargeted.",
     "target_classes": "Targets all: only this many of the likeliest wrong classes.",
-    "norm": "Perturbation norm: linf, l2 or l1.",
+    "norm": "Perturbation: linf, l2 or l1.",
     "eps": "Budget ε in pixels of [0, 1].",
     "step_size": "Step length in pixels of [0, 1].",
     "steps": "Gradient steps of each restart.",

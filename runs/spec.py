@@ -329,6 +329,7 @@ class AttackSpec(Job):
         description=FIELD_HELP["resize"],
     )
     batch_size: int = Field(512, ge=1, le=65_536, description=FIELD_HELP["attack.batch_size"])
+    eot: int = Field(1, ge=1, le=1000, description=FIELD_HELP["eot"])
     sanity: Literal["quick", "full"] = Field("quick", description=FIELD_HELP["sanity"])
     examples: int = Field(12, ge=0, le=256, description=FIELD_HELP["examples"])
 
@@ -346,6 +347,11 @@ class AttackSpec(Job):
                 raise ValueError(f"two rows are called {label!r}: labels must differ")
         if self.resize is not None and self.data in get_args(DataName):
             raise ValueError(f"resize is for folders: the pictures of {self.data} are 32×32")
+        if self.eot > 1 and any(attack.method == "autoattack" for attack in self.attacks):
+            raise ValueError(
+                "the standard AutoAttack is for networks without randomness: "
+                "with eot use apgd-ce and apgd-targeted"
+            )
         if list(self.epsilons) != sorted(set(self.epsilons)):
             raise ValueError("epsilons must ascend: each begins at the points found below it")
         for attack in self.attacks:

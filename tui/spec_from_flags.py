@@ -177,11 +177,15 @@ def attack_spec(
 def _chosen_attacks(
     base: AttackSpec, names: Sequence[str] | None, targets: str | None
 ) -> tuple[Attack, ...]:
-    """The attacks of these names (none: those of ``base``), targeted by the rule ``targets``."""
+    """The attacks of these names (none: those of ``base``), targeted by the rule ``targets``.
+
+    A word may hold several names: ``pgd-margin,apgd-ce``.
+    """
     of_base = {attack.name: attack for attack in base.attacks}
     pgd = base.attacks[-1].pgd
+    words = [part.strip() for word in names or () for part in word.split(",")]
     chosen = [
-        of_base.get(name) or named_attack(name, pgd) for name in dict.fromkeys(names or of_base)
+        of_base.get(name) or named_attack(name, pgd) for name in dict.fromkeys(words or of_base)
     ]
     if targets is None:
         return tuple(chosen)

@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from engine.attacks import apgd_l1
 from engine.attacks.active_set import ActiveBatch, BestPoints, Step
-from engine.attacks.frozen_model import frozen, input_gradient
+from engine.attacks.expectation import evaluated
+from engine.attacks.frozen_model import frozen
 from engine.attacks.losses import fools, objective
 from engine.attacks.norms import GEOMETRIES, Generators, per_image, sparse_direction
 from engine.attacks.start import check_arguments, first_points
@@ -70,16 +71,17 @@ def apgd(
             points: Tensor, batch: ActiveBatch, restart: int, step: int
         ) -> tuple[Tensor, Tensor]:
             """Loss and gradient at ``points``; reports the points, and keeps the best of them."""
-            points = points.detach().requires_grad_()
-            logits = model(points)
-            loss = objective(spec.loss, logits, batch.labels, batch.targets)
-            gradient = input_gradient(loss, points)
-            loss, points = loss.detach(), points.detach()
-            fooled = fools(logits.detach(), batch.labels, batch.targets)
-            evaluated = Step(restart, step, points, batch.indices, loss, fooled)
+            logits, loss, gradient = evaluated(
+                model,
+                points,
+                lambda logits: objective(spec.loss, logits, batch.labels, batch.targets),
+            )
+            points = points.detach()
+            fooled = fools(logits, batch.labels, batch.targets)
+            reached = Step(restart, step, points, batch.indices, loss, fooled)
             if on_step:
-                on_step(best.without_padding(evaluated) if spec.active_set else evaluated)
-            best.update(evaluated)
+                on_step(best.without_padding(reached) if spec.active_set else reached)
+            best.update(reached)
             return loss, gradient
 
         for restart in range(spec.restarts):
@@ -165,7 +167,7 @@ class _Search(NamedTuple):
     def only(self, stay: Tensor) -> "_Search":
         tensors: list[Any]
         *tensors, sparsity = self
-        return _Search(*(part[stay] for part in tensors), sparsity.only(stay))
+        return _Search._make([*(part[stay] for part in tensors), sparsity.only(stay)])
 
     def next_points(self, images: Tensor, spec: PGD, *, first: bool) -> Tensor:
         """xᵗ⁺¹, (M, 3, H, W); ``images`` are the clean ones, ``first`` says that t is 0."""

@@ -29,7 +29,7 @@ SMALLEST = 0.1
 def checkpoints(steps: int) -> dict[int, int]:
     """The checkpoints: the number of steps at each, and the steps since the one before it."""
     every = max(int(EVERY * steps), 1)
-    return {step: every for step in range(every, steps + 1, every)}
+    return dict.fromkeys(range(every, steps + 1, every), every)
 
 
 class Sparsity(NamedTuple):

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from engine.attacks import losses
 from engine.attacks.active_set import ActiveBatch, BestPoints, Step
-from engine.attacks.frozen_model import frozen, input_gradient
+from engine.attacks.expectation import evaluated, evaluated_without_gradient
+from engine.attacks.frozen_model import frozen
 from engine.attacks.norms import GEOMETRIES, Generators, unit_l1
 from engine.attacks.start import check_arguments, first_points
 from runs.threat_model import PGD
@@ -156,9 +157,8 @@ def pgd(
                 batch, points, velocity = without_fooled(batch, points, velocity)
 
             if best is not None and len(points):
-                with torch.no_grad():
-                    logits = model(points)
-                    loss = objective(logits, batch)
+                of_batch = partial(_of_batch, objective, batch)
+                logits, loss = evaluated_without_gradient(model, points, of_batch)
                 record(restart, spec.steps, points, batch, logits, loss)
 
         return points.detach() if best is None else best.points
@@ -173,14 +173,15 @@ def _gradient_step(
     spec: PGD,
     alpha: float,
 ) -> StepResult:
-    points = points.detach().requires_grad_()
-    logits = model(points)
-    loss = objective(logits, batch)
-    gradient = input_gradient(loss, points)
+    logits, loss, gradient = evaluated(model, points, partial(_of_batch, objective, batch))
     next_points, velocity = next_point(
         points.detach(), velocity, gradient, batch.images, spec.norm, spec.momentum, spec.eps, alpha
     )
-    return StepResult(logits.detach(), loss.detach(), next_points, velocity)
+    return StepResult(logits, loss, next_points, velocity)
+
+
+def _of_batch(objective: Objective, batch: ActiveBatch, logits: Tensor) -> Tensor:
+    return objective(logits, batch)
 
 
 def next_point(

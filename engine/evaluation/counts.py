@@ -25,7 +25,8 @@ class Tally:
 class Extremes:
     """The largest perturbation and the range of pixels, over all adversarial images of an attack.
 
-    ``norm``: ``linf``, ``l2`` or ``l1``. Before the first image, ``largest`` is 0 and the range is empty.
+    ``norm``: ``linf``, ``l2`` or ``l1``. Before the first image, ``largest`` is 0 and the range is
+    empty.
     """
 
     def __init__(self, norm: str) -> None:

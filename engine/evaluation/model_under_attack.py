@@ -2,17 +2,20 @@
 
 The original is the network as it was loaded. Attacks use a copy of it, in the precision of the run
 (AutoAttack alone uses the original); BatchNorm of our own ResNet-18 is folded away in the copy. All
-counts come from the original, in fp32. Knows no file and no table."""
+counts come from the original, in fp32; with ``--eot`` from votes of its passes. Knows no file and
+no table.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.attacks.active_set import Step
 from engine.attacks.autoattack import AutoAttack
 from engine.attacks.batch_attack import attack_batch
+from engine.attacks.expectation import ManyPasses
 from engine.attacks.losses import fools
 from engine.data.pictures import Pictures, to_float
 from engine.evaluation.batch_size import room_for
@@ -53,6 +56,11 @@ class ModelUnderAttack:
         self.original, self.label, self.test, self.spec = original, label, test, spec
         self.copy = Folded(original).network
         """The network that attacks use: the same function in eval mode, frozen."""
+        self._counted: nn.Module = original
+        self._attacked: nn.Module = self.copy
+        if spec.eot > 1:
+            self._counted = ManyPasses(original, spec.eot, spec.seed)
+            self._attacked = ManyPasses(self.copy, spec.eot, spec.seed)
         self.logits = torch.empty(0)
         """float32 (N, classes), of the clean images."""
         self._dtype = dtype
@@ -129,7 +137,7 @@ class ModelUnderAttack:
             if self._dtype is None:
                 return adversarial, targets
             with torch.no_grad():
-                fooled = fools(self.copy(adversarial), self.test.labels[places], targets)
+                fooled = fools(self._attacked(adversarial), self.test.labels[places], targets)
         confirmed = fools(self.original_logits(adversarial), self.test.labels[places], targets)
         doubtful = (fooled & ~confirmed).nonzero().flatten()
         if len(doubtful):
@@ -148,8 +156,10 @@ class ModelUnderAttack:
         start: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         """:meth:`craft` without the second attack in fp32: :func:`attack_batch` on the copy."""
+        if isinstance(self._attacked, ManyPasses):
+            self._attacked.begin()
         return attack_batch(
-            self.copy,
+            self._attacked,
             to_float(self.test.images[places]),
             self.test.labels[places],
             self.test.indices[places].tolist(),
@@ -190,13 +200,13 @@ class ModelUnderAttack:
     @torch.no_grad()
     def original_logits(self, images: Tensor) -> Tensor:
         """Logits, float32 (M, classes), of the original: in fp32 for every attack."""
-        logits: Tensor = self.original(images)
+        logits: Tensor = self._counted(images)
         return logits
 
     @torch.no_grad()
     def copy_logits(self, images: Tensor) -> Tensor:
         """Logits, float32 (M, classes), of the copy, in the precision of the caller's context."""
-        logits: Tensor = self.copy(images)
+        logits: Tensor = self._attacked(images)
         return logits
 
     def autocast(self) -> AbstractContextManager[object]:

@@ -93,7 +93,9 @@ def fooled_by(net: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | 
 
 def lengths(delta: Tensor, norm: str) -> Tensor:
     flat = delta.flatten(1)
-    return torch.linalg.vector_norm(flat, ord={"linf": torch.inf, "l2": 2, "l1": 1}[norm], dim=1)
+    order = {"linf": torch.inf, "l2": 2, "l1": 1}[norm]
+    length: Tensor = torch.linalg.vector_norm(flat, ord=order, dim=1)
+    return length
 
 
 every_norm = pytest.mark.parametrize("norm", list(SPECS))

@@ -138,7 +138,7 @@ def attack(
         typer.Option(
             "--attack",
             help="pgd-targeted, pgd-untargeted, pgd-margin, pgd-dlr, fgsm, mi-fgsm, apgd-ce, "
-            "apgd-dlr, apgd-targeted or autoattack; repeatable (default: the first two).",
+            "apgd-dlr, apgd-targeted or autoattack; several as A,B (default: the first two).",
             autocompletion=o.complete_attack,
         ),
     ] = None,
@@ -173,6 +173,7 @@ def attack(
     config: o.Config = None,
     limit: o.Limit = None,
     batch_size: Annotated[int | None, o.field("attack.batch_size")] = None,
+    eot: Annotated[int | None, o.field("eot", "; 1: none")] = None,
     sanity: Annotated[str | None, o.field("sanity")] = None,
     examples: Annotated[int | None, o.field("examples")] = None,
     eps: Annotated[
@@ -195,6 +196,7 @@ def attack(
         resize=resize,
         limit=limit,
         batch_size=batch_size,
+        eot=eot,
         sanity=sanity,
         examples=examples,
         eps=eps,

@@ -29,6 +29,7 @@ from runs.result_types import Row, SanityCheck, Verdict
 ROUNDING = 1e-6
 """Largest excess over ε that counts as rounding of float32 pixels in [0, 1]."""
 NO_TRAINING = "no adversarial training behind the rows recorded these accuracies"
+OF_VOTES = "no image is correct, every ε is 0, or predictions are majority votes (--eot)"
 VERDICTS = ("skipped", "pass", "warn", "fail")
 """From the mildest to the most severe."""
 
@@ -108,7 +109,10 @@ def model_checks(
     missing = next((p.square_missing for p in probes if p.square_missing), None)
     not_measured = missing if full else "measured only with --sanity full"
     return [
-        *(_worst(rule, probes, figure) for rule, figure in PROBED),
+        *(
+            _worst(rule, probes, figure, OF_VOTES if rule.of_one_pass else None)
+            for rule, figure in PROBED
+        ),
         _judged(
             CE_ALONE if ce_alone else MARGIN,
             [(model, 100 * float(gap or 0), 100 / images) for model, gap, images in compared],

@@ -47,9 +47,9 @@ class Probes:
     """Modules in train mode, of the original and of the copy that attacks use."""
     accuracy_gap: float
     """Difference between the clean accuracies of the original and of that copy."""
-    logit_change: float
+    logit_change: float | None
     """Largest change of a logit between two passes of the same input, as a share of the largest
-    logit."""
+    logit; None of votes (``--eot``)."""
     probabilities: float
     """Share of images whose logits are all ≥ 0 and sum to 1: they are probabilities."""
     lost_gradients: float
@@ -61,7 +61,7 @@ class Probes:
     rise_with_eps: float | None = None
     """Largest increase of robust accuracy from one ε to the next, over 0, ε/2, ε and 2ε."""
     change_at_zero: float | None = None
-    """Difference between the clean accuracy and the robust accuracy at ε = 0."""
+    """Difference between the clean accuracy and the robust accuracy at ε = 0; None of votes."""
     robust_at_grey: float | None = None
     """Robust accuracy at :data:`GREY`."""
     noise: float | None = None
@@ -158,7 +158,7 @@ class Prober:
             images=len(places),
             in_train_mode=model.modules_in_train_mode(),
             accuracy_gap=abs(accuracy - copy_accuracy),
-            logit_change=change / largest if math.isfinite(change) else math.inf,
+            logit_change=_logit_change(change, largest, model.spec.eot),
             probabilities=float(is_distribution.float().mean()),
             lost_gradients=lost / len(places),
         )
@@ -265,6 +265,7 @@ class Prober:
             # A ball of radius 0 holds one point: one step gives the same result as all steps.
             pgd = _at(base, eps) if eps else _changed(_at(base, eps), steps=1)
             robust[eps] = int((~self._fooled(model, correct, pgd)).sum())
+        voted = model.spec.eot > 1
         pixels = math.prod(model.test.images.shape[1:])
         grey = GREY * {"linf": 1, "l2": math.sqrt(pixels), "l1": pixels}[base.norm]
         fooled = self._fooled(model, correct, _at(base, grey))
@@ -272,7 +273,7 @@ class Prober:
         increases = [larger - smaller for smaller, larger in pairwise(by_eps)]
         return {
             "rise_with_eps": max(increases) / len(places),
-            "change_at_zero": abs(robust[0.0] - len(correct)) / len(places),
+            "change_at_zero": None if voted else abs(robust[0.0] - len(correct)) / len(places),
             "robust_at_grey": int((~fooled).sum()) / len(places),
         }
 
@@ -303,6 +304,8 @@ class Prober:
             robust: int64 (K,), places of images that withstand the first two.
             images: the number of probed images.
         """
+        if model.spec.eot > 1:
+            return {"square_missing": "Square trusts single answers: it is not run with --eot"}
         try:
             authors_code()
         except UserError as error:
@@ -320,6 +323,12 @@ class Prober:
         """bool (M,): whether the model classifies each clean image correctly."""
         is_correct: Tensor = model.logits[places].argmax(dim=1) == model.test.labels[places]
         return is_correct
+
+
+def _logit_change(change: float, largest: float, passes: int) -> float | None:
+    if passes > 1:
+        return None
+    return change / largest if math.isfinite(change) else math.inf
 
 
 def _changed(pgd: PGD, **changes: object) -> PGD:

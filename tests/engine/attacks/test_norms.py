@@ -30,7 +30,9 @@ def far_points(images: torch.Tensor, seed: int) -> torch.Tensor:
 
 def lengths(delta: torch.Tensor, norm: str) -> torch.Tensor:
     flat = delta.flatten(1)
-    return torch.linalg.vector_norm(flat, ord={"linf": torch.inf, "l2": 2, "l1": 1}[norm], dim=1)
+    order = {"linf": torch.inf, "l2": 2, "l1": 1}[norm]
+    length: torch.Tensor = torch.linalg.vector_norm(flat, ord=order, dim=1)
+    return length
 
 
 @pytest.mark.parametrize("norm", NORMS)

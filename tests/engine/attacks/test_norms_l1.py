@@ -32,7 +32,7 @@ def nearest(point: Tensor, image: Tensor, eps: float) -> Tensor:
         constraints={
             "type": "ineq",
             "fun": lambda both: eps - both.sum(),
-            "jac": lambda both: -np.ones(2 * d),
+            "jac": lambda both: -np.ones_like(both),
         },
         options={"ftol": 1e-14, "maxiter": 500},
     )
