@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from engine.process.device_queue import DeviceQueue, Place, devices_for
 from engine.process.heartbeat import Heartbeat
+from engine.process.mirror_watch import MirrorWatch
 from engine.process.out_of_memory import is_out_of_memory
 from engine.process.ranks import end_with_rank_0, given_place
 from engine.process.run_context import ReportStarted, RunContext
@@ -102,6 +103,7 @@ def _one_attempt(run: Run, lock: FileLock, retries_left: int | None) -> int:
     attempt = 1 + last_attempt(run.events_path)
     events = EventWriter(run.events_path)
     heartbeat = Heartbeat(events, attempt, lambda: _end_without_folder(run))
+    heartbeat.mirrors = MirrorWatch(run, events)
     stop = StopSignal(run)
     stop.listen()
     heartbeat.beat()

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 
 from runs.interruption import STOP_FILE, record_interruption
 from runs.jsonfiles import read_json, write_json
+from runs.live_mirror import attach, start_mirrors
 from runs.slurm_queue import RECORD_FILE
 from runs.storage import StorageError, writing
 from runs.store import Run, Store, discard
 from runs.worker_identity import LAUNCH_FILE, identity, other_host_in, pid_in
 
 if TYPE_CHECKING:  # following and stopping a run needs no validation, and so no pydantic
+    from runs.live_mirror import Place
     from runs.spec import AnySpec
 
 
@@ -37,7 +39,7 @@ _WORKER_ENVIRONMENT = {
 
 
 def begin(
-    store: Store, spec: "AnySpec", tags: Sequence[str]
+    store: Store, spec: "AnySpec", tags: Sequence[str], mirrors: "Sequence[Place]" = ()
 ) -> tuple[Run, subprocess.Popen[bytes] | None]:
     """Check what needs no torch, create the run, and start its worker or hand it to Slurm.
 
@@ -48,15 +50,16 @@ def begin(
     from runs.checks import check_request
 
     check_request(spec, store.home)
-    return create_and_start(store, spec, tags)
+    return create_and_start(store, spec, tags, mirrors)
 
 
 def create_and_start(
     store: Store,
     spec: "AnySpec",
     tags: Sequence[str],
+    mirrors: "Sequence[Place]" = (),
 ) -> tuple[Run, subprocess.Popen[bytes] | None]:
-    """Create a run, and start its worker or hand it to Slurm.
+    """Create a run with its mirrors, and start its worker or hand it to Slurm.
 
     Raises:
         UserError: the home can't be written, or Slurm refuses the job; no run remains.
@@ -65,6 +68,7 @@ def create_and_start(
     try:
         if tags:
             run.set_meta(tags=list(dict.fromkeys(tags)))
+        attach(run, mirrors)
         return run, start(run)
     except BaseException:
         discard(run)
@@ -73,6 +77,8 @@ def create_and_start(
 
 def start(run: Run) -> subprocess.Popen[bytes] | None:
     """Start a run's worker here, or hand the run to Slurm, as its spec and its place say.
+
+    The processes that mirror it are started on this machine in both cases.
 
     Returns:
         The worker; None of a run in Slurm.
@@ -83,10 +89,13 @@ def start(run: Run) -> subprocess.Popen[bytes] | None:
     """
     if not {**run.raw_spec, **run.place}.get("slurm"):
         (run.path / RECORD_FILE).unlink(missing_ok=True)
-        return start_worker(run)
+        worker = start_worker(run)
+        start_mirrors(run)
+        return worker
     from runs.submission import Submission
 
     Submission(_WORKER_ENVIRONMENT).submit(run)
+    start_mirrors(run)
     return None
 
 

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from runs.permissions import protect_files
-from tui.commands import browse, figures, launch, manage
+from tui.commands import browse, figures, launch, manage, mirror
 from tui.commands.options import Home
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -22,7 +22,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     ),
     "Manage": (
         *(manage.stop, manage.tag, manage.rm, manage.trash),
-        *(manage.export, manage.import_, manage.doctor),
+        *(manage.export, manage.import_, mirror.mirror, manage.doctor),
     ),
 }
 """Headings of the help, and the commands below each."""

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from engine.process.device_queue import Place
+from engine.process.mirror_watch import MirrorWatch
 from engine.process.watchdog import Watchdog
 from runs.event_types import HeartbeatFields
 from runs.events import EventWriter
@@ -42,6 +43,8 @@ class Heartbeat(threading.Thread):
         """Where the run waits in the queue of its device; the worker sets it."""
         self.watchdog: Watchdog | None = None
         """Looks at each beat for progress; the worker sets it when its work begins."""
+        self.mirrors: MirrorWatch | None = None
+        """Looks at each beat for mirrors that have ended; the worker sets it."""
         self._events = events
         self._attempt = attempt
         self._on_taken_away = on_taken_away
@@ -56,6 +59,8 @@ class Heartbeat(threading.Thread):
             with contextlib.suppress(StorageError):  # the work itself fails where this lasts
                 if self.watchdog is not None:
                     self.watchdog.look()
+                if self.mirrors is not None:
+                    self.mirrors.look()
                 self.beat()
                 if beats % SYSTEM_EVERY == 1 and self.phase == "running":
                     self._events.write("system", **self._machine())

@@ -52,7 +52,7 @@ def test_the_help_lists_the_commands_in_groups() -> None:
             "figures",
             "verify",
         ],
-        "Manage": ["stop", "tag", "rm", "trash", "export", "import", "doctor"],
+        "Manage": ["stop", "tag", "rm", "trash", "export", "import", "mirror", "doctor"],
     }
 
 
@@ -99,7 +99,7 @@ def test_a_shared_option_that_is_left_out_is_none_or_false(
 
     ((_, seeds, home, tags), flags) = calls[0]
     assert (seeds, home, tags) == (None, None, None)
-    assert flags == {"detach": False, "as_json": False}
+    assert flags == {"detach": False, "as_json": False, "logs": ()}
 
 
 @pytest.mark.parametrize(

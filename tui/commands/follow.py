@@ -20,6 +20,7 @@ from runs.launch import (
     request_stop,
     start,
 )
+from runs.live_mirror import parse_places
 from runs.lost_worker import why_no_result
 from runs.result_types import Failure
 from runs.run_state import ENDED, LIVE
@@ -46,15 +47,18 @@ def start_and_follow(
     *,
     detach: bool,
     as_json: bool,
+    logs: Sequence[str] = (),
 ) -> None:
     """Create a run, start its worker, and follow it to its end.
+
+    ``logs``: loggers in which it is mirrored, with or without a folder.
 
     Raises:
         UserError: the worker refused the run before it started; the run is deleted.
         typer.Exit: with the run's exit code.
     """
     store = open_store(home)
-    run, worker = begin(store, spec, tags or ())
+    run, worker = begin(store, spec, tags or (), parse_places(logs, store.home))
     if worker is None and not as_json:
         say(f"{run.id} is {_job_words(run)}")
     if detach:

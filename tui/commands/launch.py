@@ -120,7 +120,8 @@ def sweep(
             raise UserError("--limit is of the attacks: add --studies")
         base = train_spec(mode, _preset(preset, config, flags), config, shared["sets"], flags)
     spec = sweep_spec(base, grid, seeds)
-    start_and_follow(spec, home, shared["tag"], detach=detach, as_json=as_json)
+    logs = shared["log"] or ()
+    start_and_follow(spec, home, shared["tag"], detach=detach, as_json=as_json, logs=logs)
 
 
 @o.with_shared_options
@@ -207,7 +208,12 @@ def attack(
         store, words or [], attacks, targets, preset, config, shared["sets"], flags, own
     )
     start_and_follow(
-        spec, shared["home"], shared["tag"], detach=shared["detach"], as_json=shared["as_json"]
+        spec,
+        shared["home"],
+        shared["tag"],
+        detach=shared["detach"],
+        as_json=shared["as_json"],
+        logs=shared["log"] or (),
     )
 
 
@@ -249,7 +255,7 @@ def resume(
     resume_and_follow(run, home, asked, detach=detach, as_json=as_json)
 
 
-_OF_THE_COMMAND = ("tag", "seeds", "sets", "detach", "as_json", "home")
+_OF_THE_COMMAND = ("tag", "seeds", "sets", "log", "detach", "as_json", "home")
 """Shared options that are not fields of a spec."""
 
 
@@ -297,4 +303,5 @@ def _launch_each(
         shared["tag"],
         detach=shared["detach"],
         as_json=shared["as_json"],
+        logs=shared["log"] or (),
     )

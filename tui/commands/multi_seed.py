@@ -18,6 +18,7 @@ from rich.console import RenderableType
 from runs.checks import check_request
 from runs.errors import UserError
 from runs.launch import create_and_start, request_stop
+from runs.live_mirror import Place, parse_places
 from runs.overrides import override
 from runs.result_types import file_rows
 from runs.seeds import mean_over_seeds, trainings_over_seeds
@@ -66,6 +67,7 @@ def launch_each(
     *,
     detach: bool,
     as_json: bool,
+    logs: Sequence[str] = (),
 ) -> None:
     """Start a run for each seed and follow them to their ends; without seeds a single run.
 
@@ -74,11 +76,13 @@ def launch_each(
         typer.Exit: with the exit code of the first run that was not completed.
     """
     if seeds is None:
-        start_and_follow(spec, home, tags, detach=detach, as_json=as_json)
+        start_and_follow(spec, home, tags, detach=detach, as_json=as_json, logs=logs)
         return
     store = open_store(home)
     group = f"seeds-{os.urandom(2).hex()}"
-    begun = _begin(store, [_with_seed(spec, seed) for seed in seeds], [*(tags or ()), group])
+    places = parse_places(logs, store.home)
+    specs = [_with_seed(spec, seed) for seed in seeds]
+    begun = _begin(store, specs, [*(tags or ()), group], places)
     say(f"{len(begun)} runs with the tag {group}")
     if detach:
         for run, _ in begun:
@@ -104,13 +108,18 @@ def _with_seed(spec: TrainSpec | StudySpec, seed: int) -> TrainSpec | StudySpec:
     return override(spec, {"seed": seed, "name": name})
 
 
-def _begin(store: Store, specs: Sequence[TrainSpec | StudySpec], tags: Sequence[str]) -> Begun:
+def _begin(
+    store: Store,
+    specs: Sequence[TrainSpec | StudySpec],
+    tags: Sequence[str],
+    places: Sequence[Place],
+) -> Begun:
     """Start all runs; if one cannot start, stop and delete the others."""
     check_request(specs[0], store.home)
     begun: Begun = []
     try:
         for spec in specs:
-            begun.append(create_and_start(store, spec, tags))
+            begun.append(create_and_start(store, spec, tags, places))
     except BaseException:
         _withdraw(store, begun)
         raise

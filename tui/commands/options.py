@@ -180,6 +180,14 @@ class Execution(TypedDict):
             metavar="FIELD=VALUE",
         ),
     ]
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            metavar="LOGGER[:DIR]",
+            help="Mirror the run as it works: tensorboard, mlflow, wandb or trackio; repeatable.",
+        ),
+    ]
     detach: Detach
     as_json: Json
     home: Home

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from runs.damage import unreadable, words
 from runs.errors import UserError
+from runs.live_mirror import mirror_words
 from runs.slurm_queue import QUEUE
 from runs.snapshot import Snapshot, read_snapshot
 from runs.store import Run, Store
@@ -83,6 +84,7 @@ def _print_facts(console: Console, run: Run) -> None:
         "study": run.parent,
         "now on": ", ".join(f"{key} {value}" for key, value in run.place.items()),
         "job": _job_words(run),
+        "mirror": mirror_words(run),
         "again": f"advtui {run.kind} --config {run.path / 'spec.json'}",
     }
     for key, value in facts.items():
