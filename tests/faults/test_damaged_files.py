@@ -15,7 +15,7 @@ from runs.store import Run, Store
 from tiny_training import tiny
 from tui.run_list.row import read_row
 
-HOMES, MORE_HOMES = 100, 1000
+HOMES, MORE_HOMES = 100, 500
 LONGEST_S = 5.0
 PROBLEMS = ("Traceback", "unexpected ", "can't be read: TypeError", "can't be read: ValueError")
 
@@ -55,7 +55,7 @@ def test_a_damaged_run_hides_no_other(part: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_thousand_homes_of_damaged_runs(tmp_path: Path) -> None:
+def test_hundreds_of_homes_of_damaged_runs(tmp_path: Path) -> None:
     for seed in range(HOMES, MORE_HOMES):
         check(tmp_path / "home", seed)
 

@@ -107,7 +107,7 @@ def test_stop_by_force_cancels_the_job(advtui: Command, slurm: PrivateSlurm) -> 
 
 
 def test_the_time_limit_cuts_nothing(advtui: Command, slurm: PrivateSlurm, uncut: Uncut) -> None:
-    words = (*TINY, "--epochs", "80")
+    words = (*TINY, "--epochs", "40")
     run = handed_in(advtui, "train", *words, "--time", "1")
     watched = followed_to_its_end(advtui, slurm, run)
     assert watched.returncode == 0, watched.stderr

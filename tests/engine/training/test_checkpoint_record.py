@@ -175,7 +175,7 @@ def test_wherever_it_was_killed_it_ends_with_the_same_record_once_resumed(
         if (files_hold(run)["last"]["epoch"] == EPOCHS - 1) is trained
     ]
     assert copies
-    for number, run in enumerate(copies):
+    for number, run in enumerate(copies if trained else copies[::2]):  # an epoch each
         resumed = Run(tmp_path / str(number) / "runs" / run.id)
         shutil.copytree(run.path, resumed.path)
         result = carry_out(resumed, training.spec, attempt=2)

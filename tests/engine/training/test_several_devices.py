@@ -108,7 +108,7 @@ def until(run: Run, epoch: int) -> None:
 
 @pytest.mark.slow
 def test_it_stops_and_goes_on_exactly(tmp_path: Path) -> None:
-    whole, cut = (together(tmp_path / name, epochs=4) for name in ("whole", "cut"))
+    whole, cut = (together(tmp_path / name, epochs=3) for name in ("whole", "cut"))
     assert ended(whole, start_worker(whole)) == 0
     worker = start_worker(cut)
     until(cut, 1)
@@ -120,7 +120,7 @@ def test_it_stops_and_goes_on_exactly(tmp_path: Path) -> None:
     for name, value in weights(whole).items():
         assert torch.equal(weights(cut)[name], value), name
     assert load_model(whole.checkpoint("best_clean"), classes=10)
-    single = together(tmp_path / "single", epochs=4, devices=1)
+    single = together(tmp_path / "single", epochs=3, devices=1)
     assert ended(single, start_worker(single)) == 0
     for name in ("train_loss", "val_loss"):
         one, two = (run.result["last"][name] for run in (single, whole))  # type: ignore[index]
