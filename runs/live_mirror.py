@@ -24,6 +24,8 @@ POLL_S = 2.0
 """Seconds between two looks at the run's files."""
 LOCK_TRIES = 50
 """Attempts to take the mirror's lock, 0.1 s apart: who tests a lock holds it briefly."""
+START_S = 60.0
+"""Seconds in which a worker must be seen: before that, the end of an earlier attempt is no end."""
 NICENESS = 10
 
 
@@ -94,18 +96,25 @@ def start_mirrors(run: Run) -> None:
 
 
 def follow(run: Run, place: Place) -> None:
-    """Mirror a run and its children until it ends."""
+    """Mirror a run and its children until it ends.
+
+    A run that is resumed has the end of its earlier attempt until its worker has begun: that worker
+    is awaited for a minute.
+    """
     from runs.mirror import Mirror, has_ended
 
     store = Store(run.home)
     mirrors: dict[str, Mirror] = {}
+    began, was_at_work = time.monotonic(), False
     while True:
         ended = has_ended(run)  # before reading, so that no event is missed
+        was_at_work = was_at_work or not ended
+        awaited = not was_at_work and time.monotonic() - began < START_S
         for member in store.family(run) if run.kind in ("study", "sweep") else [run]:
             if member.id not in mirrors:
                 mirrors[member.id] = Mirror(store, member, place.logger, place.folder)
             mirrors[member.id].update()
-        if ended:
+        if ended and (run.state() == "completed" or not awaited):
             break
         time.sleep(POLL_S)
     for mirror in mirrors.values():

@@ -1,5 +1,6 @@
 """A mirror that follows a run at work, and what is told when it ends before the run."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from engine.process.mirror_watch import MirrorWatch
 from fixed_home import build
 from runs.events import EventReader, EventWriter
-from runs.live_mirror import Place, attach, lock_of, mirror_words, places_of
+from runs.jsonfiles import read_json, write_json
+from runs.live_mirror import Place, attach, follow, lock_of, mirror_words, places_of
 from runs.locks import FileLock
 from runs.store import Run, Store
 
@@ -28,6 +30,32 @@ def test_a_mirror_follows_a_run_to_its_end(run: Run, tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stdout
     assert list(tmp_path.rglob("events.out.tfevents.*"))
+
+
+def test_a_mirror_of_a_resumed_run_awaits_its_worker(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the worker has begun, the run still has the end of its earlier attempt."""
+    pytest.importorskip("tensorboard", reason="not installed: pip install 'advtui[tensorboard]'")
+    resumed = Run(tmp_path / "runs" / run.id)
+    shutil.copytree(run.path, resumed.path)
+    result_file = resumed.path / "result.json"
+    result = read_json(result_file)
+    assert result is not None
+    write_json(result_file, {**result, "state": "interrupted"})
+    looks: list[float] = []
+
+    def next_look(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:  # the worker has begun
+            result_file.unlink()
+            EventWriter(resumed.events_path).write("log", level="info", message="begun")
+        if len(looks) == 4:
+            write_json(result_file, {**result, "state": "interrupted"})
+
+    monkeypatch.setattr("runs.live_mirror.time.sleep", next_look)
+    follow(resumed, Place("tensorboard", tmp_path / "logs"))
+    assert len(looks) == 4
 
 
 def test_a_logger_that_fails_is_told_in_the_log(run: Run, tmp_path: Path) -> None:
