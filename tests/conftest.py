@@ -1,6 +1,8 @@
 """Shared fixtures and the reasons for skipping."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: a core for each worker
@@ -9,6 +11,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: a core for 
 import pytest
 
 from advtui_process import TINY, Command, Studied
+from runs.locks import FileLock
 from runs.store import Store
 
 
@@ -74,10 +77,21 @@ def advtui(home: Path) -> Command:
 
 @pytest.fixture(scope="session")
 def studied(tmp_path_factory: pytest.TempPathFactory) -> Studied:
-    """A tiny study that has been run to its end: command, run, stdout, stderr."""
-    command = Command(tmp_path_factory.mktemp("studied"))
-    words = ("--train-limit", "640", "--limit", "40", "--name", "first look", "--tag", "tiny")
-    done = command("study", *TINY, *words)
-    assert done.returncode == 0, done.stderr
-    study = next(run for run in Store(command.home).runs() if run.kind == "study")
-    return command, study, done.stdout, done.stderr
+    """A tiny study that has been run to its end: command, run, stdout, stderr.
+
+    The workers of pytest-xdist run it once, and each takes a copy of its home.
+    """
+    home = tmp_path_factory.mktemp("studied") / "home"
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    shared = home.parent if session is None else tmp_path_factory.getbasetemp().parent / session
+    shared.mkdir(exist_ok=True)
+    with FileLock(shared / "lock"):
+        if not (told := shared / "told.json").exists():
+            words = ("--train-limit", "640", "--limit", "40", "--name", "first look")
+            done = Command(shared / "made")("study", *TINY, *words, "--tag", "tiny")
+            assert done.returncode == 0, done.stderr
+            told.write_text(json.dumps([done.stdout, done.stderr]), encoding="utf-8")
+    shutil.copytree(shared / "made", home)
+    study = next(run for run in Store(home).runs() if run.kind == "study")
+    stdout, stderr = json.loads(told.read_text(encoding="utf-8"))
+    return Command(home), study, stdout, stderr
