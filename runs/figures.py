@@ -72,8 +72,8 @@ def write_figures(
     style = {"pgf.texsystem": _tex()} if file_format == "pgf" else {}
     _matplotlib()
     runs = [store.find(split_checkpoint(word)[0]) for word in words]
-    figures = {f"curves-{run.id}": curves_figure(run) for run in _trainings(store, runs)}
-    table = _table(store, words, runs)
+    figures = {f"curves-{run.id}": curves_figure(run) for run in trainings_of(store, runs)}
+    table = common_table(store, words, runs)
     if table is not None:
         figures["table"] = table_figure(table, hatched=file_format != "pgf")
         if any(len(cells) > 1 for row in table["rows"] for cells in row["attacks"].values()):
@@ -222,13 +222,13 @@ def _rates(cell: Cell) -> tuple[float, float, float] | None:
     return None if value is None else (value, *(interval or (value, value)))
 
 
-def _trainings(store: Store, runs: Sequence[Run]) -> list[Run]:
+def trainings_of(store: Store, runs: Sequence[Run]) -> list[Run]:
     """The trainings among these runs and in their families that have ended an epoch."""
     found = {member.id: member for run in runs for member in store.family(run)}
     return [run for run in found.values() if run.kind == "train" and read_snapshot(run).epochs]
 
 
-def _table(store: Store, words: Sequence[str], runs: Sequence[Run]) -> Table | None:
+def common_table(store: Store, words: Sequence[str], runs: Sequence[Run]) -> Table | None:
     """The comparison table; None where nothing was attacked."""
     if len(words) == 1 and (alone := own_table(runs[0])) is not None:
         return alone

@@ -31,7 +31,7 @@ def footnotes(table: Table) -> list[str]:
         *same_notes(table),
         *table.get("notes", []),
         CAPTION,
-        *pair_notes(_pairs_of_different(table), threat),
+        *pair_notes(pairs_of_different(table), threat),
     ]
 
 
@@ -109,7 +109,7 @@ def same_notes(table: Table) -> list[str]:
     return notes
 
 
-def _pairs_of_different(table: Table) -> list[PairedRows]:
+def pairs_of_different(table: Table) -> list[PairedRows]:
     """The pairs of rows without those whose checkpoint stands in a row above.
 
     A pair names its models alone: where several rows share a name, all their pairs stay.
