@@ -11,14 +11,14 @@ import typer
 from typer.core import TyperGroup
 
 from runs.permissions import protect_files
-from tui.commands import browse, figures, launch, manage, mirror
+from tui.commands import browse, figures, launch, manage, mirror, report
 from tui.commands.options import Home
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Make": (launch.study, launch.train, launch.attack, launch.sweep, launch.resume),
     "Look": (
         *(browse.runs, browse.show, browse.watch, browse.logs, browse.compare),
-        *(browse.classes, browse.examples, figures.figures, browse.verify),
+        *(browse.classes, browse.examples, report.report, figures.figures, browse.verify),
     ),
     "Manage": (
         *(manage.stop, manage.tag, manage.rm, manage.trash),

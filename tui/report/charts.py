@@ -142,6 +142,7 @@ def _drawn(frame: _Frame, line: Line) -> Html:
 
 def _marker(number: int, x: float, y: float) -> Html:
     """A circle, square, diamond or triangle around a point."""
+    corners: tuple[tuple[float, float], ...]
     match number % 4:
         case 0:
             return tag("circle", cx=_n(x), cy=_n(y), r=3.4, class_="mark")

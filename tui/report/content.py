@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from runs.errors import NotFoundError
 from runs.figures import common_table
-from runs.result_types import Table
+from runs.result_types import Row, Table
 from runs.results import split_checkpoint
 from runs.store import Run, Store
 
@@ -29,15 +29,19 @@ def gather(store: Store, words: Sequence[str]) -> Content:
         NotFoundError: a run doesn't exist.
         UserError: the runs were evaluated on different images.
     """
-    named = list({(run := store.find(split_checkpoint(word)[0])).id: run for word in words}.values())
+    named = list(
+        {(run := store.find(split_checkpoint(word)[0])).id: run for word in words}.values()
+    )
     family = {member.id: member for run in named for member in store.family(run)}
     try:
         table = common_table(store, words, named)
     except NotFoundError:  # none of several runs has been attacked
         table = None
-    cited = [row.get(key) for row in (table["rows"] if table else []) for key in ("run", "evaluation")]
+    cited = [
+        row.get(key) for row in (table["rows"] if table else []) for key in ("run", "evaluation")
+    ]
     for run_id in cited:
-        if run_id and run_id not in family and (store.folder / run_id / "spec.json").is_file():
+        if run_id not in family and (store.folder / run_id / "spec.json").is_file():
             family[run_id] = Run(store.folder / run_id)
     return Content(
         named=named,
@@ -45,6 +49,11 @@ def gather(store: Store, words: Sequence[str]) -> Content:
         evaluations=[run for run in family.values() if run.kind == "attack"],
         table=table,
     )
+
+
+def _runs_of(row: Row) -> list[str]:
+    """The training and the attack run of a row, where they are known."""
+    return [run_id for run_id in (row.get("run"), row.get("evaluation")) if run_id]
 
 
 def label(run: Run) -> str:

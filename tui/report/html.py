@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
 """What HTML refuses, or what would turn the direction of the text around."""
 _VOID = ("meta", "img", "br")
 
@@ -23,8 +25,8 @@ def escape(text: object) -> Html:
     return Html(html.escape(_CONTROLS.sub("·", str(text))))
 
 
-def tag(name: str, *contents: object, **attributes: object) -> Html:
-    """An element. ``class_`` is written ``class``, ``aria_label`` ``aria-label``; None is left out."""
+def tag(name: str, /, *contents: object, **attributes: object) -> Html:
+    """An element. ``aria_label`` gives ``aria-label``, ``class_`` gives ``class``, None nothing."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
         for key, value in attributes.items()
@@ -47,9 +49,7 @@ class Column(NamedTuple):
     is_number: bool = False
 
 
-def table(
-    columns: Sequence[Column], rows: Iterable[Sequence[object]], caption: str
-) -> Html:
+def table(columns: Sequence[Column], rows: Iterable[Sequence[object]], caption: str) -> Html:
     """A table in a box of its own that scrolls; the first cell of a row is its header."""
     kinds = ["number" if column.is_number else None for column in columns]
     head = tag(

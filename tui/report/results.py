@@ -49,7 +49,9 @@ def result(content: Content) -> Html | None:
 
 
 def _rate(value: float | None, bounds: Interval | None) -> Html:
-    return joined([tag("b", percent(value)), tag("span", interval(bounds), class_="range-text")], " ")
+    return joined(
+        [tag("b", percent(value)), tag("span", interval(bounds), class_="range-text")], " "
+    )
 
 
 def _levels(budgets: Sequence[float | None], texts: Sequence[Html]) -> Html:
@@ -70,17 +72,32 @@ def _paired(data: Table) -> Html | None:
         p = "< 0.001" if pair["p"] < 0.001 else f"{pair['p']:.3f}"
         points = f"{100 * (pair['difference'] or 0):.1f}"
         rows.append(
-            [f"{pair['one']} – {pair['other']}", pair["attack"], points, f"{low} to {high}",
-             f"{pair['only_one']} : {pair['only_other']}", p]
+            [
+                f"{pair['one']} – {pair['other']}",
+                pair["attack"],
+                points,
+                f"{low} to {high}",
+                f"{pair['only_one']} : {pair['only_other']}",
+                p,
+            ]
         )
-    columns = [Column("models"), Column("attack"), Column("points", True),
-               Column("95 % interval", True), Column("images", True), Column("p", True)]
+    columns = [
+        Column("models"),
+        Column("attack"),
+        Column("points", True),
+        Column("95 % interval", True),
+        Column("images", True),
+        Column("p", True),
+    ]
     return joined(
         [
             tag("h3", "Paired tests"),
-            tag("p", "By how many points the first model is more robust than the second, on the "
+            tag(
+                "p",
+                "By how many points the first model is more robust than the second, on the "
                 "same images. Images: those that only the first withstands, and only the second. "
-                "p is of McNemar’s exact test, two-sided."),
+                "p is of McNemar’s exact test, two-sided.",
+            ),
             table(columns, rows, "Paired tests of the models"),
         ]
     )
@@ -101,7 +118,12 @@ def threat_model(content: Content) -> Html | None:
 
 _CURVES = (
     ("val_accuracy", "Clean accuracy on the validation split", "accuracy (%)", 100.0),
-    ("val_robust_accuracy", "Robust accuracy on the validation split", "robust accuracy (%)", 100.0),
+    (
+        "val_robust_accuracy",
+        "Robust accuracy on the validation split",
+        "robust accuracy (%)",
+        100.0,
+    ),
     ("train_loss", "Loss on the training batches", "loss", 1.0),
 )
 
@@ -125,8 +147,9 @@ def curves(content: Content) -> Html | None:
             ends = "; ".join(f"{line.label}: {line.points[-1].y:.4g} at the end" for line in lines)
             y_range = (0.0, 100.0) if scale == 100.0 else None
             charts.append(
-                line_chart(f"curve-{key.replace('_', '-')}", title, ends, lines, "epoch", y_title,
-                           y_range)
+                line_chart(
+                    f"curve-{key.replace('_', '-')}", title, ends, lines, "epoch", y_title, y_range
+                )
             )
     return section("curves", "Training", tag("div", *charts, class_="charts") if charts else "")
 
@@ -139,8 +162,11 @@ def eps_curves(content: Content) -> Html | None:
     for number, row in enumerate(rows):
         for name, cells in row["attacks"].items():
             points = [
-                Point(255 * cell["eps"], 100 * cell["robust_accuracy"],
-                      *(100 * end for end in cell["robust_ci95"] or ()))
+                Point(
+                    255 * cell["eps"],
+                    100 * cell["robust_accuracy"],
+                    *(100 * end for end in cell["robust_ci95"] or ()),
+                )
                 for cell in cells
                 if cell["eps"] is not None and cell["robust_accuracy"] is not None
             ]
@@ -149,8 +175,15 @@ def eps_curves(content: Content) -> Html | None:
     if not lines:
         return None
     ends = "; ".join(f"{line.label}: {line.points[-1].y:.1f} % at the largest ε" for line in lines)
-    chart = line_chart("eps", "Robust accuracy over ε, with 95 % intervals", ends, lines,
-                       "ε (1/255)", "robust accuracy (%)", (0.0, 100.0))
+    chart = line_chart(
+        "eps",
+        "Robust accuracy over ε, with 95 % intervals",
+        ends,
+        lines,
+        "ε (1/255)",
+        "robust accuracy (%)",
+        (0.0, 100.0),
+    )
     return section("eps-curve", "ε-curve", tag("div", chart, class_="charts"))
 
 
@@ -176,27 +209,40 @@ def _class_tables(evaluations: Sequence[Run]) -> Iterator[Html]:
         found = [entry for entry in per_class(outcomes, model, attack) if entry["n"]]
         found.sort(key=lambda entry: (entry["robust_accuracy"] or 0, entry["accuracy"] or 0))
         rows = [
-            [entry["class"], entry["n"], percent(entry["accuracy"]), percent(entry["broken_rate"]),
-             percent(entry["robust_accuracy"]),
-             ", ".join(f"{b['class']} ({b['k']})" for b in entry["becomes"][:3]) or "–"]
+            [
+                entry["class"],
+                entry["n"],
+                percent(entry["accuracy"]),
+                percent(entry["broken_rate"]),
+                percent(entry["robust_accuracy"]),
+                ", ".join(f"{b['class']} ({b['k']})" for b in entry["becomes"][:3]) or "–",
+            ]
             for entry in found[:_MOST_CLASSES]
         ]
         if rows:
-            columns = [Column("class"), *(Column(name, True) for name in
-                       ("images", "accuracy %", "broken %", "robust %")), Column("becomes")]
+            columns = [
+                Column("class"),
+                *(Column(name, True) for name in ("images", "accuracy %", "broken %", "robust %")),
+                Column("becomes"),
+            ]
             some = f", the {len(rows)} weakest of {len(found)}" if len(found) > len(rows) else ""
             yield table(columns, rows, f"{model} under {attack}, the weakest class first{some}")
 
 
-_VERDICTS: dict[Verdict, str] = {"fail": "✗ failed", "warn": "! warned", "pass": "✓ passed",
-                                 "skipped": "– skipped"}
+_VERDICTS: dict[Verdict, str] = {
+    "fail": "✗ failed",
+    "warn": "! warned",
+    "pass": "✓ passed",
+    "skipped": "– skipped",
+}
 
 
 def sanity(content: Content) -> Html | None:
     """The checks of each evaluation: first what a person must act on."""
     parts = []
     for run in content.evaluations:
-        checks = (run.result or {}).get("sanity") or []
+        found = run.result
+        checks = found.get("sanity", []) if found else []
         ordered = [c for verdict in _VERDICTS for c in checks if c["verdict"] == verdict]
         rows = []
         for check in ordered:
@@ -207,7 +253,8 @@ def sanity(content: Content) -> Html | None:
             rows.append([check["check"], verdict, figure, ": ".join(filter(None, told))])
         if rows:
             counts = ", ".join(
-                f"{n} {words[2:]}" for verdict, words in _VERDICTS.items()
+                f"{n} {words[2:]}"
+                for verdict, words in _VERDICTS.items()
                 if (n := sum(c["verdict"] == verdict for c in checks))
             )
             columns = [Column("check"), Column("verdict"), Column("found", True), Column("advice")]
