@@ -49,6 +49,7 @@ def test_the_help_lists_the_commands_in_groups() -> None:
             "compare",
             "classes",
             "examples",
+            "report",
             "figures",
             "verify",
         ],

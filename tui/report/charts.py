@@ -55,6 +55,8 @@ def line_chart(
     xs = [point.x for line in lines for point in line.points]
     ys = [point.y for line in lines for point in line.points]
     x_ticks = ticks(min(xs), max(xs), 6)
+    if all(float(x).is_integer() for x in xs):  # epochs
+        x_ticks = [tick for tick in x_ticks if float(f"{tick:.6g}").is_integer()]
     y_ticks = ticks(*(y_range or (min(0.0, *ys), max(ys))), 5)
     if not y_range and y_ticks[-1] < max(ys):
         y_ticks.append(y_ticks[-1] + y_ticks[1] - y_ticks[0])

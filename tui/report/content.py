@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from runs.errors import NotFoundError
 from runs.figures import common_table
@@ -37,10 +38,8 @@ def gather(store: Store, words: Sequence[str]) -> Content:
         table = common_table(store, words, named)
     except NotFoundError:  # none of several runs has been attacked
         table = None
-    cited = [
-        row.get(key) for row in (table["rows"] if table else []) for key in ("run", "evaluation")
-    ]
-    for run_id in cited:
+    cited = [_runs_of(row) for row in table["rows"]] if table else []
+    for run_id in chain.from_iterable(cited):
         if run_id not in family and (store.folder / run_id / "spec.json").is_file():
             family[run_id] = Run(store.folder / run_id)
     return Content(
