@@ -16,9 +16,10 @@ from typing import Any
 import torch
 import torchvision
 
-from engine.data.datasets import ensure_data
+from engine.data.datasets import ensure_data, load
 from engine.data.image_folder import picture_size
 from engine.devices import autocast_dtype, candidates, describe, lock_name, take_cpu_slot
+from engine.evaluation.corruptions import compare_labels
 from engine.evaluation.evaluate import evaluate, load_reference
 from engine.models.build import new_model
 from engine.models.initial_weights import file_of, take_weights
@@ -29,6 +30,7 @@ from engine.process.stop_signal import StopRequested, StopSignal
 from engine.training.resumption import Resumption, resumption
 from engine.training.trainer import train
 from engine.world import ALONE, MEETING, PATIENCE, World, joined, rank_devices
+from runs.corruptions import check_corruptions
 from runs.datasets import DATASETS, dataset_of
 from runs.errors import EXIT_FAILED, UserError
 from runs.events import EventWriter
@@ -211,17 +213,21 @@ def _check_network(spec: TrainSpec, home: Path) -> None:
 
 
 def _check_references(context: RunContext, spec: AttackSpec) -> None:
-    """Refuse models that don't fit, before the run waits for its device.
+    """Refuse models and corrupted images that don't fit, before the run waits for its device.
 
     The models are read again when the run has its device: until then, the training that it attacks
     may replace its best checkpoints.
 
     Raises:
-        NotFoundError: a model is missing.
-        UserError: a model is damaged, or does not fit the data set.
+        NotFoundError: a model, or corrupted images, are missing.
+        UserError: a model is damaged, or does not fit the data set; or corrupted images don't.
     """
     size = (32, 32)
     if spec.data not in DATASETS:
         size = picture_size(Path(spec.data), spec.resize)
+    if spec.corruptions is not None:
+        folder = Path(spec.corruptions)
+        check_corruptions(folder, spec.data)
+        compare_labels(folder, load(spec.data, context.run.home, spec.data_dir).test, spec.data)
     for reference in spec.references:
         load_reference(reference, context.run, dataset_of(spec.data).classes, size)

@@ -7,6 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runs.corruptions import check_corruptions
 from runs.datasets import check_data, dataset_of
 from runs.errors import UserError
 from runs.generated import check_generated
@@ -23,9 +24,9 @@ def check_request(spec: "AnySpec", home: Path) -> None:
 
     Raises:
         UserError: no job can be handed to Slurm here.
-        NotFoundError: the data are absent or damaged.
-        UserError: generated images don't fit the data, or an attack needs a package that is not
-            installed, or more classes.
+        NotFoundError: the data, or corrupted images, are absent or damaged.
+        UserError: generated or corrupted images don't fit the data, or an attack needs a package
+            that is not installed, or more classes.
     """
     if spec.slurm is not None:
         from runs.submission import check_slurm
@@ -43,10 +44,12 @@ def check_request(spec: "AnySpec", home: Path) -> None:
         trainings = [spec.baseline, spec.robust]
     for file in {training.generated for training in trainings} - {None}:
         check_generated(Path(str(file)), spec.data)
-    attacks = spec.attacks if spec.kind == "attack" else ()
+    evaluation = spec if spec.kind == "attack" else None
     if spec.kind == "study":
-        attacks = spec.attack.attacks
-    for attack in attacks:
+        evaluation = spec.attack
+    if evaluation is not None and evaluation.corruptions is not None:
+        check_corruptions(Path(evaluation.corruptions), spec.data)
+    for attack in evaluation.attacks if evaluation is not None else ():
         _check_attack(attack, dataset_of(spec.data).classes)
 
 

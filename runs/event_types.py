@@ -116,6 +116,17 @@ class AttackFields(TypedDict):
     cell: NotRequired[AttackOutcome]
 
 
+class CorruptionFields(TypedDict):
+    """A model has classified all images of one corruption."""
+
+    model: str
+    corruption: str
+    n: int
+    """Images at each severity."""
+    correct: list[int]
+    """Of them, those classified correctly at severity 1 to 5."""
+
+
 class CheckpointFields(TypedDict):
     """A checkpoint now holds this step."""
 
@@ -215,6 +226,10 @@ class AttackEvent(Head, AttackFields):
     kind: Literal["attack"]
 
 
+class CorruptionEvent(Head, CorruptionFields):
+    kind: Literal["corruption"]
+
+
 class CheckpointEvent(Head, CheckpointFields):
     kind: Literal["checkpoint"]
 
@@ -244,6 +259,7 @@ Event = (
     | MetricEvent
     | ProgressEvent
     | AttackEvent
+    | CorruptionEvent
     | CheckpointEvent
     | SystemEvent
     | HeartbeatEvent
@@ -257,6 +273,7 @@ _KINDS: dict[str, Any] = {
     "metric": MetricEvent,
     "progress": ProgressEvent,
     "attack": AttackEvent,
+    "corruption": CorruptionEvent,
     "checkpoint": CheckpointEvent,
     "system": SystemEvent,
     "heartbeat": HeartbeatEvent,

@@ -24,6 +24,8 @@ from runs.event_types import (
     CheckpointFields,
     ChildEvent,
     ChildFields,
+    CorruptionEvent,
+    CorruptionFields,
     EndedEvent,
     EndedFields,
     Event,
@@ -91,6 +93,10 @@ class EventWriter:
     ) -> ProgressEvent: ...
     @overload
     def write(self, kind: Literal["attack"], **fields: Unpack[AttackFields]) -> AttackEvent: ...
+    @overload
+    def write(
+        self, kind: Literal["corruption"], **fields: Unpack[CorruptionFields]
+    ) -> CorruptionEvent: ...
     @overload
     def write(
         self, kind: Literal["checkpoint"], **fields: Unpack[CheckpointFields]

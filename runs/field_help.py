@@ -95,6 +95,7 @@ FIELD_HELP = {
     "resize": "A folder's images: resize the shorter side, then crop the centre square.",
     "attack.batch_size": "Images attacked at once.",
     "sanity": "quick or full: depth of the sanity checks; full adds images and Square.",
+    "corruptions": "Folder of CIFAR-10-C or CIFAR-100-C: accuracy on corrupted images.",
     "eot": "Randomised network: passes of each gradient and of each majority vote.",
     "examples": "Number of example images to save.",
     # One attack

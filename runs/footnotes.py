@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from runs.architectures import ARCHITECTURES
 from runs.budgets import at_budget, format_budget, norm_and_eps, same_budget
+from runs.corruptions import corruption_note
 from runs.result_types import PairedRows, Source, Table, ThreatModel
 
 DEFINITIONS = (
@@ -27,6 +28,7 @@ def footnotes(table: Table) -> list[str]:
         *network_notes(table),
         *generated_notes(table),
         *source_notes(table),
+        *corruption_note(table["rows"]),
         *attack_notes(threat),
         *same_notes(table),
         *table.get("notes", []),

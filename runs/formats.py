@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runs.budgets import format_budget, norm_and_eps
+from runs.corruptions import has_corruptions, mean_of
 from runs.footnotes import footnotes
 from runs.result_types import Interval, Row, Table, file_rows
 
@@ -104,10 +105,11 @@ _TITLES = {
 
 def as_markdown(table: Table) -> str:
     """A GitHub table with intervals, and the footnotes as a list."""
-    heads = column_heads(table)
+    heads, corrupted = column_heads(table), has_corruptions(table["rows"])
     body = []
     for row in table["rows"]:
         line = [row["model"], _with_interval(row["accuracy"], row["accuracy_ci95"])]
+        line += [percent(mean_of(row))] if corrupted else []
         for name in heads:
             cells = row["attacks"].get(name, [])
             budgets = [cell["eps"] for cell in cells]
@@ -115,7 +117,7 @@ def as_markdown(table: Table) -> str:
             robust = [_with_interval(c["robust_accuracy"], c["robust_ci95"]) for c in cells]
             line += [markdown_levels(budgets, success), markdown_levels(budgets, robust)]
         body.append(line)
-    return markdown_table(list(heads.values()), body, footnotes(table))
+    return markdown_table(list(heads.values()), body, footnotes(table), corrupted=corrupted)
 
 
 def markdown_levels(budgets: Sequence[float | None], texts: Sequence[str]) -> str:
@@ -126,9 +128,14 @@ def markdown_levels(budgets: Sequence[float | None], texts: Sequence[str]) -> st
     return "<br>".join(texts) or "–"
 
 
-def markdown_table(heads: Sequence[Head], body: list[list[str]], notes: list[str]) -> str:
-    """Lines of model, accuracy and two figures per attack; model names and notes are escaped."""
-    head = ["model", "accuracy %"]
+def markdown_table(
+    heads: Sequence[Head], body: list[list[str]], notes: list[str], *, corrupted: bool = False
+) -> str:
+    """Lines of model, accuracy and two figures per attack; model names and notes are escaped.
+
+    ``corrupted``: behind accuracy stands that on corrupted images.
+    """
+    head = ["model", "accuracy %", *(["corrupted %"] if corrupted else [])]
     for attack in heads:
         title = markdown_text(attack.title)
         threat = "".join(f"<br>{markdown_text(part)}" for part in attack.threat)
@@ -173,11 +180,14 @@ def latex_text(text: str) -> str:
 
 def as_latex(table: Table) -> str:
     """A booktabs table, each figure over its interval; the footnotes are its caption."""
-    heads = column_heads(table)
+    heads, corrupted = column_heads(table), has_corruptions(table["rows"])
     body = []
     for row in table["rows"]:
         figures = [row["model"], percent(row["accuracy"])]
         intervals = ["", interval(row["accuracy_ci95"])]
+        if corrupted:
+            figures.append(percent(mean_of(row)))
+            intervals.append("")
         for name in heads:
             cells = row["attacks"].get(name, [])
             figures += [
@@ -190,7 +200,7 @@ def as_latex(table: Table) -> str:
             ):
                 intervals.append(" / ".join(interval(pair) for pair in bounds if pair))
         body += [figures, intervals]
-    return latex_table(list(heads.values()), body, footnotes(table))
+    return latex_table(list(heads.values()), body, footnotes(table), corrupted=corrupted)
 
 
 def latex_levels(texts: Sequence[str]) -> str:
@@ -198,12 +208,21 @@ def latex_levels(texts: Sequence[str]) -> str:
     return " / ".join(texts) or "–"
 
 
-def latex_table(heads: Sequence[Head], body: list[list[str]], notes: list[str]) -> str:
-    """Lines of model, accuracy and two figures per attack, as plain text; all of it is escaped."""
-    columns = "l" + "r" * (1 + 2 * len(heads))
+def latex_table(
+    heads: Sequence[Head], body: list[list[str]], notes: list[str], *, corrupted: bool = False
+) -> str:
+    """Lines of model, accuracy and two figures per attack, as plain text; all of it is escaped.
+
+    ``corrupted``: behind accuracy stands that on corrupted images.
+    """
+    clean = 2 + corrupted  # columns before those of the attacks
+    columns = "l" + "r" * (clean - 1 + 2 * len(heads))
+    before = " &" * (clean - 2)
     groups = _tex_groups([head.title for head in heads])
     threats = _tex_groups([", ".join(head.threat) for head in heads])
-    rules = "".join(rf" \cmidrule(lr){{{3 + 2 * i}-{4 + 2 * i}}}" for i in range(len(heads)))
+    firsts = range(clean + 1, clean + 1 + 2 * len(heads), 2)
+    rules = "".join(rf" \cmidrule(lr){{{first}-{first + 1}}}" for first in firsts)
+    accuracy = "Accuracy & Corrupted" if corrupted else "Accuracy"
     note = " ".join(f"{line}." for line in notes)
     lines = [
         r"% needs \usepackage{booktabs}",
@@ -211,10 +230,10 @@ def latex_table(heads: Sequence[Head], body: list[list[str]], notes: list[str]) 
         r"  \centering",
         rf"  \begin{{tabular}}{{{columns}}}",
         r"    \toprule",
-        rf"     & {groups} \\",
-        *([rf"     & {threats} \\"] if any(head.threat for head in heads) else []),
+        rf"     &{before} {groups} \\",
+        *([rf"     &{before} {threats} \\"] if any(head.threat for head in heads) else []),
         *([f"   {rules}"] if heads else []),
-        r"    Model & Accuracy" + " & Success & Robust" * len(heads) + r" \\",
+        f"    Model & {accuracy}" + " & Success & Robust" * len(heads) + r" \\",
         r"    \midrule",
         *("    " + " & ".join(latex_text(text) for text in line) + r" \\" for line in body),
         r"    \bottomrule",
@@ -241,10 +260,12 @@ def as_csv(table: Table) -> str:
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    corrupted = has_corruptions(table["rows"])
     writer.writerow(
         [
             *_MODEL_COLUMNS,
             *("accuracy_low", "accuracy_high"),
+            *(["corrupted_accuracy"] if corrupted else []),
             "attack",
             *_CELL_COLUMNS,
             *("success_low", "success_high", "robust_low", "robust_high"),
@@ -253,6 +274,7 @@ def as_csv(table: Table) -> str:
     for row in table["rows"]:
         start = [row.get(column) for column in _MODEL_COLUMNS]
         start += row["accuracy_ci95"] or (None, None)
+        start += [mean_of(row)] if corrupted else []
         if not row["attacks"]:
             writer.writerow([*start, *[None] * (1 + len(_CELL_COLUMNS) + 4)])
         for name, cells in row["attacks"].items():

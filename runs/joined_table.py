@@ -102,6 +102,8 @@ class _Join:
     def _add(self, rows: Sequence[Row], threat: ThreatModel | None) -> None:
         for row in rows:
             own = self._rows.setdefault(identity(row), {**row, "attacks": {}})
+            if "corruptions" in row:
+                own.setdefault("corruptions", row["corruptions"])
             if threat is not None:
                 for name, cells in row["attacks"].items():
                     column = self._column(name, threat) or self._new_column(name, threat)

@@ -7,10 +7,13 @@ counted. Knows no clock.
 """
 
 import statistics
+import sys
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
+from runs.corruptions import NAMES as CORRUPTIONS
+from runs.corruptions import SEVERITIES
 from runs.datasets import DATASETS
 from runs.event_types import AttackEvent, ProgressEvent
 from runs.passes import (
@@ -138,6 +141,8 @@ def _attack_left(spec: Any, snapshot: Snapshot, pace: float | None) -> float | N
     """``pace``: of another run, for the time before this run has a pace of its own."""
     labels = [reference.label for reference in (*spec.checkpoints, *spec.models)]
     pairs = list(_pairs(spec, labels, snapshot))
+    if getattr(spec, "corruptions", None):
+        pairs.append(_corrupted(spec, labels, snapshot))
     panel = _panel_left(snapshot)
     if panel is None:
         pairs += [_Pair(cost) for cost in _panel_costs(spec, len(labels), snapshot)]
@@ -181,6 +186,13 @@ def _pairs(spec: Any, labels: list[str], snapshot: Snapshot) -> Iterator[_Pair]:
                 yield max(known, key=lambda pair: pair.left or 0.0, default=_Pair(cost))
             else:
                 yield _Pair(cost)
+
+
+def _corrupted(spec: Any, labels: list[str], snapshot: Snapshot) -> _Pair:
+    """The corrupted images of all models that are not classified yet: a forward pass each."""
+    images = min(spec.limit or sys.maxsize, DATASETS[spec.data].test_images)
+    left = len(labels) * len(CORRUPTIONS) - len(snapshot.corruptions)
+    return _Pair(float(max(left, 0) * SEVERITIES * images))
 
 
 def _whole(event: AttackEvent, cost: float) -> _Pair:

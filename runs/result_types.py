@@ -33,6 +33,17 @@ class Cell(TypedDict):
     [0, 1]; None while it waits. No result holds it."""
 
 
+class Corruptions(TypedDict):
+    """Accuracy of one model on corrupted images; see :mod:`runs.corruptions`."""
+
+    n: int
+    """Images of each corruption at each severity."""
+    mean_accuracy: float
+    """Over all corruptions and severities."""
+    accuracy: dict[str, list[float]]
+    """By corruption, at severity 1 to 5."""
+
+
 class Source(TypedDict):
     """A network that advtui did not train."""
 
@@ -59,6 +70,7 @@ class Row(TypedDict):
     correct_k: NotRequired[int]
     accuracy: float | None
     accuracy_ci95: Interval | None
+    corruptions: NotRequired[Corruptions]
     attacks: dict[str, list[Cell]]
     evaluation: NotRequired[str | None]
     """Id of the attack run that counted, and that keeps the outcomes of single images."""

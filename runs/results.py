@@ -7,7 +7,7 @@ from typing import Any
 from runs.errors import NotFoundError, UserError
 from runs.intervals import rate, wilson
 from runs.joined_table import Part, join, other_images
-from runs.result_types import Cell, Row, Source, Table, ThreatModel
+from runs.result_types import Cell, Corruptions, Row, Source, Table, ThreatModel
 from runs.same_checkpoint import same_checkpoints
 from runs.store import CHECKPOINTS, Run, Store
 
@@ -60,6 +60,7 @@ def row(
     network: str | None = None,
     generated: str | None = None,
     source: Source | None = None,
+    corruptions: Corruptions | None = None,
 ) -> Row:
     """One model of the comparison table: clean accuracy and its attacks by name.
 
@@ -74,6 +75,7 @@ def row(
         network: architecture of a training, in words.
         generated: its generated images, in words.
         source: of a network that advtui did not train.
+        corruptions: accuracy on corrupted images.
     """
     counted: Row = {
         "model": model,
@@ -94,6 +96,8 @@ def row(
         counted["generated"] = generated
     if source is not None:
         counted["source"] = source
+    if corruptions is not None:
+        counted["corruptions"] = corruptions
     return counted
 
 

@@ -115,6 +115,6 @@ def _phase(events: "list[Event]") -> str:
     for event in reversed(events):
         if event["kind"] == "heartbeat":
             return str(event.get("phase", "running"))
-        if event["kind"] in ("started", "metric", "attack", "checkpoint"):
+        if event["kind"] in ("started", "metric", "attack", "corruption", "checkpoint"):
             return "running"
     return "queued"

@@ -12,6 +12,7 @@ from runs.event_types import (
     AttackEvent,
     CheckpointEvent,
     ChildEvent,
+    CorruptionEvent,
     EndedEvent,
     Event,
     HeartbeatEvent,
@@ -40,6 +41,8 @@ class Snapshot:
     kept: list[CheckpointEvent] = field(default_factory=list)
     attacks: dict[tuple[str, str], AttackEvent] = field(default_factory=dict)
     """(model, attack) to its latest event."""
+    corruptions: dict[tuple[str, str], CorruptionEvent] = field(default_factory=dict)
+    """(model, corruption) to its event."""
     pictures: int = 0
     """Pictures of a user's folder that an attack run evaluates; 0 before it reads them."""
     children: dict[str, ChildEvent] = field(default_factory=dict)
@@ -72,6 +75,8 @@ class Snapshot:
                 self.kept.append(event)
             case "attack":
                 self.attacks[event["model"], event["attack"]] = event
+            case "corruption":
+                self.corruptions[event["model"], event["corruption"]] = event
             case "child":
                 self.children[event["role"]] = event
             case "log":
@@ -111,7 +116,7 @@ class Snapshot:
 
 
 _LASTING = re.compile(
-    rb'"kind": ?"(?:started|checkpoint|child|log|ended)"|"every": ?"epoch"|"cell": ?\{'
+    rb'"kind": ?"(?:started|corruption|checkpoint|child|log|ended)"|"every": ?"epoch"|"cell": ?\{'
 )
 
 

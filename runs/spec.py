@@ -330,6 +330,7 @@ class AttackSpec(Job):
     )
     batch_size: int = Field(512, ge=1, le=65_536, description=FIELD_HELP["attack.batch_size"])
     eot: int = Field(1, ge=1, le=1000, description=FIELD_HELP["eot"])
+    corruptions: str | None = Field(None, max_length=4096, description=FIELD_HELP["corruptions"])
     sanity: Literal["quick", "full"] = Field("quick", description=FIELD_HELP["sanity"])
     examples: int = Field(12, ge=0, le=256, description=FIELD_HELP["examples"])
 
@@ -352,6 +353,8 @@ class AttackSpec(Job):
                 "the standard AutoAttack is for networks without randomness: "
                 "with eot use apgd-ce and apgd-targeted"
             )
+        if self.corruptions is not None and not PurePath(self.corruptions).is_absolute():
+            raise ValueError(f"corruptions {self.corruptions!r} is no absolute path of a folder")
         if list(self.epsilons) != sorted(set(self.epsilons)):
             raise ValueError("epsilons must ascend: each begins at the points found below it")
         for attack in self.attacks:

@@ -21,6 +21,7 @@ from engine.devices import autocast_dtype
 from engine.evaluation import attack_state
 from engine.evaluation.attack_all import attack_all
 from engine.evaluation.attack_progress import REPORT_EVERY_S
+from engine.evaluation.corruptions import corrupted_accuracy
 from engine.evaluation.examples import keep_examples
 from engine.evaluation.model_under_attack import ModelUnderAttack
 from engine.evaluation.sanity.panel import sanity_panel
@@ -32,6 +33,7 @@ from engine.world import ALONE, World
 from runs.architectures import network_words
 from runs.attack_table import attack_cells, threat_model
 from runs.checksums import sha256_of
+from runs.corruptions import SEVERITIES
 from runs.datasets import DATASETS
 from runs.errors import NotFoundError
 from runs.event_types import AttackOutcome, ObservedExtremes
@@ -51,8 +53,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Carry out an attack spec. A resumed run keeps the attacks that an earlier attempt finished.
 
-    Several ranks share the batches of each attack. Clean predictions, examples and the sanity panel
-    are rank 0's alone.
+    Several ranks share the batches of each attack and of corrupted images. Clean predictions,
+    examples and the sanity panel are rank 0's alone.
 
     Args:
         context: of the run.
@@ -70,13 +72,14 @@ def evaluate(
         UserError: a checkpoint is damaged or has another number of classes.
     """
     run = context.run
-    test, classes = _test_pictures(context, spec)
+    test, classes = test_pictures(context, spec)
     test = test.to(device)
     dtype = autocast_dtype(spec.precision, device)
     finished = {
         key: event["cell"] for key, event in read_snapshot(run).attacks.items() if "cell" in event
     }
     finished = world.agreed(finished)
+    corrupted = world.agreed(_finished_corruptions(run, len(test)))
     outcomes = world.agreed(_outcomes(run, test, classes))
     rows: list[Row] = []
     observed: list[ObservedExtremes] = []
@@ -92,6 +95,10 @@ def evaluate(
             outcome = _attack(model, attack, outcomes, earlier)
             observed += [level["observed"] for level in outcome["levels"]]
             attacks[attack.name] = attack_cells(outcome, len(test))
+        corruptions = None
+        if spec.corruptions is not None:
+            earlier_counts = corrupted.get(model.label, {})
+            corruptions = corrupted_accuracy(model, Path(spec.corruptions), earlier_counts)
         rows.append(
             row(
                 model=model.label,
@@ -99,6 +106,7 @@ def evaluate(
                 correct=correct,
                 attacks=attacks,
                 evaluation=run.id,
+                corruptions=corruptions,
                 **_origin(reference, run),
             )
         )
@@ -145,6 +153,15 @@ def _attack(
     if model.world.rank == 0:
         outcomes.save(model.context.run.path / OUTCOMES)
     return outcome
+
+
+def _finished_corruptions(run: Run, n: int) -> dict[str, dict[str, list[int]]]:
+    """Counts that an earlier attempt found on ``n`` images: by model and corruption."""
+    counts: dict[str, dict[str, list[int]]] = {}
+    for (model, corruption), event in read_snapshot(run).corruptions.items():
+        if event["n"] == n and len(event["correct"]) == SEVERITIES:
+            counts.setdefault(model, {})[corruption] = event["correct"]
+    return counts
 
 
 def load_reference(
@@ -198,7 +215,7 @@ def _training_words(run: Run, reference: CheckpointRef) -> dict[str, str]:
     return words
 
 
-def _test_pictures(context: RunContext, spec: AttackSpec) -> tuple[Pictures, tuple[str, ...]]:
+def test_pictures(context: RunContext, spec: AttackSpec) -> tuple[Pictures, tuple[str, ...]]:
     """The images to attack, on the CPU, and the names of the classes."""
     if spec.data in DATASETS:
         splits = load(spec.data, context.run.home, spec.data_dir)

@@ -175,6 +175,7 @@ def attack(
     limit: o.Limit = None,
     batch_size: Annotated[int | None, o.field("attack.batch_size")] = None,
     eot: Annotated[int | None, o.field("eot", "; 1: none")] = None,
+    corruptions: Annotated[Path | None, o.field("corruptions")] = None,
     sanity: Annotated[str | None, o.field("sanity")] = None,
     examples: Annotated[int | None, o.field("examples")] = None,
     eps: Annotated[
@@ -198,6 +199,7 @@ def attack(
         limit=limit,
         batch_size=batch_size,
         eot=eot,
+        corruptions=corruptions,
         sanity=sanity,
         examples=examples,
         eps=eps,
@@ -263,7 +265,7 @@ def _flags(shared: Mapping[str, Any], **own: object) -> dict[str, Any]:
     """The options that were used, by the names of the spec's fields."""
     flags: dict[str, Any] = {}
     for name, value in {**shared, **own}.items():
-        if name in ("data_dir", "generated") and isinstance(value, Path):
+        if name in ("data_dir", "generated", "corruptions") and isinstance(value, Path):
             flags[name] = str(value.expanduser().absolute())
         elif name == "init" and isinstance(value, str):
             flags[name] = _start_weights(shared, value)

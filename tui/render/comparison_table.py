@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from runs.corruptions import mean_of
 from runs.footnotes import footnotes
 from runs.formats import column_heads, percent
 from runs.result_types import Cell, Interval, Row, Table
@@ -70,11 +71,13 @@ def _model_rates(row: Row, *, is_dim: bool = False) -> ModelRates:
     accuracy = _rate(row["accuracy"], row["accuracy_ci95"])
     if row["accuracy"] is None and _is_live(row):
         accuracy = Rate(_WAITS)
+    corrupted = mean_of(row)
     return ModelRates(
         row["model"],
         accuracy,
         {name: [_level(cell) for cell in cells] for name, cells in row["attacks"].items()},
         is_dim,
+        corrupted=None if corrupted is None else _rate(corrupted, None),
     )
 
 

@@ -18,8 +18,10 @@ from tui.render.queue_text import place_text, queued_words, slurm_place
 from tui.render.text import clean, duration, keeping_eps, megabytes, percent
 
 STARTING = "starting, or waiting for the device"
-COUNTED = ("reading", "sanity")
+COUNTED = ("reading", "corruptions", "sanity")
 """Tasks beside the attacks that have a bar of their own."""
+AFTER_ATTACKS = ("corruptions", "sanity")
+"""Tasks that begin when attacks have ended: of all models, or of one."""
 STALLED_S = 60
 """A run without progress for so long is reported as stalled."""
 
@@ -127,7 +129,7 @@ def current_work(run: Run, snapshot: Snapshot) -> Work | None:
     None where no task has reported progress.
     """
     progress = snapshot.progress
-    if progress is not None and progress["task"] == "sanity":  # after all attacks
+    if progress is not None and progress["task"] in AFTER_ATTACKS:
         return _counted(progress)._replace(text=_count(progress))
     running = [event for event in snapshot.attacks.values() if not attack_is_over(event)]
     if run.kind == "attack" and running:
@@ -153,8 +155,15 @@ def _counted(progress: ProgressEvent) -> Work:
     text = _count(progress)
     if left_s(progress) is not None and progress["done"] < progress["total"]:
         text += f"  {_eta(progress)}"
-    title = {"sanity": "sanity panel", "reading": "reading images"}.get(progress["task"])
+    title = _TITLES.get(progress["task"])
     return Work(title or clean(progress["task"], 20), progress["done"], progress["total"], text)
+
+
+_TITLES = {
+    "sanity": "sanity panel",
+    "reading": "reading images",
+    "corruptions": "corrupted images",
+}
 
 
 def _count(progress: ProgressEvent) -> str:

@@ -56,6 +56,8 @@ class ModelRates(NamedTuple):
     """Whether it stands back: its checkpoint is that of a row above, or its figures are foreign."""
     begins_section: bool = False
     """Whether an empty line stands above it."""
+    corrupted: Rate | None = None
+    """Accuracy on corrupted images; None where it was not evaluated."""
 
 
 def rate_table(
@@ -236,6 +238,9 @@ def _wide(
 ) -> Table:
     """A line for each model, two columns for each attack."""
     columns = [("accuracy %", [ink.rate(row, row.accuracy) for row in rows])]
+    if any(row.corrupted for row in rows):
+        corrupted = [ink.rate(row, row.corrupted or Rate("–")) for row in rows]
+        columns.append(("corrupted %", corrupted))
     for name in dict.fromkeys(name for row in rows for name in row.attacks):
         head = "\n".join(_head_lines(heads[name]))
         levels = [(row, (row.attacks.get(name) or [_MISSING])[0]) for row in rows]
@@ -293,6 +298,9 @@ def _long(
             sections.append(len(lines))
         accuracy = ink.rate(row, row.accuracy)
         lines.append((ink.model(row), Text("clean", ink.palette.dim), _NOTHING, accuracy))
+        if row.corrupted is not None:
+            figure = ink.rate(row, row.corrupted)
+            lines.append((Text(), Text("corrupted", ink.palette.dim), _NOTHING, figure))
         for name, title, level in _titled_levels(row, heads):
             # Rather than lose its end, which is the ε, a title goes on beside the interval.
             told = title.replace(", ", ",\n", 1) if intervals == "below" else title
