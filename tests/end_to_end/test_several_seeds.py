@@ -16,6 +16,7 @@ from real_terminal import Terminal
 from runs.errors import UserError
 from runs.events import EventReader, EventWriter
 from runs.jsonfiles import write_json
+from runs.live_mirror import Place
 from runs.presets import preset
 from runs.spec import TrainSpec
 from runs.store import Run, Store
@@ -139,7 +140,7 @@ def test_ctrl_c_stops_every_seed_also_those_that_wait(advtui: Command) -> None:
 def test_what_a_worker_refuses_leaves_nothing_of_any_seed(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(store: Store, spec: TrainSpec, _tags: list[str]) -> Started:
+    def start(store: Store, spec: TrainSpec, _tags: list[str], _mirrors: list[Place]) -> Started:
         """The first seed's worker refuses; the others' stop, as they are asked to."""
         run = store.create(spec)
         error = {"message": "there is no cuda:9", "exit_code": 3}
@@ -165,7 +166,7 @@ def test_the_first_failure_is_the_exit_code_and_the_table_is_over_the_others(
         2: {"state": "interrupted"},
     }
 
-    def start(store: Store, spec: TrainSpec, _tags: list[str]) -> Started:
+    def start(store: Store, spec: TrainSpec, _tags: list[str], _mirrors: list[Place]) -> Started:
         run = store.create(spec)
         EventWriter(run.events_path).write("started", attempt=1)
         write_json(run.path / "result.json", results[spec.seed])
@@ -186,7 +187,7 @@ def test_when_a_worker_cannot_be_started_the_others_are_withdrawn(
 ) -> None:
     started = []
 
-    def start(store: Store, spec: TrainSpec, _tags: list[str]) -> Started:
+    def start(store: Store, spec: TrainSpec, _tags: list[str], _mirrors: list[Place]) -> Started:
         if spec.seed == 2:
             raise UserError("no space left")
         run = store.create(spec)
