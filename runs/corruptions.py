@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runs.datasets import DATASETS
 from runs.errors import NotFoundError, UserError
+from runs.image_arrays import SIDE, array_header, check_label_range
 from runs.result_types import Corruptions, Row
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ SEVERITIES = 5
 LABELS = "labels.npy"
 DATA = ("cifar10", "cifar100")
 """The data sets that have such files."""
-SIDE = 32
-"""Height and width of the images, in pixels."""
 
 
 def check_corruptions(folder: Path, data: str) -> None:
@@ -70,13 +69,7 @@ def _check_labels(path: Path, data: str, count: int) -> None:
     if shape != (count,) or not kind.startswith(("int", "uint")):
         raise UserError(f"{path} is {kind} {shape}: whole numbers ({count},) are needed")
     labels = read_labels(path)
-    classes, title = DATASETS[data].classes, DATASETS[data].title
-    lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= classes:
-        raise UserError(
-            f"the labels of {path} are {lowest} to {highest}: those of {title} are 0 to "
-            f"{classes - 1}"
-        )
+    check_label_range(path, int(labels.min()), int(labels.max()), DATASETS[data])
     if (labels != labels[0]).any():
         raise UserError(f"the labels of {path} are not the same at each of the 5 severities")
 
@@ -102,23 +95,15 @@ def _header(path: Path) -> tuple[tuple[int, ...], str]:
     Raises:
         UserError: it can't be read without running code, is cut off, or is in Fortran order.
     """
-    from numpy.lib import format as npy
-
     try:
         with path.open("rb") as stream:
-            version = npy.read_magic(stream)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, in_columns, dtype = read(stream)
+            shape, dtype, item_bytes = array_header(stream, "it")
             size = path.stat().st_size - stream.tell()
-        if dtype.hasobject:
-            raise ValueError("it holds Python objects")
-        if in_columns and len(shape) > 1:
-            raise ValueError("it is in Fortran order")
-        if size < math.prod(shape) * dtype.itemsize:
+        if size < math.prod(shape) * item_bytes:
             raise ValueError("it is cut off")
     except (OSError, EOFError, ValueError) as error:
         raise _unreadable(path, error) from None
-    return tuple(shape), str(dtype)
+    return shape, dtype
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

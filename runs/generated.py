@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from runs.datasets import DATASETS
 from runs.errors import NotFoundError, UserError
+from runs.image_arrays import SIDE, array_header, check_label_range
 
 if TYPE_CHECKING:
     import numpy as np
-
-SIDE = 32
-"""Height and width of the images of the named data sets, in pixels."""
 
 
 def check_generated(path: Path, data: str) -> int:
@@ -61,11 +59,7 @@ def _check_fit(path: Path, images: tuple[int, ...], extremes: tuple[int, int], d
             f"the images of {path} have {images[2]}×{images[1]} pixels, those of {dataset.title} "
             f"{SIDE}×{SIDE}"
         )
-    if extremes[0] < 0 or extremes[1] >= dataset.classes:
-        raise UserError(
-            f"the labels of {path} are {extremes[0]} to {extremes[1]}: those of {dataset.title} "
-            f"are 0 to {dataset.classes - 1}"
-        )
+    check_label_range(path, *extremes, dataset)
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], str]:
@@ -75,17 +69,9 @@ def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], str]:
         ValueError: it can't be read without running code, or its order is Fortran's.
         KeyError: there is no such array.
     """
-    from numpy.lib import format as npy
-
     with archive.open(f"{name}.npy") as stream:
-        version = npy.read_magic(stream)
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, in_columns, dtype = read(stream)
-    if dtype.hasobject:
-        raise ValueError(f"{name} holds Python objects")
-    if in_columns and len(shape) > 1:
-        raise ValueError(f"{name} is in Fortran order")
-    return tuple(shape), str(dtype)
+        shape, dtype, _ = array_header(stream, name)
+    return shape, dtype
 
 
 def _labels(archive: zipfile.ZipFile) -> "np.ndarray[Any, np.dtype[Any]]":
