@@ -42,6 +42,8 @@ def parse_places(words: Sequence[str], home: Path) -> list[Place]:
     Raises:
         UserError: a logger is unknown or not installed.
     """
+    if not words:  # most runs: nothing of the mirrors is imported
+        return []
     from runs.mirror import default_folder
     from runs.mirror_writers import check_logger
 

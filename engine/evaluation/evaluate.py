@@ -72,7 +72,7 @@ def evaluate(
         UserError: a checkpoint is damaged or has another number of classes.
     """
     run = context.run
-    test, classes = test_pictures(context, spec)
+    test, classes = _test_pictures(context, spec)
     test = test.to(device)
     dtype = autocast_dtype(spec.precision, device)
     finished = {
@@ -215,7 +215,7 @@ def _training_words(run: Run, reference: CheckpointRef) -> dict[str, str]:
     return words
 
 
-def test_pictures(context: RunContext, spec: AttackSpec) -> tuple[Pictures, tuple[str, ...]]:
+def _test_pictures(context: RunContext, spec: AttackSpec) -> tuple[Pictures, tuple[str, ...]]:
     """The images to attack, on the CPU, and the names of the classes."""
     if spec.data in DATASETS:
         splits = load(spec.data, context.run.home, spec.data_dir)
