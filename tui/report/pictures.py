@@ -65,7 +65,7 @@ def _figure(
     pixels: Any, how: str, label_: str, predicted: str, confidence: float, verdict: str
 ) -> Html:
     alt = f"{label_}, {how}: taken for {predicted}, {verdict}"
-    size = pixels.shape[0]
+    height, width = pixels.shape[:2]
     words = joined(
         [how, tag("br"), tag("b", predicted), tag("br"), f"{100 * confidence:.0f} %, {verdict}"]
     )
@@ -73,8 +73,8 @@ def _figure(
         "img",
         src=data_uri(pixels),
         alt=alt,
-        width=min(size, _LARGEST),
-        height=min(pixels.shape[0], _LARGEST),
+        width=min(width, _LARGEST),
+        height=min(height, _LARGEST),
     )
     return tag("figure", picture, tag("figcaption", words))
 

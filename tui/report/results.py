@@ -4,10 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 
 from runs.budgets import format_budget
+from runs.corruptions import corruption_note
 from runs.errors import NotFoundError
 from runs.footnotes import (
     CAPTION,
     attack_notes,
+    generated_notes,
     images_note,
     network_notes,
     pairs_of_different,
@@ -109,7 +111,13 @@ def threat_model(content: Content) -> Html | None:
         return None
     data, threat = content.table, content.table["threat_model"]
     precision = threat.get("precision")
-    notes = [*attack_notes(threat), *network_notes(data), *source_notes(data)]
+    notes = [
+        *attack_notes(threat),
+        *network_notes(data),
+        *generated_notes(data),
+        *source_notes(data),
+        *corruption_note(data["rows"]),
+    ]
     if precision:
         notes.append(f"precision of the evaluation: {precision}")
     intro = "Images lie in [0, 1]; ε is in pixels. The attacker knows the network and its weights."

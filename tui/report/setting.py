@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from runs.architectures import ARCHITECTURES
+from runs.architectures import network_words
 from runs.datasets import dataset_of
 from runs.errors import UserError
 from runs.snapshot import read_snapshot
@@ -84,8 +84,7 @@ def _attacked(spec: AttackSpec) -> str:
 
 
 def _network(spec: TrainSpec) -> str:
-    known = ARCHITECTURES.get(spec.arch)
-    return f"a {known.title if known else spec.arch} of width {spec.width}"
+    return f"a {network_words(spec.arch, spec.width)}"
 
 
 def _epochs(spec: TrainSpec) -> str:

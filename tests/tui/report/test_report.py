@@ -74,6 +74,22 @@ def test_a_study_has_every_part(store: Store, ids: dict[str, str]) -> None:
     assert len(text.encode()) < LARGEST
 
 
+def test_what_the_table_tells_of_trainings_stands_in_the_report(
+    store: Store, ids: dict[str, str], tmp_path: Path
+) -> None:
+    """Generated images too: a reader of the report must not take them for none."""
+    copied = Store(tmp_path)
+    shutil.copytree(store.folder, copied.folder)
+    for name in ("study", "attack"):
+        file = copied.folder / ids[name] / "result.json"
+        result = json.loads(file.read_text())
+        for row in result["rows"]:
+            row["generated"] = "1,000 generated images (made.npz, 70 % of each batch)"
+        file.write_text(json.dumps(result))
+    notes = texts(parsed(report_html(copied, [ids["study"]])), "li")
+    assert any("trained with 1,000 generated images" in note for note in notes)
+
+
 def test_several_eps_have_a_chart(store: Store, ids: dict[str, str]) -> None:
     assert "ε-curve" in texts(parsed(report_html(store, [ids["eps"]])), "h2")
 
