@@ -34,6 +34,7 @@ from runs.corruptions import check_corruptions
 from runs.datasets import DATASETS, dataset_of
 from runs.errors import EXIT_FAILED, UserError
 from runs.events import EventWriter
+from runs.generated import check_generated
 from runs.spec import AttackSpec, TrainSpec
 from runs.store import Run
 
@@ -68,6 +69,8 @@ def carry_out(
     ensure_data(spec.data, run.home, spec.data_dir, context.reporting_bytes("download"))
     resumed: Resumption | None = None
     if isinstance(spec, TrainSpec):
+        if spec.generated is not None:  # the file may be gone since the run was made
+            check_generated(Path(spec.generated), spec.data)
         resumed = resumption(run, spec)
         if resumed is None:
             _check_network(spec, run.home)

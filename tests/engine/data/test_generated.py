@@ -10,9 +10,12 @@ from engine.data.datamodule import PicturesOnDevice
 from engine.data.datasets import DataSplits
 from engine.data.generated import GeneratedImages, unpacked
 from failing_disk import FailingDisk
-from runs.errors import UserError
+from one_process import carry_out
+from runs.errors import EXIT_NOT_FOUND, UserError
 from runs.spec import TrainSpec
 from runs.storage import StorageError
+from runs.store import Store
+from tiny_training import tiny
 
 COUNT = 50
 
@@ -94,3 +97,12 @@ def test_each_batch_has_its_share_of_generated_images(
     assert torch.equal(
         labels[drawn], torch.from_numpy(np.load(file)["label"])[indices[drawn] - official]
     )
+
+
+def test_a_file_that_is_gone_when_the_worker_begins_is_told(file: Path, tmp_path: Path) -> None:
+    run = Store(tmp_path / "home").create(tiny(epochs=1, threads=1, generated=str(file)))
+    file.unlink()
+    assert carry_out(run) == EXIT_NOT_FOUND
+    result = run.result
+    assert result is not None
+    assert "there is no file" in result["error"]["message"]
